@@ -1,0 +1,1 @@
+"""Reinforcement learning with action chunking: understand it, see it, run it."""
