@@ -1,0 +1,158 @@
+"""The flow-Q family: chunk length x backup x policy extraction gives QC, QC-FQL, BFN, BFN-n, FQL, FQL-n."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from chunkrl.networks import Params as Tree
+from chunkrl.networks import ensemble, scalar_mlp
+from chunkrl.optim import descend, polyak
+from chunkrl.policies import Policy, best_of_n
+from chunkrl.types import Batch, Metrics
+
+
+class Params(NamedTuple):
+    critic: Tree
+    policy: Tree
+
+
+class State(NamedTuple):
+    params: Params  # differentiated and optimised
+    target_critic: Tree  # no gradient, no slots in the optimiser
+    opt_state: optax.OptState
+
+
+class Noise(NamedTuple):
+    """All the randomness of one update, D = hA."""
+
+    propose: jax.Array  # [N, B, D]  normal: candidates at s_{t+n}
+    flow: jax.Array  # [B, D]        normal: x_0 of flow matching
+    t: jax.Array  # [B, 1]           uniform: flow time
+    improve: jax.Array  # [B, D]     normal: z of the one-step policy
+
+
+@dataclass(frozen=True)
+class ChunkedActorCritic:
+    """Q(s_t, a_{t:t+h}) regressed on an n-step target; a policy that proposes chunks (QC, section 4).
+
+    Every method is a pure function of its arguments; `params` is differentiated, `state` is constant.
+    """
+
+    obs_dim: int
+    action_dim: int
+    policy: Policy
+    chunk: int = 5  # h: actions per critic input
+    backup: int = 5  # n: rewards per TD target; QC has n = h, the "-n" baselines h = 1 < n
+    candidates: int = 32  # N: proposals that the critic chooses from; 1 takes the proposal
+    discount: float = 0.99
+    tau: float = 0.005
+    lr: float = 3e-4
+    hidden: tuple[int, ...] = (512,) * 4
+    num_critics: int = 2
+    min_q: bool = False  # aggregate the critics by min, not mean (q_agg of the reference code)
+
+    @property
+    def critic(self):
+        return ensemble(scalar_mlp(self.hidden, norm=True), self.num_critics)
+
+    @property
+    def tx(self):
+        return optax.adam(self.lr)
+
+    def init(self, key) -> State:
+        key_critic, key_policy = jax.random.split(key)
+        obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
+        critic = self.critic.init(key_critic, obs, chunk)
+        params = Params(critic, self.policy.init(key_policy, obs))
+        return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
+
+    def noise(self, key, size: int) -> Noise:
+        """The noise of one update on `size` windows."""
+        key_propose, key_flow, key_t, key_improve = jax.random.split(key, 4)
+        dim = self.chunk * self.action_dim
+        return Noise(
+            jax.random.normal(key_propose, (self.candidates, size, dim)),
+            jax.random.normal(key_flow, (size, dim)),
+            jax.random.uniform(key_t, (size, 1)),
+            jax.random.normal(key_improve, (size, dim)),
+        )
+
+    def q(self, critic, obs, chunk):
+        """Action value, aggregated over the ensemble.  [*B, O], [*B, hA] -> [*B]"""
+        values = self.critic.apply(critic, obs, chunk)  # [E, *B]
+        return values.min(axis=0) if self.min_q else values.mean(axis=0)
+
+    def propose(self, params, obs, noise):
+        """The chunk that the policy executes: argmax_j Q(s, a_j) over N samples.  [*B, O], [N, *B, hA] -> [*B, hA]
+
+        The online critic chooses (QC eq. 11), here and when acting; `td_target` then evaluates the
+        choice with the target critic.
+        """
+        if self.candidates == 1:
+            return self.policy.sample(params.policy, obs, noise[0])
+        obs = jnp.broadcast_to(obs, (*noise.shape[:-1], self.obs_dim))
+        chunks = self.policy.sample(params.policy, obs, noise)
+        return best_of_n(chunks, lambda chunks: self.q(params.critic, obs, chunks))
+
+    def td_target(self, state: State, batch: Batch, next_chunk):
+        """sum_{i<n} gamma^i r_{t+i} + gamma^n mask Q'(s_{t+n}, a').  [B, hA] -> [B]
+
+        With n = h the critic has seen every action that made the rewards (QC eq. 7); with h < n this is
+        the uncorrected n-step target: the actions after the first h came from the data.
+        """
+        bootstrap = self.discount**self.backup * batch.mask[:, -1]
+        return batch.reward[:, -1] + bootstrap * self.q(
+            state.target_critic, batch.next_obs, next_chunk
+        )
+
+    def critic_loss(self, params: Params, batch: Batch, target):
+        """mean over critics and windows of valid (Q_k(s, a) - y)^2 (qc.md 6.1).  [B] -> []
+
+        Windows that cross the end of a trajectory weigh 0 but stay in the denominator.
+        """
+        q = self.critic.apply(params.critic, batch.obs, self.flat_chunk(batch))  # [E, B]
+        return ((q - target[None]) ** 2 * batch.valid[None, :, -1]).mean()
+
+    def flat_chunk(self, batch: Batch):
+        """The first h actions, time-major: [a_t, a_{t+1}, ...].  [B, n, A] -> [B, hA]"""
+        return batch.action[:, : self.chunk].reshape(len(batch.action), -1)
+
+    def loss(self, params: Params, state: State, batch: Batch, noise: Noise):
+        """Critic, cloning and improvement losses, added.  -> [], metrics"""
+        next_chunk = self.propose(state.params, batch.next_obs, noise.propose)
+        target = self.td_target(state, batch, next_chunk)
+        td = self.critic_loss(params, batch, target)
+
+        valid = jnp.repeat(batch.valid[:, : self.chunk], self.action_dim, axis=-1)
+        chunk = self.flat_chunk(batch)
+        clone = self.policy.clone(params.policy, batch.obs, chunk, valid, noise.flow, noise.t)
+
+        def q(obs, chunk):  # always the mean, also where `min_q` (reference code)
+            return self.critic.apply(state.params.critic, obs, chunk).mean(axis=0)
+
+        improve, info = self.policy.improve(
+            params.policy, state.params.policy, batch.obs, q, noise.improve
+        )
+        total = td + clone + improve
+        return total, {"loss": total, "td": td, "clone": clone, "target": target.mean(), **info}
+
+    def step(self, state: State, batch: Batch, noise: Noise) -> tuple[State, Metrics]:
+        """One step of one Adam over all losses, then one of the target critic."""
+        params, opt_state, metrics = descend(
+            self.tx, self.loss, state.params, state.opt_state, state, batch, noise
+        )
+        # As published, the target follows the critic of *before* this step (qc.md 8.1).
+        target_critic = polyak(state.params.critic, state.target_critic, self.tau)
+        return State(params, target_critic, opt_state), metrics
+
+    def update(self, state: State, batch: Batch, key) -> tuple[State, Metrics]:
+        return self.step(state, batch, self.noise(key, len(batch.obs)))
+
+    def act(self, state: State, obs, key):
+        """The chunk to execute at `obs`.  [*B, O] -> [*B, h, A]"""
+        shape = (self.candidates, *obs.shape[:-1], self.chunk * self.action_dim)
+        chunk = self.propose(state.params, obs, jax.random.normal(key, shape))
+        return chunk.reshape(*obs.shape[:-1], self.chunk, self.action_dim)

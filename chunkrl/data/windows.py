@@ -1,0 +1,39 @@
+"""Windows of consecutive transitions, drawn on the device."""
+
+import jax
+import jax.numpy as jnp
+
+from chunkrl.types import Batch, Dataset
+
+
+def starts(dataset: Dataset, length: int) -> int:
+    """How many rows a window of `length` transitions can start from."""
+    return len(dataset.obs) - length + 1
+
+
+def take(dataset: Dataset, start, length: int, discount: float) -> Batch:
+    """The windows of `length` transitions that begin at rows `start`.  [B] -> Batch of [B, length, ...]
+
+        reward_k = sum_{j<=k} gamma^j r_{i+j}      mask_k  = min_{j<=k} mask_{i+j}
+        valid_0  = 1                               valid_k = 1 - max_{j<k} terminal_{i+j}
+
+    A window that crosses the end of a trajectory is kept and marked by `valid`.  Rewards after an
+    interior success are still summed; only the bootstrap is cut (qc.md 4 and 8.8).
+    """
+    rows = start[:, None] + jnp.arange(length)[None]  # [B, length]
+    powers = discount ** jnp.arange(length, dtype=jnp.float32)
+    terminal = jax.lax.cummax(dataset.terminal[rows], axis=1)
+    return Batch(
+        obs=dataset.obs[start],
+        action=dataset.action[rows],
+        reward=jnp.cumsum(dataset.reward[rows] * powers[None], axis=1),
+        mask=jax.lax.cummin(dataset.mask[rows], axis=1),
+        valid=jnp.concatenate([jnp.ones_like(terminal[:, :1]), 1 - terminal[:, :-1]], axis=1),
+        next_obs=dataset.next_obs[rows[:, -1]],
+    )
+
+
+def sample(key, dataset: Dataset, size: int, length: int, discount: float) -> Batch:
+    """`size` windows whose first rows are uniform over {0, ..., T - length}, both ends included."""
+    start = jax.random.randint(key, (size,), 0, starts(dataset, length))
+    return take(dataset, start, length, discount)

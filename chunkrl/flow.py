@@ -1,0 +1,31 @@
+"""Flow matching on a straight path from noise (t = 0) to data (t = 1)."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Velocity = Callable[[jax.Array, jax.Array], jax.Array]  # ([*B, D], [*B, 1]) -> [*B, D]
+
+
+def interpolate(x, noise, t):
+    """x_t = (1 - t) noise + t x.  [*B, D], [*B, D], [*B, 1] -> [*B, D]"""
+    return (1 - t) * noise + t * x
+
+
+def matching_error(velocity: Velocity, x, noise, t):
+    """(velocity(x_t, t) - (x - noise))^2, the conditional flow-matching error.  -> [*B, D]
+
+    Its mean over noise ~ N(0, I) and t ~ U[0, 1] is least for the marginal velocity of the data
+    (Lipman et al. 2023, theorem 2); qc.md 6.2.
+    """
+    return (velocity(interpolate(x, noise, t), t) - (x - noise)) ** 2
+
+
+def euler(velocity: Velocity, noise, steps: int):
+    """`steps` forward Euler steps of dx/dt = velocity(x, t) from x = noise at t = 0.  [*B, D] -> [*B, D]"""
+
+    def step(x, t):
+        return x + velocity(x, jnp.full((*x.shape[:-1], 1), t)) / steps, None
+
+    return jax.lax.scan(step, noise, jnp.arange(steps) / steps)[0]

@@ -1,0 +1,148 @@
+"""The marks, colours and axes shared by all figures: exact, estimated and learned never look alike."""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+
+# Okabe and Ito (2008): distinguishable with every common colour blindness.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+
+# Never by colour alone: each series also has its own marker and its own dashes.
+SERIES: tuple[dict[str, Any], ...] = tuple(
+    {"color": color, "marker": marker, "linestyle": dashes}
+    for color, marker, dashes in (
+        (BLUE, "o", (0, (5, 2))),
+        (VERMILLION, "s", (0, (1, 1.2))),
+        (GREEN, "^", (0, (6, 2, 1, 2))),
+        (PURPLE, "D", (0, (3, 1, 1, 1, 1, 1))),
+        (ORANGE, "v", (0, (8, 3))),
+        (SKY, "P", (0, (2, 2))),
+    )
+)
+
+EXACT: dict[str, Any] = {"color": BLACK, "linewidth": 1.5}
+EXACT_BAR: dict[str, Any] = {"facecolor": "none", "edgecolor": BLACK, "linewidth": 1.5}
+
+
+def estimated(series: int = 0) -> dict[str, Any]:
+    """Keyword arguments of `Axes.plot` and `Axes.errorbar` for an estimate: an open marker."""
+    style = SERIES[series]
+    return {
+        "color": style["color"],
+        "marker": style["marker"],
+        "markerfacecolor": "white",
+        "markersize": 5.5,
+        "linestyle": "none",
+    }
+
+
+def learned(series: int = 0) -> dict[str, Any]:
+    """Keyword arguments of `Axes.plot` and `Axes.errorbar` for something learned: a filled marker."""
+    return estimated(series) | {"markerfacecolor": SERIES[series]["color"]}
+
+
+def reference(series: int = 0) -> dict[str, Any]:
+    """Keyword arguments of `Axes.plot` for a curve to compare with: coloured dashes, no marker."""
+    style = SERIES[series]
+    return {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 1.6}
+
+
+def figure(width: float = 8.0, height: float = 4.4) -> Figure:
+    """A figure of its own Agg canvas, in inches: no pyplot state, so nothing leaks from a slider."""
+    made = Figure(figsize=(width, height), dpi=100)
+    FigureCanvasAgg(made)
+    return made
+
+
+def label(axes: Axes, x: str, y: str, title: str = "") -> Axes:
+    """Name both axes with their units, as in "error of V [reward]", and drop the frame that says nothing."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.02)
+    return axes
+
+
+def key(axes: Axes, entries: dict[str, dict[str, Any]], **where: Any) -> None:
+    """A legend from `{text: style}`, made once with the axes instead of at every slider move."""
+    handles = [Line2D([], [], **style, label=text) for text, style in entries.items()]
+    axes.legend(handles=handles, frameon=False, fontsize=9, **where)
+
+
+def wipe(axes: Iterable[Axes]) -> None:
+    """Remove what was drawn and keep ticks, labels and legend: half the cost of a cleared figure."""
+    for each in axes:
+        drawn: list[Artist] = [
+            *each.lines, *each.collections, *each.patches, *each.texts, *each.images
+        ]  # fmt: skip
+        for artist in drawn:
+            artist.remove()
+        each.containers.clear()
+
+
+def lock_strip(
+    axes: Axes, fill: Sequence[float] | np.ndarray, top: float, marks: Iterable[int] = ()
+) -> None:
+    """The combination lock from start (left) to goal (right), one box per cell.  [L] values in [0, top].
+
+    Darker cells have a larger value; a triangle stands under each cell counted in `marks` (steps to the goal).
+    The x axis counts steps to the goal and so runs from L to 0.
+    """
+    values = np.asarray(fill, float)
+    length = len(values)
+    axes.imshow(
+        values[None],
+        extent=(0.5, length + 0.5, 0.0, 1.0),
+        aspect="auto",
+        cmap="Greys",
+        vmin=0.0,
+        vmax=1.6 * top,  # the darkest cell stays light enough for a black outline to show
+        interpolation="nearest",
+    )
+    if length <= 60:
+        axes.vlines(np.arange(length + 1) + 0.5, 0.0, 1.0, color=BLACK, linewidth=0.6)
+    axes.plot(
+        [0.5, length + 0.5, length + 0.5, 0.5, 0.5], [0, 0, 1, 1, 0], color=BLACK, linewidth=1.2
+    )
+    marked = np.fromiter(marks, float)
+    axes.plot(
+        marked, np.full(len(marked), -0.35), "^", color=VERMILLION, markersize=4, clip_on=False
+    )
+    axes.set_xlim(length + 0.5, -0.5)
+    axes.set_ylim(-0.7, 1.0)
+
+
+def png(made: Figure) -> bytes:
+    """The figure as PNG bytes, compressed lightly because a slider waits for them."""
+    canvas = made.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.draw()
+    stream = io.BytesIO()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "png", compress_level=1)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A static figure with its alternative text, shown by any notebook, also when it is not running."""
+
+    png: bytes
+    alt: str
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+    def __repr__(self) -> str:
+        return self.alt

@@ -1,0 +1,156 @@
+"""OGBench's state-based single tasks: their names, rewards, environments and reproducible resets."""
+
+import ctypes
+import difflib
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from chunkrl.errors import ConfigError
+
+if TYPE_CHECKING:
+    import gymnasium
+
+SuccessTiming = Literal["pre", "post"]
+
+# The kinds of dataset that OGBench collects in each family of environments.
+KINDS = {
+    "cube": ("play", "noisy"),
+    "scene": ("play", "noisy"),
+    "puzzle": ("play", "noisy"),
+    "pointmaze": ("navigate", "stitch"),
+    "antmaze": ("navigate", "stitch", "explore"),
+    "humanoidmaze": ("navigate", "stitch"),
+    "antsoccer": ("navigate", "stitch"),
+}
+SPARSE = ("scene", "puzzle-3x3")  # domains that the Q-chunking paper scores with -1/0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One reward function in one environment, with the dataset that goes with it."""
+
+    name: str  # cube-single-play-singletask-task2-v0
+    domain: str  # cube-single
+    dataset: str  # cube-single-play-v0
+    env_name: str  # cube-single-singletask-task2-v0
+    sparse: bool  # -1 until every sub-goal is met, instead of -(sub-goals not met)
+
+    def reward(self, raw: np.ndarray | float) -> np.ndarray:
+        """The reward that agents see: r, or -[r != 0] where the task is sparse.  [*B] -> [*B]"""
+        return np.where(np.asarray(raw) != 0, -1.0, 0.0) if self.sparse else np.asarray(raw)
+
+
+class Spec(NamedTuple):
+    """The sizes of a task."""
+
+    obs_dim: int
+    action_dim: int
+    max_episode_steps: int
+
+
+def get(name: str, sparse: bool | None = None) -> Task:
+    """The task of an OGBench name; without `-taskK`, OGBench's default task of that environment.
+
+    `sparse` overrides the paper's choice of reward. Raises ConfigError with the nearest names.
+    """
+    if name not in names():
+        raise ConfigError(f"unknown task {name!r}; {_suggestion(name)}")
+    before, after = name.split("-singletask")
+    domain, kind = before.rsplit("-", 1)
+    return Task(
+        name=name,
+        domain=domain,
+        dataset=f"{domain}-{kind}-v0",
+        env_name=f"{domain}-singletask{after}",
+        sparse=domain in SPARSE if sparse is None else sparse,
+    )
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every task name that `get` knows: what OGBench registers, without pixels."""
+    import gymnasium
+    import ogbench  # noqa: F401  (registers the environments)
+
+    return tuple(
+        name.replace("-singletask", f"-{kind}-singletask")
+        for name in gymnasium.registry
+        if "-singletask" in name and not name.startswith("visual-")
+        for kind in KINDS[name.split("-")[0]]
+    )
+
+
+def _suggestion(name: str) -> str:
+    longer = [known for known in names() if known.startswith(name.removesuffix("-v0") + "-")]
+    near = longer or difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
+    if not near:
+        return "names look like 'cube-single-play-singletask-task2-v0'"
+    return "did you mean " + " or ".join(repr(known) for known in near[:3]) + "?"
+
+
+def make_env(task: Task, success_timing: SuccessTiming = "pre", **kwargs: Any) -> "gymnasium.Env":
+    """The environment of `task`, with its time limit.
+
+    `success_timing` says which state of a step (s_t, a_t, s_{t+1}) is scored. "pre" scores s_t, as
+    the relabelled datasets do (OGBench >= 1.2); "post" scores s_{t+1}, as the published runs did
+    (OGBench 1.1): success, reward and termination then arrive one step earlier.
+    """
+    if success_timing not in ("pre", "post"):
+        raise ConfigError(f"success_timing must be 'pre' or 'post', not {success_timing!r}")
+    return make(task.env_name, success_timing=success_timing, **kwargs)
+
+
+def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
+    """The environment that OGBench registers as `env_name` (also those without a single task)."""
+    choose_gl()
+    import gymnasium
+    import ogbench  # noqa: F401  (registers the environments)
+
+    env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
+    if "action_space" not in vars(env.unwrapped):
+        # OGBench's manipulation environments build a new, unseeded action space at every access,
+        # and their reset takes two random steps with it: no seed would make it reproducible.
+        raw = env.unwrapped
+        raw.__class__ = type(type(raw).__name__, (type(raw),), {"action_space": raw.action_space})
+    return env
+
+
+def reset(env: "gymnasium.Env", seed: int) -> np.ndarray:
+    """Reset so that the episode is a function of `seed` and the actions alone.  -> obs [O]
+
+    Mazes draw from NumPy's global generator, also while stepping (teleports), so it is seeded too.
+    """
+    np.random.seed(seed)  # noqa: NPY002
+    env.unwrapped.action_space.seed(seed)
+    return env.reset(seed=seed)[0]
+
+
+@cache
+def spec(task: Task) -> Spec:
+    """Observation and action sizes and the time limit of `task`; builds its environment once."""
+    env = make_env(task)
+    assert env.spec is not None
+    assert env.spec.max_episode_steps is not None
+    obs_dim, action_dim = reset(env, 0).shape[0], env.action_space.shape[0]
+    env.close()
+    return Spec(obs_dim, action_dim, env.spec.max_episode_steps)
+
+
+def choose_gl() -> None:
+    """Let MuJoCo render without a screen on Linux; to be called before MuJoCo is imported.
+
+    Keeps a MUJOCO_GL that is already set. Where EGL is missing, `import mujoco` itself would fail
+    under MUJOCO_GL=egl, so rendering is switched off instead.
+    """
+    if sys.platform != "linux" or "MUJOCO_GL" in os.environ:
+        return
+    try:
+        ctypes.CDLL("libEGL.so.1")
+        os.environ["MUJOCO_GL"] = "egl"
+    except OSError:
+        os.environ["MUJOCO_GL"] = "disable"

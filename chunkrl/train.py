@@ -1,0 +1,175 @@
+"""Training: many updates in one compiled scan, several seeds at once, exact resumption; the home of jax.jit."""
+
+import os
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from chunkrl import checkpoint, runs
+from chunkrl.data import windows
+from chunkrl.errors import ConfigError, TrainingError
+from chunkrl.types import Agent, Batch, Dataset, Metrics
+
+
+@partial(jax.jit, static_argnums=0)
+def init(agent: Agent, keys) -> Any:
+    """Fresh training states, one per key.  [S] -> leaves [S, ...]"""
+    return jax.vmap(agent.init)(keys)
+
+
+@partial(jax.jit, static_argnums=0)
+def update(agent: Agent, state, batch: Batch, key) -> tuple[Any, Metrics]:
+    """One update of one seed on a batch that the caller drew."""
+    return agent.update(state, batch, key)
+
+
+class Report(NamedTuple):
+    """What a call of `update_many` says about each seed."""
+
+    mean: Metrics  # [S]  each metric's mean over the updates
+    bad: Metrics  # [S]   the first update at which it was not finite; the number of updates if none
+    finite: jax.Array  # [S]  whether every parameter is finite afterwards
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def update_many(
+    agent: Agent, updates: int, batch_size: int, states, dataset: Dataset, keys
+) -> tuple[Any, Report]:
+    """`updates` steps of every seed, each on windows drawn from `dataset` inside the scan.
+
+    Leaves of `states` and `keys` are [S, ...].  The buffers of `states` are donated: they cannot be
+    used afterwards.
+    """
+
+    def step(state, key):
+        key_window, key_update = jax.random.split(key)
+        batch = windows.sample(key_window, dataset, batch_size, agent.backup, agent.discount)
+        return agent.update(state, batch, key_update)
+
+    def run(state, key):
+        state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
+        mean = jax.tree.map(jnp.mean, metrics)
+        bad = jax.tree.map(lambda x: jnp.argmin(jnp.append(jnp.isfinite(x), False)), metrics)
+        finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state)]).all()
+        return state, Report(mean, bad, finite)
+
+    return jax.vmap(run)(states, keys)
+
+
+@partial(jax.jit, static_argnums=0)
+def act(agent: Agent, state, obs, keys) -> jax.Array:
+    """The chunks to execute, each drawn with its own key.  [B, O], [B] -> [B, h, A]"""
+    return jax.vmap(agent.act, (None, 0, 0))(state, obs, keys)
+
+
+def policy(agent: Agent, states, index: int = 0) -> Callable:
+    """The acting function (obs [B, O], keys [B]) -> chunks [B, h, A] of seed number `index`."""
+    return partial(act, agent, jax.tree.map(lambda leaf: leaf[index], states))
+
+
+def enable_compilation_cache() -> None:
+    """Keep compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR says where."""
+    if jax.config.jax_compilation_cache_dir is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        jax.config.update("jax_compilation_cache_dir", str(home / "chunkrl" / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def fit(
+    agent: Agent,
+    dataset: Dataset,
+    updates: int,
+    batch_size: int = 256,
+    seeds: Sequence[int] = (0,),
+    every: int = 500,
+    evaluate: Callable | None = None,
+    evaluate_every: int | None = None,
+    folder: str | Path | None = None,
+    config: dict | None = None,
+    log: Callable[[int, dict], None] | None = None,
+    progress: bool = True,
+) -> tuple[Any, list[dict]]:
+    """Train `seeds` together for `updates` steps each.  -> states with leaves [S, ...], rows of metrics
+
+    Each device call makes `every` updates; it ends in one row per seed (`log(step, row)`, and
+    `metrics.csv` in `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end,
+    `evaluate(act, seed)` plays episodes (see `Evaluator.run`).  Called again with the same folder,
+    training goes on from the last checkpoint, to the same numbers as if it had never stopped;
+    `updates` may then be larger.  `config` is stored with the run and must not change.
+
+    Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays) and
+    where `folder` holds another run; ConfigError for numbers that do not fit.
+    """
+    if updates % every or (evaluate_every or every) % every:
+        raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
+    if windows.starts(dataset, agent.backup) < 1:
+        raise ConfigError(f"{len(dataset.obs)} transitions hold no window of {agent.backup}")
+    enable_compilation_cache()
+    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+    key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
+    states, rows, start = init(agent, key_init), [], 0
+    if folder is not None:
+        identity = {
+            **(config or {}),
+            "agent": repr(agent),
+            "batch_size": batch_size,
+            "seeds": list(seeds),
+            "every": every,
+            "evaluate_every": evaluate_every,
+            "data": {"rows": len(dataset.obs), "crc32": zlib.crc32(np.asarray(dataset.action))},
+        }
+        states, rows, start = runs.resume(Path(folder), identity, states)
+    dataset = jax.device_put(dataset)
+    before = rows[-1]["seconds"] if rows else 0.0
+    clock = time.perf_counter()
+    bar = tqdm(total=updates, initial=start, unit="update", disable=not progress or None)
+    with bar:
+        for step in range(start + every, updates + 1, every):
+            call_keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
+            states, report = update_many(agent, every, batch_size, states, dataset, call_keys)
+            report = jax.device_get(report)
+            require_finite(report, step - every, seeds)
+            bar.update(every)
+            new = [
+                {"step": step, "seed": seed, **{k: float(v[i]) for k, v in report.mean.items()}}
+                for i, seed in enumerate(seeds)
+            ]
+            due = step == updates or (evaluate_every is not None and step % evaluate_every == 0)
+            if evaluate and due:
+                for i, row in enumerate(new):
+                    entropy = np.random.SeedSequence((row["seed"], step))
+                    result = evaluate(policy(agent, states, i), int(entropy.generate_state(1)[0]))
+                    row.update(runs.summary(result))
+                bar.set_postfix(success=f"{np.mean([row['success'] for row in new]):.0%}")
+            for row in new:
+                row["seconds"] = round(before + time.perf_counter() - clock, 2)
+                if log:
+                    log(step, row)
+            rows += new
+            if folder is not None:
+                runs.write_rows(Path(folder), rows)
+                checkpoint.save(Path(folder) / runs.CHECKPOINT, states, {"step": step})
+    return states, rows
+
+
+def require_finite(report: Report, step: int, seeds: Sequence[int]) -> None:
+    """Raise TrainingError where a metric of `report` or a parameter is not finite, naming the update."""
+    for i, seed in enumerate(seeds):
+        first = min(int(bad[i]) for bad in report.bad.values())
+        names = [name for name, bad in report.bad.items() if bad[i] == first]
+        if not report.finite[i]:
+            what = f"{', '.join(names)} at update {step + first + 1}"
+            if all(np.isfinite(mean[i]) for mean in report.mean.values()):
+                what = "a parameter after the last update"
+            raise TrainingError(
+                f"seed {seed}: not finite: {what}. The last good checkpoint is kept; lower the "
+                "learning rate, or look for outliers in the data with `chunkrl data check`"
+            )
