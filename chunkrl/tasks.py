@@ -1,9 +1,10 @@
-"""OGBench's state-based single tasks: their names, rewards, environments and reproducible resets."""
+"""OGBench's state-based single tasks: names, rewards, environments and reproducible resets."""
 
 import ctypes
 import difflib
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -73,7 +74,10 @@ def get(name: str, sparse: bool | None = None) -> Task:
 
 @cache
 def names() -> tuple[str, ...]:
-    """Every task name that `get` knows: what OGBench registers, without pixels."""
+    """Every task name that `get` knows: environments that OGBench registers, without pixels.
+
+    OGBench has published no data for a few of the combinations (giant mazes with `explore`).
+    """
     import gymnasium
     import ogbench  # noqa: F401  (registers the environments)
 
@@ -111,12 +115,15 @@ def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
     import gymnasium
     import ogbench  # noqa: F401  (registers the environments)
 
-    env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
-    if "action_space" not in vars(env.unwrapped):
-        # OGBench's manipulation environments build a new, unseeded action space at every access,
-        # and their reset takes two random steps with it: no seed would make it reproducible.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*precision lowered", category=UserWarning)
+        env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
         raw = env.unwrapped
-        raw.__class__ = type(type(raw).__name__, (type(raw),), {"action_space": raw.action_space})
+        if "action_space" not in vars(raw):
+            # OGBench's manipulation environments build a new, unseeded action space at each access,
+            # and their reset takes two random steps with it: no seed would make it reproducible.
+            fixed = {"action_space": raw.action_space}
+            raw.__class__ = type(type(raw).__name__, (type(raw),), fixed)
     return env
 
 
@@ -147,7 +154,7 @@ def choose_gl() -> None:
     Keeps a MUJOCO_GL that is already set. Where EGL is missing, `import mujoco` itself would fail
     under MUJOCO_GL=egl, so rendering is switched off instead.
     """
-    if sys.platform != "linux" or "MUJOCO_GL" in os.environ:
+    if sys.platform != "linux" or os.environ.get("MUJOCO_GL"):
         return
     try:
         ctypes.CDLL("libEGL.so.1")
