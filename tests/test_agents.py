@@ -1,0 +1,218 @@
+"""The design claims of the flow-Q family: gradient routing, reductions between methods, invariants."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from chunkrl import train
+from chunkrl.agents import METHODS, make
+from chunkrl.agents.actor_critic import Params
+from chunkrl.errors import ConfigError
+from chunkrl.networks import num_params
+from chunkrl.policies import best_of_n
+from chunkrl.types import Batch
+
+O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
+
+
+def agent_of(name, **changes):
+    settings = {"horizon": 4, "candidates": 4, "flow_steps": 3, "hidden": H} | changes
+    return make(name, O, A, **settings)
+
+
+def batch_of(n, seed=0, valid=None):
+    r = np.random.default_rng(seed)
+    arrays = (
+        r.normal(size=(B, O)),
+        r.uniform(-1, 1, (B, n, A)),
+        r.normal(size=(B, n)),
+        np.minimum.accumulate(r.integers(0, 2, (B, n)), axis=1),
+        np.ones((B, n)) if valid is None else valid,
+        r.normal(size=(B, O)),
+    )
+    return Batch(*(jnp.asarray(x, jnp.float32) for x in arrays))
+
+
+def any_nonzero(tree):
+    return any(np.any(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def gradients(agent, loss):
+    """The gradient of `loss(params, state, noise)` at a fresh state."""
+    state = agent.init(jax.random.key(0))
+    noise = agent.noise(jax.random.key(1), B)
+    return jax.grad(lambda params: loss(params, state, noise))(state.params)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_parameter_is_trained(name):
+    agent = agent_of(name)
+    batch = batch_of(agent.backup)
+    grad = gradients(agent, lambda p, s, noise: agent.loss(p, s, batch, noise)[0])
+    for leaf in jax.tree.leaves(grad):
+        assert np.any(leaf)
+
+
+def test_td_moves_only_the_critic():
+    agent = agent_of("qc_fql")
+    batch = batch_of(4)
+    grad = gradients(agent, lambda p, s, noise: agent.critic_loss(p, batch, jnp.ones(B)))
+    assert any_nonzero(grad.critic)
+    assert not any_nonzero(grad.policy)
+
+
+def test_improvement_moves_only_the_one_step_network():
+    agent = agent_of("qc_fql")
+    batch = batch_of(4)
+
+    def loss(params, state, noise):
+        q = lambda obs, chunk: agent.q(state.params.critic, obs, chunk)
+        return agent.policy.improve(
+            params.policy, state.params.policy, batch.obs, q, noise.improve
+        )[0]
+
+    grad = gradients(agent, loss)
+    assert any_nonzero(grad.policy.head)
+    assert not any_nonzero(grad.policy.flow)
+    assert not any_nonzero(grad.critic)
+
+
+def test_a_clipped_action_gets_no_gradient_from_the_critic():
+    """The head is pushed far outside [-1, 1]; only distillation, switched off here, could move it."""
+    agent = agent_of("fql", alpha=0.0)
+    state = agent.init(jax.random.key(0))
+    head = jax.tree.map(jnp.zeros_like, state.params.policy.head)
+    head["params"]["Dense_2"]["bias"] = jnp.array([5.0, -5.0, 0.5])
+    policy = state.params.policy._replace(head=head)
+    q = lambda obs, chunk: agent.q(state.params.critic, obs, chunk)
+    grad = jax.grad(
+        lambda head: agent.policy.improve(
+            policy._replace(head=head), policy, jnp.ones((B, O)), q, jnp.ones((B, A))
+        )[0]
+    )(head)
+    bias = grad["params"]["Dense_2"]["bias"]
+    np.testing.assert_array_equal(bias[:2], 0)
+    assert bias[2] != 0
+
+
+@pytest.mark.parametrize("crossing", [1, 3])
+def test_a_window_that_crosses_an_episode_end_trains_only_cloning_before_it(crossing):
+    """`crossing` steps are valid: no TD signal; the cloned velocity is free on the later ones."""
+    valid = np.zeros((B, 4))
+    valid[:, :crossing] = 1
+    agent, batch = agent_of("qc"), batch_of(4, valid=valid)
+    grad = gradients(agent, lambda p, s, noise: agent.critic_loss(p, batch, jnp.ones(B)))
+    assert not any_nonzero(grad.critic)
+    grad = gradients(agent, lambda p, s, noise: agent.loss(p, s, batch, noise)[0])
+    bias = np.asarray(grad.policy["params"]["Dense_2"]["bias"]).reshape(4, A)
+    assert bias[:crossing].all()
+    assert not bias[crossing:].any()
+
+
+def test_the_target_of_a_solved_window_is_its_reward():
+    agent = agent_of("qc_fql")
+    batch = batch_of(4)._replace(mask=jnp.array([1.0, 1.0, 0.0, 0.0])[None].repeat(B, axis=0))
+    state = agent.init(jax.random.key(0))
+    target = agent.td_target(state, batch, jnp.zeros((B, 4 * A)))
+    np.testing.assert_array_equal(target, batch.reward[:, -1])
+
+
+def test_the_bootstrap_is_discounted_by_gamma_to_the_n():
+    agent = agent_of("fql_n", discount=0.9)
+    batch = batch_of(4)._replace(mask=jnp.ones((B, 4)), reward=jnp.zeros((B, 4)))
+    state = agent.init(jax.random.key(0))
+    chunk = jnp.zeros((B, A))
+    expect = 0.9**4 * agent.q(state.target_critic, batch.next_obs, chunk)
+    np.testing.assert_allclose(agent.td_target(state, batch, chunk), expect, rtol=1e-6)
+
+
+def test_the_target_critic_follows_one_step_late():
+    agent = agent_of("fql", tau=0.5)
+    first = agent.init(jax.random.key(0))
+    second, _ = train.update(agent, first, batch_of(1), jax.random.key(1))
+    third, _ = train.update(agent, second, batch_of(1), jax.random.key(2))
+    leaf = lambda tree: np.asarray(tree["params"]["Dense_0"]["kernel"])
+    np.testing.assert_allclose(leaf(second.target_critic), leaf(first.params.critic), atol=1e-7)
+    expect = (leaf(first.params.critic) + leaf(second.params.critic)) / 2
+    np.testing.assert_allclose(leaf(third.target_critic), expect, atol=1e-7)
+
+
+def one_update(agent, n=1):
+    return train.update(agent, agent.init(jax.random.key(0)), batch_of(n), jax.random.key(1))[0]
+
+
+@pytest.mark.parametrize(("chunked", "single"), [("qc", "bfn"), ("qc_fql", "fql")])
+def test_chunks_of_one_action_are_the_single_step_method(chunked, single):
+    a, b = (one_update(agent_of(name, horizon=1)) for name in (chunked, single))
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_one_candidate_is_a_sample_of_the_flow():
+    agent = agent_of("qc", candidates=1)
+    params = agent.init(jax.random.key(0)).params
+    obs, noise = jnp.ones((B, O)), jax.random.normal(jax.random.key(1), (1, B, 4 * A))
+    proposal = agent.propose(params, obs, noise)
+    sample = agent.policy.sample(params.policy, obs, noise[0])
+    np.testing.assert_array_equal(proposal, sample)
+
+
+def test_best_of_n_takes_the_argmax_of_each_row():
+    chunks = jax.random.uniform(jax.random.key(0), (64, B, 2))
+    best = best_of_n(chunks, lambda chunks: chunks[..., 0])
+    np.testing.assert_array_equal(best[:, 0], chunks[..., 0].max(axis=0))
+    rows = [(chunks[:, i] == best[i][None]).all(axis=1).any() for i in range(B)]
+    assert all(rows)  # the whole chunk, not a mixture
+
+
+@pytest.mark.parametrize("name", ["qc", "qc_fql"])
+def test_acting_depends_on_a_row_and_its_key_alone(name):
+    agent = agent_of(name)
+    state = agent.init(jax.random.key(0))
+    obs = jax.random.normal(jax.random.key(1), (5, O))
+    keys = lambda: jax.random.split(jax.random.key(2), 5)  # a fresh object: keys are consumed once
+    chunks = train.act(agent, state, obs, keys())
+    assert chunks.shape == (5, 4, A)
+    assert np.abs(chunks).max() <= 1
+    other = train.act(agent, state, obs.at[:3].set(0), keys())
+    np.testing.assert_array_equal(chunks[3:], other[3:])
+    alone = agent.act(state, obs[3], keys()[3])
+    np.testing.assert_allclose(chunks[3], alone, atol=1e-5)
+
+
+def count(name, horizon):
+    """Parameters on cube-triple (46 observed numbers, 5 action dimensions), target critic included."""
+    agent = make(name, 46, 5, horizon=horizon)
+    state = jax.eval_shape(agent.init, jax.random.key(0))
+    return num_params(state.params) + num_params(state.target_critic)
+
+
+def test_parameter_counts_of_the_reference():
+    assert count("qc", 5) == 4_155_933
+    assert count("qc_fql", 5) == 4_993_590
+    assert count("bfn", 5) == 4_094_473
+    assert count("fql", 5) == 4_911_630
+
+
+def test_optimiser_holds_no_target_critic():
+    agent = agent_of("qc")
+    state = agent.init(jax.random.key(0))
+    assert num_params(state.opt_state[0].mu) == num_params(state.params)
+    assert isinstance(state.opt_state[0].mu, Params)
+
+
+def test_unknown_names_and_sizes_are_refused():
+    with pytest.raises(ConfigError, match=r"no method 'qcfql'; choose one of qc, qc_fql"):
+        make("qcfql", O, A)
+    with pytest.raises(ConfigError, match="at least 1"):
+        make("qc", O, A, candidates=0)
+
+
+def test_an_agent_is_a_value():
+    agent = agent_of("qc")
+    assert agent == agent_of("qc")
+    assert hash(agent) == hash(agent_of("qc"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        agent.tau = 0.1
