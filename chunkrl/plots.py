@@ -1,7 +1,7 @@
 """The marks, colours and axes shared by all figures: exact, estimated and learned never look alike."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 # Okabe and Ito (2008): distinguishable with every common colour blindness.
@@ -57,20 +58,14 @@ def reference(series: int = 0) -> dict[str, Any]:
     return {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 1.6}
 
 
-def figure(width: float = 8.0, height: float = 4.4) -> Figure:
-    """A figure of its own Agg canvas, in inches: no pyplot state, so nothing leaks from a slider."""
-    made = Figure(figsize=(width, height), dpi=100)
-    FigureCanvasAgg(made)
-    return made
-
-
 def label(axes: Axes, x: str, y: str, title: str = "") -> Axes:
     """Name both axes with their units, as in "error of V [reward]", and drop the frame that says nothing."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_title(title, loc="left", fontsize=10, y=1.02)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.02)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))  # ticks cost most of a redraw
     return axes
 
 
@@ -80,15 +75,7 @@ def key(axes: Axes, entries: dict[str, dict[str, Any]], **where: Any) -> None:
     axes.legend(handles=handles, frameon=False, fontsize=9, **where)
 
 
-def wipe(axes: Iterable[Axes]) -> None:
-    """Remove what was drawn and keep ticks, labels and legend: half the cost of a cleared figure."""
-    for each in axes:
-        drawn: list[Artist] = [
-            *each.lines, *each.collections, *each.patches, *each.texts, *each.images
-        ]  # fmt: skip
-        for artist in drawn:
-            artist.remove()
-        each.containers.clear()
+MARK: dict[str, Any] = {"color": VERMILLION, "marker": "^", "markersize": 4.0, "linestyle": "none"}
 
 
 def lock_strip(
@@ -107,7 +94,7 @@ def lock_strip(
         aspect="auto",
         cmap="Greys",
         vmin=0.0,
-        vmax=1.6 * top,  # the darkest cell stays light enough for a black outline to show
+        vmax=1.2 * top,  # the darkest cell still shows its black outline
         interpolation="nearest",
     )
     if length <= 60:
@@ -116,22 +103,72 @@ def lock_strip(
         [0.5, length + 0.5, length + 0.5, 0.5, 0.5], [0, 0, 1, 1, 0], color=BLACK, linewidth=1.2
     )
     marked = np.fromiter(marks, float)
-    axes.plot(
-        marked, np.full(len(marked), -0.35), "^", color=VERMILLION, markersize=4, clip_on=False
-    )
+    axes.plot(marked, np.full(len(marked), -0.35), clip_on=False, **MARK)
     axes.set_xlim(length + 0.5, -0.5)
     axes.set_ylim(-0.7, 1.0)
 
 
-def png(made: Figure) -> bytes:
-    """The figure as PNG bytes, compressed lightly because a slider waits for them."""
-    canvas = made.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
-    canvas.draw()
-    stream = io.BytesIO()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "png", compress_level=1)
-    return stream.getvalue()
+class Canvas:
+    """One kept figure for many pictures: ticks, labels and legend are redrawn only when a limit or a title changes.
+
+    `layout(figure)` makes the axes once; every `picture(draw)` calls `draw(axes)` on axes that hold no marks.  The
+    frame costs most of a redraw, so this halves what a slider waits for.
+    """
+
+    def __init__(self, layout: Callable[[Figure], tuple[Axes, ...]]):
+        self.figure = Figure(
+            figsize=(8.0, 4.4), dpi=100
+        )  # not pyplot's, so nothing leaks from a slider
+        self._agg = FigureCanvasAgg(self.figure)
+        self._axes = layout(self.figure)
+        self._frame: Any = None
+        self._background: Any = None
+
+    def picture(self, draw: Callable[[tuple[Axes, ...]], None]) -> bytes:
+        """PNG bytes of what `draw` adds to the axes, compressed lightly because a slider waits for them."""
+        for axes in self._axes:
+            for artist in _marks(axes):
+                artist.remove()
+            axes.containers.clear()
+        draw(self._axes)
+        marks = sorted(
+            (artist for axes in self._axes for artist in _marks(axes)), key=Artist.get_zorder
+        )
+        self._draw_frame(marks)
+        for artist in marks:
+            self.figure.draw_artist(artist)
+        stream = io.BytesIO()
+        pixels = np.ascontiguousarray(np.asarray(self._agg.buffer_rgba())[..., :3])
+        Image.fromarray(pixels).save(stream, "png", compress_level=1)
+        return stream.getvalue()
+
+    def _draw_frame(self, marks: Sequence[Artist]) -> None:
+        frame = [
+            (axes.get_xlim(), axes.get_ylim(), axes.get_title(loc="left")) for axes in self._axes
+        ]
+        if frame == self._frame:
+            self._agg.restore_region(self._background)
+            return
+        for artist in marks:
+            artist.set_visible(False)
+        self._agg.draw()
+        self._frame, self._background = frame, self._agg.copy_from_bbox(self.figure.bbox)
+        for artist in marks:
+            artist.set_visible(True)
+
+
+def _marks(axes: Axes) -> list[Artist]:
+    return [*axes.images, *axes.collections, *axes.patches, *axes.lines, *axes.texts]
+
+
+def nice_top(value: float) -> float:
+    """The first round number from `value`: an axis limit that seldom changes."""
+    if value <= 0.0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(
+        next(step * power for step in (1, 1.5, 2, 3, 4, 5, 7, 10) if step * power >= value)
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,186 @@
+"""Exercises as data: what is asked, how an answer is read and judged, and what each misunderstanding is told."""
+
+import copy
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+class UnreadableError(Exception):
+    """An answer that cannot be judged; its text is the sentence that the reader sees."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number, right within `tolerance` (absolute)."""
+
+    value: float
+    tolerance: float
+    unit: str = ""
+
+    @property
+    def right(self) -> float:
+        return self.value
+
+    def read(self, answer: Any) -> float:
+        """The answer as a float, from any kind of number or array of one element."""
+        try:
+            array = np.asarray(answer)
+            if array.dtype.kind not in "iuf" or array.size != 1:
+                raise TypeError
+            number = float(array.reshape(()))
+        except (TypeError, ValueError):
+            raise UnreadableError(
+                f"This exercise takes one number, as in answer = 1.5; it got {_brief(answer)}."
+            ) from None
+        if not math.isfinite(number):
+            raise UnreadableError(f"The answer is a finite number; it got {number}.")
+        return number
+
+    def same(self, a: float, b: float) -> bool:
+        return abs(a - b) <= self.tolerance
+
+    def like(self, a: float, b: float) -> bool:
+        """Whether `a` is meant as the misconception `b`: within half a percent, as people round."""
+        return abs(a - b) <= max(self.tolerance, 0.005 * abs(b))
+
+    def wrong(self, answer: float) -> str:
+        stated = "exactly" if self.tolerance < 1e-6 else f"to within {self.tolerance:g}"
+        return f"{answer:g} {self.unit}".rstrip() + f" is not it; answers are judged {stated}."
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the keys of `options`, each with its text."""
+
+    options: dict[str, str]
+    value: str
+
+    @property
+    def right(self) -> str:
+        return self.value
+
+    def read(self, answer: Any) -> str:
+        """The key that was chosen, whatever its case."""
+        key = answer.strip().lower() if isinstance(answer, str) else answer
+        if key not in tuple(self.options):
+            keys = ", ".join(repr(option) for option in self.options)
+            raise UnreadableError(f"This exercise takes one of {keys}; it got {_brief(answer)}.")
+        return key
+
+    def same(self, a: str, b: str) -> bool:
+        return a == b
+
+    like = same
+
+    def wrong(self, answer: str) -> str:
+        return f"Not {answer!r}."
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that agrees with `reference` on inputs that the reader does not see, within `tolerance` (relative)."""
+
+    reference: Callable[..., Any]
+    inputs: tuple[tuple[Any, ...], ...]
+    tolerance: float = 1e-5
+
+    @property
+    def right(self) -> list[np.ndarray]:
+        return self.read(self.reference)
+
+    def read(self, answer: Any) -> list[np.ndarray]:
+        """What the function returns for every input; it gets copies, so it may change them."""
+        if not callable(answer):
+            raise UnreadableError(
+                f"This exercise takes a function (without calling it); it got {_brief(answer)}."
+            )
+        return [self._call(answer, arguments) for arguments in self.inputs]
+
+    def _call(self, answer: Callable[..., Any], arguments: tuple[Any, ...]) -> np.ndarray:
+        called = f"Called with {self._named(arguments)}, the function"
+        try:
+            returned = answer(*copy.deepcopy(arguments))
+        except Exception as error:  # the reader's code may raise anything
+            raise UnreadableError(f"{called} raised {type(error).__name__}: {error}") from error
+        if returned is None:
+            raise UnreadableError(f"{called} returned None: does it end with a return?")
+        try:
+            array = np.asarray(returned, float)
+        except (TypeError, ValueError):
+            raise UnreadableError(f"{called} returned {_brief(returned)}, not numbers.") from None
+        if not np.isfinite(array).all():
+            raise UnreadableError(f"{called} returned {_brief(returned)}, which is not finite.")
+        return array
+
+    def _named(self, arguments: tuple[Any, ...]) -> str:
+        names = inspect.signature(self.reference).parameters
+        return ", ".join(f"{name}={_brief(x)}" for name, x in zip(names, arguments, strict=True))
+
+    def same(self, a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+        return all(self._close(x, y) for x, y in zip(a, b, strict=True))
+
+    like = same
+
+    def _close(self, a: np.ndarray, b: np.ndarray) -> bool:
+        return a.shape == b.shape and np.allclose(a, b, rtol=self.tolerance, atol=1e-8)
+
+    def wrong(self, answer: list[np.ndarray]) -> str:
+        for arguments, got, want in zip(self.inputs, answer, self.right, strict=True):
+            if got.shape != want.shape:
+                return f"For {self._named(arguments)} the shape is {got.shape}; it should be {want.shape}."
+            if not self._close(got, want):
+                return f"For {self._named(arguments)} it gives {_brief(got)}; it should be {_brief(want)}."
+        raise AssertionError("a right answer was called wrong")
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A misunderstanding, the answer that it leads to, and what to tell a reader who gives it."""
+
+    name: str
+    answer: Any
+    message: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One question; `solution` is code that defines `answer`, shown to readers and run by the tests.
+
+    `equivalents` is code of other right answers, and `near_misses` are answers that the tolerance must not let pass.
+    """
+
+    id: str
+    objective: str
+    question: str
+    kind: Number | Choice | Function
+    hints: tuple[str, str, str]  # a nudge, the formula, the shape of the code
+    solution: str
+    misconceptions: tuple[Misconception, ...]
+    equivalents: tuple[str, ...] = ()
+    near_misses: tuple[Any, ...] = ()
+
+    def judge(self, answer: Any) -> tuple[bool, str]:
+        """Whether the answer is right, and the sentence for the reader."""
+        kind: Any = self.kind
+        try:
+            value = kind.read(answer)
+        except UnreadableError as error:
+            return False, str(error)
+        if kind.same(value, kind.right):
+            return True, self.objective
+        for misconception in self.misconceptions:
+            if kind.like(value, kind.read(misconception.answer)):
+                return False, misconception.message
+        return False, kind.wrong(value)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size <= 6:
+        return np.array2string(value, precision=5, separator=", ")
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

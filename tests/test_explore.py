@@ -1,0 +1,219 @@
+"""Explorers: every corner and 20 random settings draw, exact agrees with estimated, and errors are not swallowed."""
+
+import base64
+import dataclasses
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chunkrl import plots
+from chunkrl.course import record
+from chunkrl.errors import ConfigError
+from chunkrl.explore import EXPLORERS, Choice, Explorer, Slider, figures, horizon
+from chunkrl.explore.panel import Question, compare
+
+RANDOM = 20
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHUNKRL_HOME", str(tmp_path))
+
+
+def leaves(numbers):
+    """Every number in nested tuples, dicts and arrays."""
+    if isinstance(numbers, dict):
+        numbers = tuple(numbers.values())
+    if isinstance(numbers, (tuple, list)):
+        return [leaf for part in numbers for leaf in leaves(part)]
+    return [np.asarray(numbers)]
+
+
+@pytest.mark.parametrize("explorer", EXPLORERS.values(), ids=EXPLORERS)
+def test_sweep(explorer: Explorer) -> None:
+    """At all corners and random settings: finite numbers, a sentence, a table, a picture, and all corners differ."""
+    canvas = plots.Canvas(explorer.layout)
+    corners = list(explorer.corners())
+    settings = corners + list(explorer.random(RANDOM, seed=0))
+    assert len(settings) >= 2 ** len(explorer.controls) + RANDOM
+    pictures = []
+    for setting in settings:
+        numbers = explorer.numbers(**setting)
+        for leaf in leaves(numbers):
+            if leaf.dtype.kind in "fc":
+                assert np.isfinite(leaf).all(), (setting, leaf)
+        before = [leaf.copy() for leaf in leaves(numbers)]
+        pictures.append(canvas.picture(lambda axes, n=numbers: explorer.draw(axes, n)))
+        assert np.asarray(Image.open(io.BytesIO(pictures[-1]))).std() > 5.0, setting
+        for old, new in zip(before, leaves(numbers), strict=True):
+            np.testing.assert_array_equal(old, new, "draw changed the numbers")
+        assert len(explorer.describe(numbers)) > 20
+        assert not any(word in explorer.describe(numbers) for word in ("nan", "inf "))
+        header, rows = explorer.table(numbers)
+        assert rows
+        assert all(len(row) == len(header) for row in rows)
+    assert len(set(pictures[: len(corners)])) == len(corners), "a slider does not show in the picture"
+
+
+@pytest.mark.parametrize("explorer", EXPLORERS.values(), ids=EXPLORERS)
+def test_a_picture_does_not_depend_on_the_way_to_it(explorer: Explorer) -> None:
+    """The kept figure shows what a fresh one shows: nothing of an earlier setting stays."""
+    canvas = plots.Canvas(explorer.layout)
+    for setting in [*explorer.random(2, seed=1), *list(explorer.corners())[-2:], explorer.setting()]:
+        numbers = explorer.numbers(**setting)
+        assert canvas.picture(lambda axes, n=numbers: explorer.draw(axes, n)) == explorer.png(**setting)
+
+
+@pytest.mark.parametrize("explorer", EXPLORERS.values(), ids=EXPLORERS)
+def test_declaration(explorer: Explorer) -> None:
+    for control in explorer.controls:
+        assert control.start in control.values
+        assert len(control.values) > 1
+        if isinstance(control, Slider):
+            assert control.values[0] == control.low
+            assert control.values[-1] == pytest.approx(control.high)
+    assert explorer.notebook.isdigit()
+    if explorer.predict_first:
+        assert math.isfinite(explorer.predict_first.answer(explorer.numbers()))
+
+
+def test_horizon_meets_the_reference_numbers() -> None:
+    """gamma .99, L = 100, eps .1: 6.34 for h = 1 and 0.66 for h = 10, a ratio of 9.56."""
+    one, ten = (float(horizon.value_error(100, 0.99, 0.1, h)) for h in (1, 10))
+    assert round(one, 2) == 6.34
+    assert round(ten, 2) == 0.66
+    assert round(one / ten, 2) == 9.56
+
+
+@pytest.mark.parametrize(("discount", "backup"), [(0.99, 1), (0.9, 7), (1.0, 10), (0.95, 300)])
+def test_horizon_is_the_fixed_point_of_wrong_backups(discount: float, backup: int) -> None:
+    """A linear solve of E = error + gamma^h P_h E, which knows nothing of geometric series."""
+    length, error = 100, 0.3
+    system = np.eye(length)
+    for cell in range(backup, length):
+        system[cell, cell - backup] -= discount**backup
+    expected = np.linalg.solve(system, np.full(length, error))
+    got = horizon.value_error(np.arange(1, length + 1), discount, error, backup)
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_horizon_estimate_agrees_with_the_exact_error() -> None:
+    inside = total = 0
+    for setting in EXPLORERS["horizon"].random(20, seed=2):
+        numbers = EXPLORERS["horizon"].numbers(**setting)
+        miss = np.abs(numbers.estimate - numbers.exact[numbers.bootstraps - 1])
+        assert (miss <= 5.0 * numbers.standard_error + 1e-12).all()
+        inside += miss[-1] <= 2.0 * numbers.standard_error[-1] + 1e-12
+        total += 1
+    assert inside >= 0.75 * total
+
+
+def broken(**changes) -> Explorer:
+    return dataclasses.replace(EXPLORERS["horizon"], **changes)
+
+
+def raises_at(backup: int):
+    def compute(**params):
+        if params["backup"] == backup:
+            raise ValueError("no such backup")
+        return horizon.compute(**params)
+
+    return compute
+
+
+def test_an_error_at_the_first_setting_is_raised() -> None:
+    with pytest.raises(ValueError, match="no such backup"):
+        broken(compute=raises_at(10)).show()
+
+
+def test_an_error_after_a_move_is_a_sentence_and_goes_away() -> None:
+    panel = broken(compute=raises_at(7)).show()
+    good = panel.image.value
+    panel.controls["backup"].value = 7
+    assert "no such backup" in panel.error.value
+    assert "backup = 7" in panel.error.value
+    assert panel.image.value == good
+    panel.controls["backup"].value = 8
+    assert panel.error.value == ""
+    assert panel.image.value != good
+
+
+def test_a_bad_setting_is_named() -> None:
+    explorer = EXPLORERS["horizon"]
+    with pytest.raises(ConfigError, match="horizon has no control 'h'; it has length"):
+        explorer.show(h=3)
+    with pytest.raises(ConfigError, match="backup from 1 to 50, not 51"):
+        explorer.numbers(backup=51)
+    with pytest.raises(ConfigError, match="not 1.5"):
+        explorer.numbers(backup=1.5)
+    with pytest.raises(ConfigError, match="not True"):
+        explorer.numbers(backup=True)
+    assert "left" in Choice("side", "side", ("left", "right"), "left")
+    assert "up" not in Choice("side", "side", ("left", "right"), "left")
+
+
+def test_panel_moves_resets_and_writes_its_settings() -> None:
+    panel = EXPLORERS["horizon"].show(backup=20)
+    start = EXPLORERS["horizon"].png()
+    assert panel.image.value == EXPLORERS["horizon"].png(backup=20)
+    panel.code.value = panel.data.value = True
+    panel.controls["error"].value = 0.1 + 0.2
+    assert "error=0.3," in panel.extra.value
+    assert "<table" in panel.extra.value
+    assert panel.sentence.value.count("0.30") == 1
+    next(button for button in panel.children[4].children if button.description == "Reset").click()
+    assert panel.image.value == start
+    code = EXPLORERS["horizon"].code(panel.setting)
+    assert eval(code, {"EXPLORERS": EXPLORERS}).setting == panel.setting
+
+
+def test_bundles_hold_the_picture_and_its_sentence() -> None:
+    explorer = EXPLORERS["horizon"]
+    data, metadata = explorer.show()._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == explorer.png()
+    assert metadata["image/png"]["alt"] == data["text/plain"] == explorer.alt()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    json.dumps(data)
+    data, metadata = explorer.picture(backup=3)._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == explorer.alt(backup=3)
+
+
+def test_a_guess_is_recorded_before_the_picture_is_shown() -> None:
+    question = EXPLORERS["horizon"].predict()
+    assert isinstance(question, Question)
+    assert "image/png" not in question._repr_mimebundle_()
+    question.guess.value = "many"
+    question.button.click()
+    assert "one number" in question.verdict.value
+    assert len(question.children) == 3
+    question.guess.value = "3,5"
+    question.button.click()
+    assert "6.34" in question.verdict.value
+    assert "too low by 2.84" in question.verdict.value
+    assert len(question.children) == 4
+    kept, notice = record.load()
+    assert notice == ""
+    assert kept["guesses"]["horizon"]["guess"] == 3.5
+    assert kept["guesses"]["horizon"]["truth"] == pytest.approx(6.3397, abs=1e-4)
+
+
+def test_verdicts_on_a_guess() -> None:
+    predict = EXPLORERS["horizon"].predict_first
+    assert predict is not None
+    assert "right to the digits shown" in compare(6.34, 6.3397, predict)
+    assert "too high by 1.66" in compare(8.0, 6.3397, predict)
+
+
+def test_figures_are_written_with_their_sentences(tmp_path) -> None:
+    figures.write(tmp_path)
+    page = (tmp_path / "README.md").read_text()
+    for explorer in EXPLORERS.values():
+        file = tmp_path / f"{explorer.notebook}_{explorer.name}.png"
+        assert file.read_bytes() == explorer.png()
+        assert explorer.alt() in page
+        assert file.name in page
+    assert "python -m chunkrl.explore.figures" in page
