@@ -1,7 +1,6 @@
 """Training states on disk: npz with path keys and a JSON description, never pickle."""
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from chunkrl.data import files
 from chunkrl.errors import DataError
 
 DESCRIPTION = "description"  # the key of the JSON text; no leaf path is a bare word of this name
@@ -21,20 +21,11 @@ def paths(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
-def replace(path: Path, write) -> None:
-    """Call `write(file)` on a temporary file beside `path`, then rename it: all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        write(file)
-    os.replace(temporary, path)
-
-
 def save(path: str | Path, tree: Any, description: dict) -> None:
     """Write `tree` and a JSON-serialisable `description` to `path`, replacing it in one step."""
     arrays = {name: np.asarray(leaf) for name, leaf in paths(tree).items()}
     text = np.array(json.dumps(description))
-    replace(Path(path), lambda file: np.savez(file, **{DESCRIPTION: text}, **arrays))
+    files.write(path, lambda file: np.savez(file, **{DESCRIPTION: text}, **arrays))
 
 
 def load(path: str | Path, like: Any) -> tuple[Any, dict]:
@@ -43,8 +34,8 @@ def load(path: str | Path, like: Any) -> tuple[Any, dict]:
     Raises DataError where the file is damaged or holds another structure, naming the leaf.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            stored = {name: archive[name] for name in archive.files}
         description = json.loads(str(stored.pop(DESCRIPTION)))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise DataError(f"{path} is not a checkpoint of chunkrl ({error}); delete it") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chunkrl import checkpoint
+from chunkrl.data import files
 from chunkrl.errors import TrainingError
 
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.csv", "checkpoint.npz"
@@ -27,7 +28,7 @@ def summary(result: Any) -> dict:
 
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2) + "\n"
-    checkpoint.replace(path, lambda file: file.write(text.encode()))
+    files.write(path, lambda file: file.write(text.encode()))
 
 
 def write_rows(folder: Path, rows: list[dict]) -> None:
@@ -37,7 +38,7 @@ def write_rows(folder: Path, rows: list[dict]) -> None:
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows(rows)
-    checkpoint.replace(folder / METRICS, lambda file: file.write(text.getvalue().encode()))
+    files.write(folder / METRICS, lambda file: file.write(text.getvalue().encode()))
 
 
 def read_rows(folder: str | Path) -> list[dict]:
@@ -72,7 +73,7 @@ def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], in
     config = json.loads(json.dumps(config))
     if (folder / CONFIG).exists():
         stored = read_config(folder)
-        for name in sorted(stored.keys() | config.keys()):
+        for name in sorted((stored.keys() | config.keys()) - {"versions"}):
             if stored.get(name) != config.get(name):
                 raise TrainingError(
                     f"{folder} holds a run with {name} = {stored.get(name)!r}, not "

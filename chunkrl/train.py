@@ -55,7 +55,9 @@ def update_many(
         return agent.update(state, batch, key_update)
 
     def run(state, key):
-        state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
+        state, metrics = jax.lax.scan(
+            lambda state, i: step(state, jax.random.fold_in(key, i)), state, jnp.arange(updates)
+        )
         mean = jax.tree.map(jnp.mean, metrics)
         bad = jax.tree.map(lambda x: jnp.argmin(jnp.append(jnp.isfinite(x), False)), metrics)
         finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state)]).all()
@@ -113,7 +115,7 @@ def fit(
     if windows.starts(dataset, agent.backup) < 1:
         raise ConfigError(f"{len(dataset.obs)} transitions hold no window of {agent.backup}")
     enable_compilation_cache()
-    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
     states, rows, start = init(agent, key_init), [], 0
     if folder is not None:
@@ -130,8 +132,8 @@ def fit(
     dataset = jax.device_put(dataset)
     before = rows[-1]["seconds"] if rows else 0.0
     clock = time.perf_counter()
-    bar = tqdm(total=updates, initial=start, unit="update", disable=not progress or None)
-    with bar:
+    hide = {} if progress else {"disable": True}  # TQDM_DISABLE works where nothing is passed
+    with tqdm(total=updates, initial=start, unit="update", **hide) as bar:
         for step in range(start + every, updates + 1, every):
             call_keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
             states, report = update_many(agent, every, batch_size, states, dataset, call_keys)
@@ -145,8 +147,8 @@ def fit(
             due = step == updates or (evaluate_every is not None and step % evaluate_every == 0)
             if evaluate and due:
                 for i, row in enumerate(new):
-                    entropy = np.random.SeedSequence((row["seed"], step))
-                    result = evaluate(policy(agent, states, i), int(entropy.generate_state(1)[0]))
+                    entropy = np.random.SeedSequence((row["seed"], step)).generate_state(1)[0]
+                    result = evaluate(policy(agent, states, i), int(entropy >> 1))  # fits int32
                     row.update(runs.summary(result))
                 bar.set_postfix(success=f"{np.mean([row['success'] for row in new]):.0%}")
             for row in new:

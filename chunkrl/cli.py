@@ -1,0 +1,193 @@
+"""The command line: `chunkrl data`, `train`, `evaluate`, `info`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from chunkrl.errors import ChunkRLError
+from chunkrl.experiment import TASK
+
+app = tyro.extras.SubcommandApp()
+data_app = tyro.extras.SubcommandApp()
+app.command(data_app, name="data", help="Generate, download and check datasets.")
+
+Preset = Literal["smoke", "laptop", "paper"]
+
+
+@app.command
+def train(
+    method: Positional[str],
+    task: str = TASK,
+    preset: Preset = "laptop",
+    seeds: Annotated[tuple[int, ...], tyro.conf.arg(help="trained together")] = (0,),
+    folder: Path | None = None,
+    updates: int | None = None,
+    transitions: int | None = None,
+    batch_size: int | None = None,
+    episodes: int | None = None,
+    horizon: int | None = None,
+    candidates: int | None = None,
+    alpha: float | None = None,
+    flow_steps: int | None = None,
+    discount: float | None = None,
+    lr: float | None = None,
+    success_timing: Literal["pre", "post"] = "pre",
+    workers: int | None = None,
+) -> None:
+    """Train a method (qc, qc-fql, bfn, bfn-n, fql, fql-n) on an OGBench task.
+
+    Makes the data where there are none, evaluates on the way, and writes metrics.csv, config.json and
+    checkpoint.npz into the folder (default: runs/METHOD-TASK-PRESET).  The same command after an
+    interruption goes on from the last checkpoint.  Options left out have the preset's value.
+    """
+    from chunkrl import agents, experiment
+
+    folder = folder or Path("runs") / f"{agents.canonical(method)}-{task}-{preset}"
+    print(f"run folder: {folder}")
+    result = experiment.run(
+        method,
+        task,
+        preset,
+        seeds,
+        folder,
+        success_timing,
+        workers,
+        size={
+            "updates": updates,
+            "transitions": transitions,
+            "batch_size": batch_size,
+            "episodes": episodes,
+        },
+        settings={
+            "horizon": horizon,
+            "candidates": candidates,
+            "alpha": alpha,
+            "flow_steps": flow_steps,
+            "discount": discount,
+            "lr": lr,
+        },
+    )
+    for row in result.rows[-len(seeds) :]:
+        print(
+            f"seed {row['seed']}: success {row['success']:.0%} "
+            f"[{row['success_low']:.0%}, {row['success_high']:.0%}] over {row['episodes']} episodes "
+            f"after {row['step']} updates, {row['seconds']:.0f} s (success timing: {success_timing})"
+        )
+
+
+@app.command
+def evaluate(
+    folder: Positional[Path],
+    episodes: int = 50,
+    seed: int = 0,
+    execute: int | None = None,
+    success_timing: Literal["pre", "post"] | None = None,
+    video: Path | None = None,
+    workers: int | None = None,
+) -> None:
+    """Play episodes with the agents of a run folder; write evaluation.json there.
+
+    Executes the first `execute` actions of each chunk (default: all of them).  `video` writes one
+    episode of the first seed as an animated WebP.
+    """
+    import os
+
+    from chunkrl import experiment, runs
+    from chunkrl.evaluate import Evaluator
+    from chunkrl.video import save
+
+    loaded = experiment.load(folder)
+    timing = success_timing or loaded.config["success_timing"]
+    results = []
+    with Evaluator(
+        loaded.task, workers or os.cpu_count() or 1, success_timing=timing, execute=execute
+    ) as play:
+        for i, trained in enumerate(loaded.config["seeds"]):
+            record = 1 if video and i == 0 else 0
+            result = play.run(loaded.act(i), episodes, seed, record=record)
+            summary = runs.summary(result)
+            results.append({"seed": trained, "success_timing": timing, **summary})
+            print(
+                f"seed {trained}: success {summary['success']:.0%} [{summary['success_low']:.0%}, "
+                f"{summary['success_high']:.0%}], return {summary['return']:.1f}, "
+                f"length {summary['length']:.0f} over {episodes} episodes"
+            )
+            if record:
+                save(result.frames[0], video)
+                print(f"video: {video}")
+    runs.write_json(folder / "evaluation.json", results)
+
+
+@data_app.command
+def make(
+    dataset: Positional[str],
+    transitions: int = 150_000,
+    seed: int = 0,
+    path: Path | None = None,
+    workers: int | None = None,
+) -> None:
+    """Generate a dataset, such as cube-double-play, with OGBench's own scripted oracles.
+
+    A run that was stopped goes on where it was.
+    """
+    from chunkrl import data
+
+    print(data.generate(dataset, transitions, path, seed=seed, workers=workers))
+
+
+@data_app.command
+def download(dataset: Positional[str]) -> None:
+    """Download an official OGBench dataset, such as cube-double-play-v0; resumes partial downloads."""
+    from chunkrl import data
+
+    print(data.download(dataset))
+
+
+@data_app.command
+def check(path: Positional[Path], task: str | None = None) -> None:
+    """Check a data file to the last byte and, with a task, that it belongs to that task."""
+    from chunkrl import data, tasks
+
+    if task:
+        loaded = data.load_task(task, path=path)
+        solved = int((loaded.mask == 0).sum())
+        print(f"{path}: {len(loaded.obs)} transitions, {solved} in solved states of {task}")
+    else:
+        print(f"{path}: {len(data.load(path)['observations'])} transitions")
+
+
+@app.command
+def info() -> None:
+    """Versions, devices, rendering and data, with a remedy for each thing missing."""
+    import jax
+
+    from chunkrl import data, experiment
+    from chunkrl.video import rendering_backend
+
+    for name, version in {"python": sys.version.split()[0], **experiment.versions()}.items():
+        print(f"{name:10s} {version}")
+    print(f"{'devices':10s} {', '.join(str(device) for device in jax.devices())}")
+    if jax.default_backend() == "cpu":
+        print(f"{'':10s} for an NVIDIA GPU: pip install 'chunkrl[cuda13]' (or cuda12)")
+    print(f"{'rendering':10s} {rendering_backend()}")
+    folder = data.data_dir()
+    files = sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*.npz")
+        if not path.stem.endswith("-val")
+    )
+    print(f"{'data':10s} {folder}: {', '.join(files) or 'empty'}")
+    if not files:
+        print(f"{'':10s} `chunkrl data make` generates, `chunkrl data download` fetches")
+
+
+def main() -> None:
+    try:
+        app.cli(prog="chunkrl", description=__doc__)
+    except ChunkRLError as error:
+        sys.exit(f"chunkrl: {error}")
+    except KeyboardInterrupt:
+        sys.exit("chunkrl: stopped; the same command goes on from the last checkpoint")
