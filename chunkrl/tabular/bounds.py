@@ -1,0 +1,137 @@
+"""When chunking is right: open-loop consistency measured, and the bounds on its cost.
+
+Source: Li, Park, Levine, Decoupled Q-Chunking, arXiv 2512.10926, section 4.  Rewards lie in [0, 1];
+for any other range multiply a bound by max r - min r.  H = 1/(1 - gamma), Hbar = 1/(1 - gamma^h).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from chunkrl.tabular.chunks import at_least_one, chunked, logged, n_step
+from chunkrl.tabular.mdp import MDP, backup, chain, optimal, policy_value
+
+
+class Consistency(NamedTuple):
+    """The smallest eps_h for which data are open-loop consistent, state by state."""
+
+    weak: np.ndarray  # [S]
+    strong: np.ndarray  # [S]  at least `weak`
+
+    def over(self, starts: np.ndarray) -> "Consistency":
+        """The largest over `starts` [S] bool, where chunks start: what the theorems need."""
+        return Consistency(self.weak[starts].max(), self.strong[starts].max())
+
+
+def total_variation(p: np.ndarray, q: np.ndarray, axes: int = 1) -> np.ndarray:
+    """TV(p, q) = 1/2 sum |p - q| over the last `axes` axes."""
+    return 0.5 * np.abs(p - q).sum(tuple(range(-axes, 0)))
+
+
+def consistency(mdp: MDP, behaviour: np.ndarray, h: int) -> Consistency:
+    """Open-loop consistency of the data of a closed-loop behaviour [S, A] (DQC, Definition 2).
+
+    P_D is the law of the data from s_t on; P_B that of typing the same chunks blind. Weak: TV of
+    (s_{t+i}, a_{t+i}), 0 < i < h, and of s_{t+h}, between P_B and P_D.  Strong: also, for each
+    logged chunk, TV(T(s_{t+i} | s_t, chunk), P_D(s_{t+i} | s_t, chunk)), 0 < i <= h. Memory is S^2
+    A^h.
+    """
+    at_least_one(h=h)
+    states, actions = mdp.reward.shape
+    whole, follow = logged(mdp, behaviour, h), chain(mdp, behaviour)[0]
+    weak = strong = np.zeros(states)
+    seen = whole.frequency > 0
+    arrive = np.eye(states)  # P_D(s_{t+i} | s_t)
+    for i in range(1, h + 1):
+        arrive = arrive @ follow
+        typed = chunked(mdp, i).transition  # [S, A^i, S]
+        begins = whole.frequency.reshape(states, actions**i, -1)  # [S, A^i, A^{h-i}]
+        if i == h:
+            blind = (begins.sum(-1)[:, None] @ typed)[:, 0]
+            weak = np.maximum(weak, total_variation(blind, arrive))
+            gap = total_variation(typed, whole.mdp.transition)
+        else:
+            first = begins.reshape(states, actions**i, actions, -1).sum(-1)
+            blind = np.einsum("sca,sct->sta", first, typed)
+            weak = np.maximum(weak, total_variation(blind, arrive[..., None] * behaviour, 2))
+            joint = _passing(mdp, behaviour, i, h - i)  # [S, A^i, A^{h-i}, S]
+            given = joint / np.where(begins > 0, begins, 1.0)[..., None]
+            gap = total_variation(given, typed[:, :, None]).reshape(states, -1)
+        strong = np.maximum(strong, np.where(seen, gap, 0).max(-1))
+    return Consistency(weak, np.maximum(weak, strong))
+
+
+def _passing(mdp: MDP, behaviour: np.ndarray, i: int, rest: int) -> np.ndarray:
+    """P_D(chunk, s_{t+i} | s_t) for chunks of i + rest actions.  -> [S, A^i, A^rest, S]"""
+    before, after = logged(mdp, behaviour, i), logged(mdp, behaviour, rest)
+    arrive = before.frequency[..., None] * before.mdp.transition
+    return arrive[:, :, None, :] * after.frequency.T[None, None]
+
+
+def value_bias(eps: float, discount: float, h: int) -> float:
+    """Theorem 1: |V_ac - Vhat_ac| <= gamma eps H / (1 - (1 - eps) gamma^h) <= eps H Hbar.
+
+    V_ac is what the behaviour's chunks, typed blind, are worth; Vhat_ac what chunked backups on its
+    data make of them.  Weak consistency suffices.  Tight (Theorem 2): `worst_cases.coin`.  Also
+    V* - V*_ac <= the same, for the best chunk policy and optimal data (Corollary 1; tight).
+    """
+    return discount * eps / ((1 - discount) * (1 - (1 - eps) * discount**h))
+
+
+def greedy_regret(eps: float, discount: float, h: int) -> float:
+    """Theorem 3: V* - V+_ac <= B(2 eps) + B(eps), B the bound of Theorem 1; at most 3 eps H Hbar.
+
+    V+_ac is the true value of the chunk policy that is greedy for the chunked critic, typed blind.
+    eps is the strong consistency of the data and of an optimal policy's data, whose chunks must lie
+    in the data.   Tight (Theorem 4): `worst_cases.detour`.
+    """
+    return value_bias(2 * eps, discount, h) + value_bias(eps, discount, h)
+
+
+def closed_loop_regret(eps: float, discount: float, h: int) -> float:
+    """Proposition 3: the greedy chunk policy, asked at every step, loses <= H times Theorem 3."""
+    return greedy_regret(eps, discount, h) / (1 - discount)
+
+
+def deterministic_consistency(eps: float, h: int) -> float:
+    """Proposition 4: eps-deterministic dynamics give *weak* eps_h <= 3 (1 - (1 - eps)^{h-1}).
+
+    Not strong: a chunk that is only ever logged after a slip says that there was one.
+    """
+    return 3 * (1 - (1 - eps) ** (h - 1))
+
+
+def n_step_shortfall(mdp: MDP, behaviour: np.ndarray, n: int) -> float:
+    """What n-step data give away: min_s [V*(s) - max_a E_D[R^n + gamma^n V*(s_{t+n}) | s, a]].
+
+    Hence V* - Vhat+_n >= delta_n / (1 - gamma^n): with V' = Vhat+_n, V* - V' >= delta_n + gamma^n
+    min(V* - V'), as V' is the fixed point of the same backup.
+    """
+    best = optimal(mdp).value
+    return float((best - backup(n_step(mdp, behaviour, n), best).max(-1)).min())
+
+
+def chunk_advantage(shortfall: float, eps: float, discount: float, h: int, n: int) -> float:
+    """Proposition 2: V+_ac - Vhat+_n >= delta_n / (1 - gamma^n) - 3 eps H Hbar."""
+    return shortfall / (1 - discount**n) - 3 * eps / (1 - discount) / (1 - discount**h)
+
+
+class Regret(NamedTuple):
+    """What a chunked critic fitted to infinite data leads to, [S] each."""
+
+    best: np.ndarray  # V*
+    claimed: np.ndarray  # Vhat+_ac, the fixed point of the chunked backup on the data
+    obtained: np.ndarray  # V+_ac, its greedy chunks typed blind
+    reactive: np.ndarray  # V., only the first action of the greedy chunk, asked again at every step
+
+
+def learned_chunks(mdp: MDP, behaviour: np.ndarray, h: int) -> Regret:
+    """Fit chunks to the data of `behaviour` ([S, A] or [S, A^h]), then execute the greedy ones."""
+    claimed = optimal(logged(mdp, behaviour, h).mdp)
+    first = claimed.choice // mdp.reward.shape[1] ** (h - 1)
+    return Regret(
+        optimal(mdp).value,
+        claimed.value,
+        policy_value(chunked(mdp, h), claimed.choice),
+        policy_value(mdp, first),
+    )

@@ -1,0 +1,129 @@
+"""Monte Carlo of every estimator that `errors` treats exactly, many samples at once."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from chunkrl.errors import ConfigError
+from chunkrl.tabular.chunks import at_least_one, chunk_index, chunk_table
+from chunkrl.tabular.mdp import MDP, absorbing
+
+
+class Rollouts(NamedTuple):
+    """Sampled walks of T steps."""
+
+    state: np.ndarray  # [*B, T + 1]
+    action: np.ndarray  # [*B, T]
+
+
+class Estimate(NamedTuple):
+    """Mean and variance of sampled targets over the last axis, with their standard errors."""
+
+    mean: np.ndarray
+    mean_error: np.ndarray
+    variance: np.ndarray
+    variance_error: np.ndarray
+
+
+def draw(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One index per row, with the row's probabilities.  [*B, K] -> [*B]"""
+    ceiling = np.cumsum(weights, -1)
+    uniform = rng.random(weights.shape[:-1]) * ceiling[..., -1]
+    return (uniform[..., None] >= ceiling).sum(-1)
+
+
+def rollout(
+    mdp: MDP, behaviour: np.ndarray, start: np.ndarray, steps: int, rng: np.random.Generator
+) -> Rollouts:
+    """Walk `steps` steps from every entry of `start` [*B].
+
+    `behaviour` [S, A] looks at every state; [S, A^h], h > 1, chooses a chunk every h steps and
+    types it blind.  With a learned model, or any chunked MDP, in place of `mdp`, an action is a
+    chunk.
+    """
+    at_least_one(steps=steps)
+    if not np.allclose(mdp.transition.sum(-1), 1, rtol=0, atol=1e-9):
+        raise ConfigError("cannot walk in an MDP whose rows do not sum to 1")
+    table = _typed(mdp, behaviour)
+    h = table.shape[1]
+    state, action = [np.asarray(start)], []
+    for i in range(steps):
+        if i % h == 0:
+            chunk = table[draw(behaviour[state[-1]], rng)]  # [*B, h]
+        action.append(chunk[..., i % h])
+        state.append(draw(mdp.transition[state[-1], action[-1]], rng))
+    return Rollouts(np.stack(state, -1), np.stack(action, -1))
+
+
+def _typed(mdp: MDP, behaviour: np.ndarray) -> np.ndarray:
+    actions, h, chunks = mdp.reward.shape[-1], 1, np.shape(behaviour)[-1]
+    while actions**h < chunks and actions > 1:
+        h += 1
+    if actions**h != chunks:
+        raise ConfigError(
+            f"{chunks} is not a power of {actions}: these are no chunks of its actions"
+        )
+    return chunk_table(actions, h)
+
+
+def targets(
+    mdp: MDP,
+    walks: Rollouts,
+    value: np.ndarray,
+    *,
+    reward_std: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """R^n + gamma^n V(s_{t+n}) of each walk; rewards with independent noise.  -> [*B]"""
+    reward = mdp.reward[walks.state[..., :-1], walks.action]
+    if reward_std:
+        if rng is None:
+            raise ConfigError("noisy rewards need an rng")
+        reward = reward + reward_std * rng.standard_normal(reward.shape)
+    n = walks.action.shape[-1]
+    return reward @ mdp.discount ** np.arange(n) + mdp.discount**n * value[walks.state[..., -1]]
+
+
+def first_chunk(walks: Rollouts, actions: int, h: int) -> np.ndarray:
+    """The index of the first h actions of each walk: what a chunked critic reads.  -> [*B]"""
+    return chunk_index(walks.action[..., :h], actions)
+
+
+def summarise(samples: np.ndarray) -> Estimate:
+    """Mean and variance over the last axis and their standard errors, by the first four moments.
+
+    se(mean) = sqrt(var / m); se(var) = sqrt((mu_4 - var^2) / m), to first order in 1 / m.
+    """
+    m = samples.shape[-1]
+    if m < 2:
+        raise ConfigError("a variance needs at least two samples")
+    mean, variance = samples.mean(-1), samples.var(-1, ddof=1)
+    fourth = ((samples - mean[..., None]) ** 4).mean(-1)
+    spread = np.sqrt(np.maximum(fourth - variance**2, 0) / m)
+    return Estimate(mean, np.sqrt(variance / m), variance, spread)
+
+
+def count_model(
+    mdp: MDP, behaviour: np.ndarray, transitions: int, seeds: int, rng: np.random.Generator
+) -> list[MDP]:
+    """Models counted from `transitions` logged transitions each: P_m = count / total, one per seed.
+
+    States are visited alike often (absorbing ones never), actions come from `behaviour` [S, A] of
+    the same MDP; with a chunked MDP both are about chunks.  A pair without data is believed to stay
+    where it is and to earn the mean logged reward.  Rewards of seen pairs are known exactly.
+    """
+    at_least_one(transitions=transitions, seeds=seeds)
+    size = len(mdp.reward)
+    end = absorbing(mdp)
+    visit = np.where(end[:, None], 0.0, behaviour) / max(1, (~end).sum())
+    joint = (visit[..., None] * mdp.transition).ravel()
+    models = []
+    for counts in rng.multinomial(transitions, joint / joint.sum(), seeds):
+        count = counts.reshape(mdp.transition.shape).astype(float)
+        total = count.sum(-1, keepdims=True)
+        usual = float((total[..., 0] * mdp.reward).sum() / transitions)
+        unseen = (total == 0) & ~end[:, None, None]
+        transition = np.where(total > 0, count / np.maximum(total, 1), np.eye(size)[:, None])
+        reward = np.where(unseen[..., 0], usual, mdp.reward)
+        models.append(MDP(transition, reward, mdp.discount))
+    return models

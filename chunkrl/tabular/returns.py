@@ -1,0 +1,148 @@
+"""Where a value comes from: n-step targets, their bias and variance, and batches of episodes."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from chunkrl.errors import ConfigError
+from chunkrl.tabular.chunks import at_least_one
+from chunkrl.tabular.mdp import MDP, check_policy, discounted_sum
+
+
+def n_step_target(reward: np.ndarray, value: np.ndarray, discount: float) -> np.ndarray:
+    """sum_{i<n} gamma^i r_{t+i} + gamma^n V(s_{t+n}).  [*B, n], [*B] -> [*B]"""
+    n = reward.shape[-1]
+    return reward @ discount ** np.arange(n) + discount**n * value
+
+
+def target_bias(n: np.ndarray | int, discount: float, value_error: float) -> np.ndarray:
+    """Bias of an on-policy n-step target whose last value is wrong by delta: gamma^n delta."""
+    return discount ** np.asarray(n, float) * value_error
+
+
+def target_variance(n: np.ndarray | int, discount: float, reward_std: float) -> np.ndarray:
+    """Variance of an n-step target from reward noise alone: sigma^2 sum_{k<n} gamma^{2k}.
+
+    With a fixed delta, bias^2 + variance / m has no minimum inside: going from n to n + 1 changes
+    it by gamma^{2n} [sigma^2 / m - (1 - gamma^2) delta^2], whose sign does not depend on n.  A
+    U-curve in n appears once the values learn, see `learning`.
+    """
+    n = np.asarray(n, float)
+    if discount == 1:
+        return reward_std**2 * n
+    return reward_std**2 * (1 - discount ** (2 * n)) / (1 - discount**2)
+
+
+class Learning(NamedTuple):
+    """Exact error of the first cell's value after learning, for n = 1, ..., L.  [L] each"""
+
+    bias: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def squared_error(self) -> np.ndarray:
+        return self.bias**2 + self.variance
+
+
+def learning(
+    cells: int, episodes: int, alpha: float, value_error: float, reward_std: float, discount: float
+) -> Learning:
+    """n-step TD on a corridor of `cells`, passed once per episode, rewards with independent noise.
+
+    Every value starts wrong by `value_error`; the end is known.  After each episode all cells move
+    by V(s) += alpha (target - V(s)) with targets from the values before it.  The error e obeys
+
+        e' = A e + alpha G noise,   A = (1 - alpha) I + alpha gamma^n [shift by n],  G(s, j) =
+        gamma^{j-s}
+
+    (0 <= j - s < n; noise is the reward noise of the episode), so mean and covariance are exact:
+    E[e_m] = A^m e_0 and C_{m+1} = A C_m A' + alpha^2 sigma^2 G G'.  Long returns move the values
+    faster and with more noise: a U-curve in n, whose minimum moves to smaller n as episodes grow,
+    because the bias that long returns cure is gone.
+    """
+    at_least_one(cells=cells)
+    if episodes < 0 or not 0 < alpha <= 1:
+        raise ConfigError(f"need episodes >= 0 and 0 < alpha <= 1, got {episodes} and {alpha}")
+    n, cell = np.arange(1, cells + 1)[:, None, None], np.arange(cells)
+    ahead = cell[None, :] - cell[:, None]  # [L, L]  how far cell j is ahead of cell s
+    noise = np.where((ahead >= 0) & (ahead < n), discount ** np.maximum(ahead, 0.0), 0.0)
+    step = (1 - alpha) * np.eye(cells) + alpha * discount**n * (ahead == n)
+    added = (alpha * reward_std) ** 2 * noise @ noise.swapaxes(-1, -2)
+    moved, spread = _repeat(step, added, episodes)
+    return Learning((moved @ np.full(cells, value_error))[:, 0], spread[:, 0, 0])
+
+
+def _repeat(step: np.ndarray, added: np.ndarray, times: int) -> tuple[np.ndarray, np.ndarray]:
+    """step^m and sum_{j<m} step^j added step'^j, by doubling."""
+    moved, spread = np.broadcast_to(np.eye(step.shape[-1]), step.shape), np.zeros_like(added)
+    while times:
+        if times % 2:
+            spread = added + step @ spread @ step.swapaxes(-1, -2)
+            moved = step @ moved
+        added = added + step @ added @ step.swapaxes(-1, -2)
+        step = step @ step
+        times //= 2
+    return moved, spread
+
+
+Episode = Sequence[tuple[str, float]]  # (state, the reward received on leaving it), to the end
+
+# Two states, eight episodes (Sutton and Barto, Reinforcement Learning, 2nd ed., example 6.4).
+A_B_EPISODES: tuple[Episode, ...] = (
+    (("A", 0.0), ("B", 0.0)),
+    *(((("B", 1.0),),) * 6),
+    (("B", 0.0),),
+)
+
+
+def batch_monte_carlo(episodes: Sequence[Episode], discount: float = 1.0) -> dict[str, float]:
+    """Every-visit Monte Carlo on a batch: the mean return observed from each state."""
+    returns: dict[str, list[float]] = {}
+    for episode in episodes:
+        total = 0.0
+        for state, reward in reversed(episode):
+            total = reward + discount * total
+            returns.setdefault(state, []).append(total)
+    return {state: float(np.mean(found)) for state, found in sorted(returns.items())}
+
+
+def batch_td(episodes: Sequence[Episode], discount: float = 1.0) -> dict[str, float]:
+    """TD(0) repeated on a batch until it stops: the values of the most likely Markov process.
+
+    V = r + gamma P V with the observed frequencies P and mean rewards r, by a linear solve: TD
+    merges paths that meet in a state, Monte Carlo does not.
+    """
+    names = sorted({state for episode in episodes for state, _ in episode})
+    index = {name: i for i, name in enumerate(names)}
+    count, follow = np.zeros(len(names)), np.zeros((len(names), len(names)))
+    reward = np.zeros(len(names))
+    for episode in episodes:
+        states = [index[state] for state, _ in episode]
+        np.add.at(count, states, 1)
+        np.add.at(reward, states, [r for _, r in episode])
+        np.add.at(follow, (states[:-1], states[1:]), 1)
+    value = discounted_sum(follow / count[:, None], reward / count, discount)
+    return dict(zip(names, value.tolist(), strict=True))
+
+
+def importance_variance(mdp: MDP, policy: np.ndarray, behaviour: np.ndarray, n: int) -> np.ndarray:
+    """Variance of prod_{i<n} pi(a_i | s_i) / beta(a_i | s_i) along data of `behaviour`.  -> [S]
+
+    E[w] = 1, and E[w^2] by the recursion m(s) = sum_a (pi^2 / beta)(a | s) sum_s' P(s' | s, a)
+    m(s'). The product over the n actions of an n-step return for V; a target for Q(s_t, a_t) is
+    given its first action and has one factor less.
+    """
+    if n < 0:
+        raise ConfigError(f"n={n} must not be negative")
+    check_policy(policy, mdp.reward.shape)
+    check_policy(behaviour, mdp.reward.shape, "behaviour")
+    if ((policy > 0) & (behaviour == 0)).any():
+        raise ConfigError(
+            "the behaviour never takes an action of the policy: no weight can correct it"
+        )
+    ratio = np.divide(policy**2, behaviour, where=behaviour > 0, out=np.zeros_like(policy))
+    second = np.ones(len(policy))
+    for _ in range(n):
+        second = (ratio * (mdp.transition @ second)).sum(-1)
+    return second - 1
