@@ -1,4 +1,4 @@
-"""The marks, colours and axes shared by all figures: exact, estimated and learned never look alike."""
+"""Marks and colours of all figures: exact, estimated and learned never look alike."""
 
 import io
 from collections.abc import Callable, Iterable, Sequence
@@ -48,7 +48,7 @@ def estimated(series: int = 0) -> dict[str, Any]:
 
 
 def learned(series: int = 0) -> dict[str, Any]:
-    """Keyword arguments of `Axes.plot` and `Axes.errorbar` for something learned: a filled marker."""
+    """Keyword arguments of `Axes.plot` and `Axes.errorbar` for what is learned: a filled marker."""
     return estimated(series) | {"markerfacecolor": SERIES[series]["color"]}
 
 
@@ -59,7 +59,7 @@ def reference(series: int = 0) -> dict[str, Any]:
 
 
 def label(axes: Axes, x: str, y: str, title: str = "") -> Axes:
-    """Name both axes with their units, as in "error of V [reward]", and drop the frame that says nothing."""
+    """Name both axes with their units, as in "error of V [reward]"; two spines, few ticks."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_title(title, loc="left", fontsize=10, y=1.02)
@@ -81,10 +81,10 @@ MARK: dict[str, Any] = {"color": VERMILLION, "marker": "^", "markersize": 4.0, "
 def lock_strip(
     axes: Axes, fill: Sequence[float] | np.ndarray, top: float, marks: Iterable[int] = ()
 ) -> None:
-    """The combination lock from start (left) to goal (right), one box per cell.  [L] values in [0, top].
+    """The combination lock, start left and goal right, a box per cell.  [L] in [0, top].
 
-    Darker cells have a larger value; a triangle stands under each cell counted in `marks` (steps to the goal).
-    The x axis counts steps to the goal and so runs from L to 0.
+    Darker cells have a larger value; a triangle stands under each cell counted in `marks` (steps to
+    the goal). The x axis counts steps to the goal and so runs from L to 0.
     """
     values = np.asarray(fill, float)
     length = len(values)
@@ -109,10 +109,10 @@ def lock_strip(
 
 
 class Canvas:
-    """One kept figure for many pictures: ticks, labels and legend are redrawn only when a limit or a title changes.
+    """One kept figure for many pictures, whose frame is redrawn only when a limit changes.
 
-    `layout(figure)` makes the axes once; every `picture(draw)` calls `draw(axes)` on axes that hold no marks.  The
-    frame costs most of a redraw, so this halves what a slider waits for.
+    `layout(figure)` makes the axes once; every `picture(draw)` calls `draw(axes)` on axes that hold
+    no marks.  The frame costs most of a redraw, so this halves what a slider waits for.
     """
 
     def __init__(self, layout: Callable[[Figure], tuple[Axes, ...]]):
@@ -125,7 +125,7 @@ class Canvas:
         self._background: Any = None
 
     def picture(self, draw: Callable[[tuple[Axes, ...]], None]) -> bytes:
-        """PNG bytes of what `draw` adds to the axes, compressed lightly because a slider waits for them."""
+        """PNG bytes of what `draw` adds, compressed lightly because a slider waits for them."""
         for axes in self._axes:
             for artist in _marks(axes):
                 artist.remove()
@@ -173,7 +173,7 @@ def nice_top(value: float) -> float:
 
 @dataclass(frozen=True)
 class Picture:
-    """A static figure with its alternative text, shown by any notebook, also when it is not running."""
+    """A static figure with its alternative text, shown also where no kernel runs."""
 
     png: bytes
     alt: str

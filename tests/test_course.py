@@ -1,4 +1,4 @@
-"""Exercises: each solution passes, the empty answer does not, each misconception is told its own message and no other."""
+"""Exercises: solutions pass, empty answers do not, misconceptions get their own message."""
 
 import json
 import os
@@ -108,7 +108,10 @@ def test_the_values_of_notebook_03() -> None:
     standard_error = 1.0 / np.sqrt(len(noise))
     assert abs(noise[:, 0].mean()) < 4 * standard_error
     assert noise.max(1).mean() > 100 * standard_error
-    assert EXERCISES["03.q3"].kind.options[EXERCISES["03.q3"].kind.right] == "only with the max, upwards"
+    assert (
+        EXERCISES["03.q3"].kind.options[EXERCISES["03.q3"].kind.right]
+        == "only with the max, upwards"
+    )
 
 
 def test_number_is_judged_within_its_tolerance() -> None:
@@ -194,7 +197,18 @@ def test_outline_is_in_order() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "3", '{"exercises": 3}', '{"exercises": {"03.q1": 3}}', "\0\0", '{"guesses": {"horizon": null}}'],
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        '{"exercises": 3}',
+        '{"exercises": {"03.q1": 3}}',
+        "\0\0",
+        '{"guesses": {"horizon": null}}',
+        '{"guesses": {"horizon": {"guess": 1}}}',
+        '{"exercises": {"03.q1": {"attempts": "many"}}}',
+    ],
 )
 def test_a_damaged_file_is_kept_aside(home, content: str) -> None:
     record.path().write_text(content)

@@ -1,4 +1,4 @@
-"""Explorers: every corner and 20 random settings draw, exact agrees with estimated, and errors are not swallowed."""
+"""Explorers: corners and random settings draw, exact meets estimated, errors surface."""
 
 import base64
 import dataclasses
@@ -35,7 +35,7 @@ def leaves(numbers):
 
 @pytest.mark.parametrize("explorer", EXPLORERS.values(), ids=EXPLORERS)
 def test_sweep(explorer: Explorer) -> None:
-    """At all corners and random settings: finite numbers, a sentence, a table, a picture, and all corners differ."""
+    """Finite numbers, a sentence, a table and a picture everywhere; all corners differ."""
     canvas = plots.Canvas(explorer.layout)
     corners = list(explorer.corners())
     settings = corners + list(explorer.random(RANDOM, seed=0))
@@ -56,16 +56,24 @@ def test_sweep(explorer: Explorer) -> None:
         header, rows = explorer.table(numbers)
         assert rows
         assert all(len(row) == len(header) for row in rows)
-    assert len(set(pictures[: len(corners)])) == len(corners), "a slider does not show in the picture"
+    assert len(set(pictures[: len(corners)])) == len(corners), (
+        "a slider does not show in the picture"
+    )
 
 
 @pytest.mark.parametrize("explorer", EXPLORERS.values(), ids=EXPLORERS)
 def test_a_picture_does_not_depend_on_the_way_to_it(explorer: Explorer) -> None:
     """The kept figure shows what a fresh one shows: nothing of an earlier setting stays."""
     canvas = plots.Canvas(explorer.layout)
-    for setting in [*explorer.random(2, seed=1), *list(explorer.corners())[-2:], explorer.setting()]:
+    for setting in [
+        *explorer.random(2, seed=1),
+        *list(explorer.corners())[-2:],
+        explorer.setting(),
+    ]:
         numbers = explorer.numbers(**setting)
-        assert canvas.picture(lambda axes, n=numbers: explorer.draw(axes, n)) == explorer.png(**setting)
+        assert canvas.picture(lambda axes, n=numbers: explorer.draw(axes, n)) == explorer.png(
+            **setting
+        )
 
 
 @pytest.mark.parametrize("explorer", EXPLORERS.values(), ids=EXPLORERS)
@@ -148,7 +156,7 @@ def test_a_bad_setting_is_named() -> None:
         explorer.show(h=3)
     with pytest.raises(ConfigError, match="backup from 1 to 50, not 51"):
         explorer.numbers(backup=51)
-    with pytest.raises(ConfigError, match="not 1.5"):
+    with pytest.raises(ConfigError, match=r"not 1\.5"):
         explorer.numbers(backup=1.5)
     with pytest.raises(ConfigError, match="not True"):
         explorer.numbers(backup=True)
@@ -186,9 +194,10 @@ def test_a_guess_is_recorded_before_the_picture_is_shown() -> None:
     question = EXPLORERS["horizon"].predict()
     assert isinstance(question, Question)
     assert "image/png" not in question._repr_mimebundle_()
-    question.guess.value = "many"
-    question.button.click()
-    assert "one number" in question.verdict.value
+    for guess in ("many", "", "nan"):
+        question.guess.value = guess
+        question.button.click()
+        assert "one number" in question.verdict.value
     assert len(question.children) == 3
     question.guess.value = "3,5"
     question.button.click()

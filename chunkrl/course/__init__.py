@@ -26,7 +26,9 @@ class Note:
     passed: bool | None = None
 
     def __repr__(self) -> str:
-        return "\n".join(part for part in (f"{self.heading} {self.text}".strip(), self.code) if part)
+        return "\n".join(
+            part for part in (f"{self.heading} {self.text}".strip(), self.code) if part
+        )
 
     def _repr_markdown_(self) -> str:
         code = f"\n\n```python\n{self.code}\n```" if self.code else ""
@@ -53,11 +55,17 @@ def hint(id: str, level: int = 1) -> Note:
     """Help with an exercise: 1 is a nudge, 2 the formula, 3 the shape of the code."""
     exercise = _exercise(id)
     if level not in (1, 2, 3):
-        raise ConfigError(f"hints have level 1 (a nudge), 2 (the formula) or 3 (the code), not {level!r}")
+        raise ConfigError(
+            f"hints have level 1 (a nudge), 2 (the formula) or 3 (the code), not {level!r}"
+        )
     notice = record.hint(id, level)
     text = exercise.hints[level - 1]
     heading = f"Hint {level} of 3."
-    return Note(heading, notice, code=text) if level == 3 else Note(heading, f"{text} {notice}".strip())
+    return (
+        Note(heading, notice, code=text)
+        if level == 3
+        else Note(heading, f"{text} {notice}".strip())
+    )
 
 
 def solution(id: str) -> Note:

@@ -1,4 +1,4 @@
-"""Exercises as data: what is asked, how an answer is read and judged, and what each misunderstanding is told."""
+"""Exercises as data: what is asked, and how an answer is read, judged and replied to."""
 
 import copy
 import inspect
@@ -83,7 +83,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Function:
-    """A function that agrees with `reference` on inputs that the reader does not see, within `tolerance` (relative)."""
+    """A function that agrees with `reference` on hidden inputs within a relative `tolerance`."""
 
     reference: Callable[..., Any]
     inputs: tuple[tuple[Any, ...], ...]
@@ -131,10 +131,11 @@ class Function:
 
     def wrong(self, answer: list[np.ndarray]) -> str:
         for arguments, got, want in zip(self.inputs, answer, self.right, strict=True):
+            where = f"For {self._named(arguments)}"
             if got.shape != want.shape:
-                return f"For {self._named(arguments)} the shape is {got.shape}; it should be {want.shape}."
+                return f"{where} the shape is {got.shape}; it should be {want.shape}."
             if not self._close(got, want):
-                return f"For {self._named(arguments)} it gives {_brief(got)}; it should be {_brief(want)}."
+                return f"{where} it gives {_brief(got)}; it should be {_brief(want)}."
         raise AssertionError("a right answer was called wrong")
 
 
@@ -149,9 +150,10 @@ class Misconception:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One question; `solution` is code that defines `answer`, shown to readers and run by the tests.
+    """One question; `solution` is code that defines `answer`: readers see it, tests run it.
 
-    `equivalents` is code of other right answers, and `near_misses` are answers that the tolerance must not let pass.
+    `equivalents` is code of other right answers, and `near_misses` are answers that the tolerance
+    must not let pass.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The reader's progress in one small JSON file: attempts, hints and guesses; no error of the file stops a lesson."""
+"""The reader's progress in one JSON file; no error of the file stops a lesson."""
 
 import contextlib
 import json
@@ -17,19 +17,20 @@ def path() -> Path:
 
 
 def load() -> tuple[dict[str, dict[str, Any]], str]:
-    """What is recorded, and a sentence when the file could not be used; a damaged file is kept aside."""
+    """What is recorded, and a sentence about a file that could not be used."""
     record, file = {kind: dict(empty) for kind, empty in EMPTY.items()}, path()
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        for kind in record:
-            record[kind].update(
-                {str(name): dict(entry) for name, entry in dict(found.get(kind, {})).items()}
-            )
+        for name, entry in found.get("exercises", {}).items():
+            counts = {field: int(entry.get(field, 0)) for field in ("attempts", "hints")}
+            record["exercises"][name] = {"passed": bool(entry.get("passed"))} | counts
+        for name, entry in found.get("guesses", {}).items():
+            record["guesses"][name] = {field: float(entry[field]) for field in ("guess", "truth")}
     except FileNotFoundError:
         return record, ""
     except OSError as error:
         return record, f"Earlier progress could not be read: {error}."
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, KeyError):
         return {kind: dict(empty) for kind, empty in EMPTY.items()}, _set_aside(file)
     return record, ""
 
@@ -69,7 +70,8 @@ def _update(kind: str, name: str, change: Any) -> str:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        return f"{notice} Progress was not saved: {error}. Set CHUNKRL_HOME to a folder of yours.".strip()
+        remedy = "Set CHUNKRL_HOME to a folder of yours."
+        return f"{notice} Progress was not saved: {error}. {remedy}".strip()
     return notice
 
 

@@ -1,4 +1,4 @@
-"""One declaration of a figure that recomputes: its live widget, its static picture, its table and its test sweep."""
+"""One declaration gives a figure's live widget, static picture, table and test sweep."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,14 +36,19 @@ class Slider:
     def values(self) -> list[float]:
         """Every position of the slider."""
         count = round((self.high - self.low) / self.step) + 1
-        return [self.low + i * self.step if self.whole else round(self.low + i * self.step, 10) for i in range(count)]
+        return [
+            self.low + i * self.step if self.whole else round(self.low + i * self.step, 10)
+            for i in range(count)
+        ]
 
     @property
     def ends(self) -> tuple[Value, ...]:
         return self.low, self.high
 
     def __contains__(self, value: object) -> bool:
-        number = isinstance(value, (int, np.integer)) or (isinstance(value, float) and not self.whole)
+        number = isinstance(value, (int, np.integer)) or (
+            isinstance(value, float) and not self.whole
+        )
         return number and not isinstance(value, bool) and self.low <= float(value) <= self.high  # pyright: ignore[reportArgumentType]
 
     def __str__(self) -> str:
@@ -76,7 +81,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Predict:
-    """A question put to the reader before the picture is shown; `answer(numbers)` at the start setting is the truth."""
+    """A question put before the picture; `answer(numbers)` at the start setting is the truth."""
 
     question: str
     unit: str
@@ -94,9 +99,10 @@ def computed(compute: Callable[..., Any], setting: tuple[tuple[str, Value], ...]
 class Explorer:
     """A figure with sliders: numbers = compute(**setting); draw(layout(figure), numbers).
 
-    `compute` is pure and its result is never modified.  `layout` makes the axes once (labels, legend); `draw` adds
-    marks to axes that hold none and sets their limits.  `describe` turns the numbers into one sentence that says what
-    the picture shows, and `table` into its data.  The start setting is the one that tells most.
+    `compute` is pure and its result is never modified.  `layout` makes the axes once (labels,
+    legend); `draw` adds marks to axes that hold none and sets their limits.  `describe` turns the
+    numbers into one sentence that says what the picture shows, and `table` into its data.  The
+    start setting is the one that tells most.
     """
 
     name: str
@@ -111,7 +117,7 @@ class Explorer:
     predict_first: Predict | None = None
 
     def setting(self, **params: Any) -> dict[str, Value]:
-        """The start setting with `params` in place; a name or a value that no control has raises ConfigError."""
+        """The start setting with `params` in place; what no control has raises ConfigError."""
         known = {control.name: control for control in self.controls}
         for name, value in params.items():
             if name not in known:
@@ -137,7 +143,7 @@ class Explorer:
         return self.table(self.numbers(**params))
 
     def picture(self, **params: Any) -> plots.Picture:
-        """The static figure with its alternative text: shown by any notebook, also when it is not running."""
+        """The static figure with its alternative text."""
         return plots.Picture(self.png(**params), self.alt(**params))
 
     def code(self, setting: Mapping[str, Value]) -> str:
@@ -158,13 +164,13 @@ class Explorer:
             yield {c.name: c.values[rng.integers(len(c.values))] for c in self.controls}
 
     def show(self, **params: Any) -> Any:
-        """The live widget, starting at `params`; its first picture is drawn here, so an error is raised here."""
+        """The live widget, starting at `params`; an error of its first picture is raised."""
         from chunkrl.explore.panel import Panel
 
         return Panel(self, self.setting(**params))
 
     def predict(self) -> Any:
-        """The question first: the reader's guess is recorded, then shown against the truth, then the picture."""
+        """The question, then the reader's guess against the truth, then the widget."""
         from chunkrl.explore.panel import Question
 
         if self.predict_first is None:

@@ -1,4 +1,4 @@
-"""Writes the figure of every explorer at its start setting, with a page of their sentences and the command."""
+"""Writes the figure of every explorer at its start setting, and a page of them."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,8 @@ def write(folder: Path) -> None:
         name = f"{explorer.notebook}_{explorer.name}.png"
         _replace(folder / name, explorer.png())
         page.append(
-            f"## {explorer.notebook} {explorer.title}\n\n![{explorer.alt()}]({name})\n\n{explorer.alt()}\n\n"
+            f"## {explorer.notebook} "
+            f"{explorer.title}\n\n![{explorer.alt()}]({name})\n\n{explorer.alt()}\n\n"
             f"Move it: `{explorer.code(explorer.setting())}`\n"
         )
     _replace(folder / "README.md", "\n".join(page).encode())

@@ -1,4 +1,4 @@
-"""Notebook 03: an error made at every backup adds up along the horizon, and longer backups make fewer of them."""
+"""Notebook 03: errors of backups add up along the horizon; longer backups make fewer."""
 
 from typing import NamedTuple
 
@@ -21,16 +21,21 @@ class Numbers(NamedTuple):
     exact: np.ndarray  # [L]   error of the value 1 ... L steps from the goal
     single: np.ndarray  # [L]   the same with a backup length of 1
     by_backup: np.ndarray  # [LONGEST]   error at the start for h = 1 ... LONGEST
-    bootstraps: np.ndarray  # [K]   the cells whose targets the start's value rests on, in steps to the goal
+    bootstraps: (
+        np.ndarray
+    )  # [K]   the cells whose targets the start's value rests on, in steps to the goal
     estimate: np.ndarray  # [K]   mean over SEEDS of the error there when each backup errs at random
     standard_error: np.ndarray  # [K]
 
 
-def value_error(distance: np.ndarray | int, discount: float, error: float, backup: np.ndarray | int) -> np.ndarray:
-    """error * (1 - gamma^(h k)) / (1 - gamma^h) with k = ceil(distance / h): the sum over k backups.  [*B] -> [*B]
+def value_error(
+    distance: np.ndarray | int, discount: float, error: float, backup: np.ndarray | int
+) -> np.ndarray:
+    """error * (1 - gamma^(h k)) / (1 - gamma^h) with k = ceil(distance / h) backups.  [*B] -> [*B]
 
-    The fixed point of E(d) = error + gamma^h E(d - h), E = 0 at the goal: each target adds `error` to what it
-    bootstraps from.  When h divides the distance, h k is the distance.  At gamma = 1 it is error * k.
+    The fixed point of E(d) = error + gamma^h E(d - h), E = 0 at the goal: each target adds `error`
+    to what it bootstraps from.  When h divides the distance, h k is the distance.  At gamma = 1 it
+    is error * k.
     """
     count = -(-np.asarray(distance) // backup)
     shrink = np.float64(discount) ** backup
@@ -39,8 +44,10 @@ def value_error(distance: np.ndarray | int, discount: float, error: float, backu
     return error * np.where(shrink == 1.0, count, geometric)
 
 
-def noisy_chain(backups: int, discount: float, error: float, backup: int, rng: np.random.Generator) -> np.ndarray:
-    """Errors after 1 ... K backups in a row when each errs by a draw of N(error, error^2).  [SEEDS, K]"""
+def noisy_chain(
+    backups: int, discount: float, error: float, backup: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Errors after 1 ... K backups that each err by a draw of N(error, error^2).  [SEEDS, K]"""
     made = rng.normal(error, error, (SEEDS, backups))
     for k in range(1, backups):
         made[:, k] += discount**backup * made[:, k - 1]
@@ -48,7 +55,7 @@ def noisy_chain(backups: int, discount: float, error: float, backup: int, rng: n
 
 
 def compute(length: int, discount: float, error: float, backup: int) -> Numbers:
-    """Exact errors along a chain of `length` cells, and what random errors of the same mean come to."""
+    """Exact errors along a chain, and what random errors of the same mean come to."""
     distance = np.arange(1, length + 1)
     bootstraps = np.arange(length, 0, -backup)[::-1]
     chains = noisy_chain(len(bootstraps), discount, error, backup, np.random.default_rng(0))
@@ -121,7 +128,9 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     for backup in {1, numbers.backup}:
         error = numbers.by_backup[backup - 1]
         side = "left" if backup < 0.6 * LONGEST else "right"
-        start.text(backup + 1, error + 0.03 * top, f"h = {backup}: {error:.2f}", ha=side, fontsize=10)
+        start.text(
+            backup + 1, error + 0.03 * top, f"h = {backup}: {error:.2f}", ha=side, fontsize=10
+        )
     start.text(LONGEST, top, f"discount {numbers.discount:.2f}", ha="right", fontsize=10)
     strip.text(
         0.0,
@@ -136,7 +145,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 def describe(numbers: Numbers) -> str:
     return (
         f"With {numbers.length} steps to the goal, discount {numbers.discount:.2f} and an error of "
-        f"{numbers.error:.2f} in every backup, the value of the start is wrong by {numbers.exact[-1]:.2f} at "
+        f"{numbers.error:.2f} in every backup, the value of the start is wrong by "
+        f"{numbers.exact[-1]:.2f} at "
         f"backup length {numbers.backup} and by {numbers.single[-1]:.2f} at backup length 1; "
         f"{SEEDS} noisy chains give {numbers.estimate[-1]:.2f} plus or minus "
         f"{2 * numbers.standard_error[-1]:.2f}."
@@ -170,7 +180,8 @@ HORIZON = Explorer(
     describe=describe,
     table=table,
     predict_first=Predict(
-        "A value is learned over 100 steps with backups of 1 step and discount 0.99. Every backup is wrong by 0.1. "
+        "A value is learned over 100 steps with backups of 1 step and discount 0.99. Every backup "
+        "is wrong by 0.1. "
         "By how much is the value of the start wrong?",
         "reward",
         lambda numbers: float(numbers.single[-1]),

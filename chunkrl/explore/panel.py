@@ -1,7 +1,8 @@
-"""The live widget of an explorer, from core ipywidgets (>= 7.7) alone: no Output widget, no extension, no script."""
+"""The live widget of an explorer, from core ipywidgets (>= 7.7) and nothing else."""
 
 import base64
 import html
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,27 +12,33 @@ from chunkrl import plots
 from chunkrl.course import record
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider, Value
 
-# A stream of values, not released ones: in headless Chromium (benchmarks/slider_latency.md) a key press shows its
-# picture equally fast either way, and ipywidgets itself drops the values that come while a picture is being drawn.
+# A stream of values, not released ones: a key press shows its picture as fast either way
+# (benchmarks/slider_latency.md), and ipywidgets drops the values that come during a redraw.
 STREAM = True
 
 WIDE = {"description_width": "15em"}
 
 
 class Panel(widgets.VBox):
-    """Sliders over one kept figure that is pushed as PNG, with its sentence, its data and its settings as code."""
+    """Sliders over one kept figure, its sentence, its data and its setting as code."""
 
-    _ipython_display_ = None  # ipywidgets 7 would show the bare widget; both versions use the bundle below
+    _ipython_display_ = (
+        None  # ipywidgets 7 would show the bare widget; both versions use the bundle below
+    )
 
     def __init__(self, explorer: Explorer, setting: Mapping[str, Value]):
         self.explorer = explorer
         self._canvas = plots.Canvas(explorer.layout)
         self._moving = False
         self.controls = {c.name: _control(c, setting[c.name]) for c in explorer.controls}
-        self.image = widgets.Image(format="png", layout={"width": "800px", "max_width": "100%", "height": "auto"})
+        self.image = widgets.Image(
+            format="png", layout={"width": "800px", "max_width": "100%", "height": "auto"}
+        )
         self.sentence, self.error, self.extra = widgets.HTML(), widgets.HTML(), widgets.HTML()
         reset = widgets.Button(description="Reset", tooltip="Back to the start setting")
-        self.code = widgets.ToggleButton(description="Copy these settings", tooltip="As a line of code", layout={"width": "auto"})
+        self.code = widgets.ToggleButton(
+            description="Copy these settings", tooltip="As a line of code", layout={"width": "auto"}
+        )
         self.data = widgets.ToggleButton(description="Show the numbers", tooltip="As a table")
         reset.on_click(self._reset)
         for control in (*self.controls.values(), self.code, self.data):
@@ -63,7 +70,9 @@ class Panel(widgets.VBox):
         """Draw the present setting; an error of the explorer is raised."""
         numbers = self.explorer.numbers(**self.setting)
         self.image.value = self._canvas.picture(lambda axes: self.explorer.draw(axes, numbers))
-        self.sentence.value = f'<p aria-live="polite">{html.escape(self.explorer.describe(numbers))}</p>'
+        self.sentence.value = (
+            f'<p aria-live="polite">{html.escape(self.explorer.describe(numbers))}</p>'
+        )
         parts = []
         if self.code.value:
             parts.append(f"<pre>{html.escape(self.explorer.code(self.setting))}</pre>")
@@ -78,10 +87,13 @@ class Panel(widgets.VBox):
         try:
             self.redraw()
             self.error.value = ""
-        except Exception as error:  # shown, and raised in the test sweep, which calls compute and draw itself
+        except (
+            Exception
+        ) as error:  # shown, and raised in the test sweep, which calls compute and draw itself
             setting = ", ".join(f"{name} = {value}" for name, value in self.setting.items())
             self.error.value = _alert(
-                f"No picture for {setting}: {type(error).__name__}: {error}. The picture above is the last good one."
+                f"No picture for {setting}: {type(error).__name__}: {error}. The picture above is "
+                "the last good one."
             )
 
     def _reset(self, _: Any) -> None:
@@ -100,14 +112,16 @@ class Panel(widgets.VBox):
 
 
 class Question(widgets.VBox):
-    """Asks for a guess, records it, shows it against the truth, and only then shows the explorer."""
+    """Asks for a guess, records it, shows it against the truth, and then the explorer."""
 
     _ipython_display_ = None
 
     def __init__(self, explorer: Explorer, predict: Predict):
         self.explorer, self.predict = explorer, predict
         self.guess = widgets.Text(
-            description=f"My guess [{predict.unit}]", placeholder="a number", style={"description_width": "initial"}
+            description=f"My guess [{predict.unit}]",
+            placeholder="a number",
+            style={"description_width": "initial"},
         )
         self.button = widgets.Button(description="Record my guess", button_style="primary")
         self.skip = widgets.Button(description="Show me without a guess", layout={"width": "auto"})
@@ -115,12 +129,16 @@ class Question(widgets.VBox):
         self.button.on_click(self._record)
         self.skip.on_click(lambda _: self.reveal(""))
         question = widgets.HTML(f"<p><b>Predict.</b> {html.escape(predict.question)}</p>")
-        super().__init__([question, widgets.HBox([self.guess, self.button, self.skip]), self.verdict])
+        answer = widgets.HBox([self.guess, self.button, self.skip])
+        self._asked = [question, answer, self.verdict]
+        super().__init__(self._asked)
         self.add_class("chunkrl-question")
 
     def _record(self, _: Any) -> None:
         try:
             guess = float(self.guess.value.replace(",", "."))
+            if not math.isfinite(guess):
+                raise ValueError
         except ValueError:
             self.verdict.value = _alert("A guess is one number, for example 2.5.")
             return
@@ -132,7 +150,7 @@ class Question(widgets.VBox):
         """Show the explorer under `verdict`."""
         self.button.disabled = self.skip.disabled = self.guess.disabled = True
         self.verdict.value = verdict
-        self.children = (*self.children[:3], self.explorer.show())
+        self.children = [*self._asked, self.explorer.show()]
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return _view(self, f"Predict. {self.predict.question} (Run this cell to record a guess.)")
@@ -145,14 +163,19 @@ def compare(guess: float, truth: float, predict: Predict) -> str:
     verdict = "right to the digits shown" if abs(miss) < 0.5 * 10**-predict.digits else (
         f"too {'high' if miss > 0 else 'low'} by {abs(miss):.{predict.digits}f}"
     )  # fmt: skip
-    return f"You said {guess:g}; it is <b>{shown:.{predict.digits}f}</b> {html.escape(predict.unit)}: {verdict}."
+    truth_text = f"<b>{shown:.{predict.digits}f}</b> [{html.escape(predict.unit)}]"
+    return f"You said {guess:g}; it is {truth_text}: {verdict}."
 
 
 def _control(control: Slider | Choice, value: Value) -> Any:
     layout = {"width": "36em", "max_width": "100%"}
     if isinstance(control, Choice):
         return widgets.Dropdown(
-            options=control.options, value=value, description=control.label, style=WIDE, layout=layout
+            options=control.options,
+            value=value,
+            description=control.label,
+            style=WIDE,
+            layout=layout,
         )
     make: Callable[..., Any] = widgets.IntSlider if control.whole else widgets.FloatSlider
     decimals = {} if control.whole else {"readout_format": f".{_decimals(control.step)}f"}
@@ -177,8 +200,11 @@ def _decimals(step: float) -> int:
 def _table(header: Any, rows: Any) -> str:
     show = lambda cell: f"{cell:.4g}" if isinstance(cell, float) else html.escape(str(cell))
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
-    body = "".join("<tr>" + "".join(f"<td>{show(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table style='border-spacing: 1em 0'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(
+        "<tr>" + "".join(f"<td>{show(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    inside = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<table style="border-spacing: 1em 0">{inside}</table>'
 
 
 def _alert(sentence: str) -> str:

@@ -20,19 +20,28 @@ BELOW_ONE = next(h for h in range(1, LONGEST + 1) if value_error(100, 0.99, 0.1,
 EXERCISES = (
     Exercise(
         id="03.q1",
-        objective="You can say how far one error per backup moves a value, for every horizon and backup length.",
+        objective=(
+            "You can say how far one error per backup moves a value, for every horizon and backup "
+            "length."
+        ),
         question=(
-            "Write answer(length, discount, error, backup): how wrong the value is `length` steps from the goal when "
-            "every backup of `backup` steps adds `error`. `backup` divides `length`, and discount < 1."
+            "Write answer(length, discount, error, backup): how wrong the value is `length` steps "
+            "from the goal when "
+            "every backup of `backup` steps adds `error`. `backup` divides `length`, and discount "
+            "< 1."
         ),
         kind=Function(
-            error_at, ((100, 0.99, 0.1, 1), (100, 0.99, 0.1, 10), (24, 0.9, 0.5, 8), (60, 0.95, -0.2, 60))
+            error_at,
+            ((100, 0.99, 0.1, 1), (100, 0.99, 0.1, 10), (24, 0.9, 0.5, 8), (60, 0.95, -0.2, 60)),
         ),
         hints=(
-            "Start at the goal. The last backup is wrong by `error`. What is the one before it wrong by?",
-            "E(d) = error + gamma^h E(d - h) with E(0) = 0: a geometric series of length/backup terms with ratio "
+            "Start at the goal. The last backup is wrong by `error`. What is the one before it "
+            "wrong by?",
+            "E(d) = error + gamma^h E(d - h) with E(0) = 0: a geometric series of length/backup "
+            "terms with ratio "
             "gamma^h.",
-            "def answer(length, discount, error, backup):\n    ratio = ...\n    return error * (1 - ...) / (1 - ...)",
+            "def answer(length, discount, error, backup):\n    ratio = ...\n    return error * (1 "
+            "- ...) / (1 - ...)",
         ),
         solution=(
             "def answer(length, discount, error, backup):\n"
@@ -41,26 +50,32 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "bootstraps at every step",
-                lambda length, discount, error, backup: error * (1 - discount**length) / (1 - discount),
-                "This is the error with backups of 1 step. A longer backup bootstraps less often: the ratio of the "
+                lambda length, discount, error, backup: (
+                    error * (1 - discount**length) / (1 - discount)
+                ),
+                "This is the error with backups of 1 step. A longer backup bootstraps less often: "
+                "the ratio of the "
                 "series is discount**backup.",
             ),
             Misconception(
                 "counts without discounting",
                 lambda length, discount, error, backup: error * length / backup,
-                "This adds one full error per backup. An error made h steps later arrives multiplied by discount**h.",
+                "This adds one full error per backup. An error made h steps later arrives "
+                "multiplied by discount**h.",
             ),
             Misconception(
                 "never reaches the goal",
                 lambda length, discount, error, backup: error / (1 - discount**backup),
-                "This is the error infinitely far from the goal. The chain has only length/backup backups.",
+                "This is the error infinitely far from the goal. The chain has only length/backup "
+                "backups.",
             ),
             Misconception(
                 "discounts once per backup",
-                lambda length, discount, error, backup: error
-                * (1 - discount ** (length // backup))
-                / (1 - discount),
-                "The number of backups is right, but a backup of h steps shrinks what it bootstraps from by "
+                lambda length, discount, error, backup: (
+                    error * (1 - discount ** (length // backup)) / (1 - discount)
+                ),
+                "The number of backups is right, but a backup of h steps shrinks what it "
+                "bootstraps from by "
                 "discount**h, not by discount.",
             ),
         ),
@@ -68,28 +83,30 @@ EXERCISES = (
             "def answer(length, discount, error, backup):\n"
             "    return sum(error * discount**d for d in range(0, length, backup))",
             "def answer(length, discount, error, backup):\n"
-            "    return error + discount**backup * answer(length - backup, discount, error, backup) "
+            "    return error + discount**backup * answer(length - backup, discount, error, "
+            "backup) "
             "if length > 0 else 0.0",
             "import numpy as np\n"
             "answer = lambda L, g, e, h: np.float32(e) * np.power(g, np.arange(0, L, h)).sum()",
         ),
         near_misses=(
-            lambda length, discount, error, backup: 1.001
-            * error
-            * (1 - discount**length)
-            / (1 - discount**backup),
+            lambda length, discount, error, backup: (
+                1.001 * error * (1 - discount**length) / (1 - discount**backup)
+            ),
         ),
     ),
     Exercise(
         id="03.q2",
         objective="You can choose a backup length from an error that you can bear.",
         question=(
-            "100 steps to the goal, discount 0.99, an error of 0.1 in each backup: which is the smallest backup "
+            "100 steps to the goal, discount 0.99, an error of 0.1 in each backup: which is the "
+            "smallest backup "
             "length h that keeps the error of the value at the start below 1?"
         ),
         kind=Number(BELOW_ONE, 1e-9, "steps"),
         hints=(
-            "The error falls as h grows. Try values of h with your answer to q1, or move the slider.",
+            "The error falls as h grows. Try values of h with your answer to q1, or move the "
+            "slider.",
             "0.1 (1 - 0.99^100) / (1 - 0.99^h) < 1",
             "answer = next(h for h in range(1, 101) if ... < 1)",
         ),
@@ -100,7 +117,8 @@ EXERCISES = (
             Misconception(
                 "rounds down",
                 6,
-                "At h = 6 the error is still above 1: solving for h gives 6.52, and only a larger h helps.",
+                "At h = 6 the error is still above 1: solving for h gives 6.52, and only a larger "
+                "h helps.",
             ),
             Misconception(
                 "forgets to round",
@@ -110,7 +128,8 @@ EXERCISES = (
             Misconception(
                 "counts without discounting",
                 10,
-                "This solves 0.1 * 100 / h = 1, one full error per backup; errors further away are discounted.",
+                "This solves 0.1 * 100 / h = 1, one full error per backup; errors further away are "
+                "discounted.",
             ),
             Misconception(
                 "never reaches the goal",
@@ -118,15 +137,22 @@ EXERCISES = (
                 "This solves 0.1 / (1 - 0.99^h) < 1, as if the goal were infinitely far away.",
             ),
         ),
-        equivalents=("answer = 7.0", "import numpy as np\nanswer = np.array([7])", "import math\n"
-            "answer = math.ceil(math.log(1 - 0.1 * (1 - 0.99**100)) / math.log(0.99))"),
+        equivalents=(
+            "answer = 7.0",
+            "import numpy as np\nanswer = np.array([7])",
+            "import math\nanswer = math.ceil(math.log(1 - 0.1 * (1 - 0.99**100)) / math.log(0.99))",
+        ),
         near_misses=(6.9, 7.1, 8, 5),
     ),
     Exercise(
         id="03.q3",
-        objective="You can tell which part of Q-learning turns noise without a sign into optimism with one.",
+        objective=(
+            "You can tell which part of Q-learning turns noise without a sign into optimism with "
+            "one."
+        ),
         question=(
-            "The error of each backup is now noise with mean zero. Is the expected value of the start biased when a "
+            "The error of each backup is now noise with mean zero. Is the expected value of the "
+            "start biased when a "
             "fixed policy is evaluated, and when each backup takes the max over actions?"
         ),
         kind=Choice(
@@ -141,26 +167,29 @@ EXERCISES = (
         hints=(
             "Which of the two operations is linear in the errors?",
             "E[a + b] = E[a] + E[b], but E[max(a, b)] >= max(E[a], E[b]).",
-            'noise = rng.normal(size=(10_000, 2)); compare noise[:, 0].mean() with noise.max(1).mean(); answer = "..."',
+            "noise = rng.normal(size=(10_000, 2))\nnoise[:, 0].mean(), noise.max(1).mean()",
         ),
         solution='answer = "b"',
         misconceptions=(
             Misconception(
                 "noise always averages out",
                 "a",
-                "It averages out only through linear operations. Compare the mean of one draw with the mean of the "
+                "It averages out only through linear operations. Compare the mean of one draw with "
+                "the mean of the "
                 "larger of two draws.",
             ),
             Misconception(
                 "any noise is optimism",
                 "c",
-                "Evaluating a fixed policy is linear in the errors, so their mean of zero stays zero; only the max "
+                "Evaluating a fixed policy is linear in the errors, so their mean of zero stays "
+                "zero; only the max "
                 "prefers the errors that are too high.",
             ),
             Misconception(
                 "the max is cautious",
                 "d",
-                "The max chooses whichever estimate is too high, so it can only raise the expected value.",
+                "The max chooses whichever estimate is too high, so it can only raise the expected "
+                "value.",
             ),
         ),
         equivalents=('answer = "B"', 'answer = " b "'),
@@ -169,7 +198,8 @@ EXERCISES = (
         id="03.bug",
         objective="You can recognise a target network that does not lag.",
         question=(
-            "With tau = 0.005 this target network is a copy of the online network after one update:\n\n"
+            "With tau = 0.005 this target network is a copy of the online network after one "
+            "update:\n\n"
             "    def track(target, online, tau):\n"
             "        return tau * target + (1 - tau) * online\n\n"
             "Repair it and answer with the function."
@@ -187,14 +217,13 @@ EXERCISES = (
             "target <- (1 - tau) target + tau online",
             "def answer(target, online, tau):\n    return ... * target + ... * online",
         ),
-        solution=(
-            "def answer(target, online, tau):\n    return (1 - tau) * target + tau * online"
-        ),
+        solution=("def answer(target, online, tau):\n    return (1 - tau) * target + tau * online"),
         misconceptions=(
             Misconception(
                 "still swapped",
                 lambda target, online, tau: tau * target + (1 - tau) * online,
-                "tau and 1 - tau still stand the wrong way round: with a small tau the target jumps to the online "
+                "tau and 1 - tau still stand the wrong way round: with a small tau the target "
+                "jumps to the online "
                 "network, and nothing holds the bootstrap still.",
             ),
             Misconception(
@@ -205,14 +234,16 @@ EXERCISES = (
             Misconception(
                 "weights do not sum to one",
                 lambda target, online, tau: target + tau * online,
-                "The two weights must sum to one, or the target grows without bound even when both networks agree.",
+                "The two weights must sum to one, or the target grows without bound even when both "
+                "networks agree.",
             ),
         ),
         equivalents=(
             "def answer(target, online, tau):\n    return target + tau * (online - target)",
             "import optax\n"
             "answer = lambda target, online, tau: optax.incremental_update(online, target, tau)",
-            "def answer(target, online, tau):\n    target *= 1 - tau\n    target += tau * online\n    return target",
+            "def answer(target, online, tau):\n    target *= 1 - tau\n    target += tau * online\n "
+            "   return target",
         ),
         near_misses=(lambda target, online, tau: 0.999 * ((1 - tau) * target + tau * online),),
     ),

@@ -1,0 +1,95 @@
+"""In a browser every notebook runs, every slider moves its picture, and no error shows."""
+
+from pathlib import Path
+
+import jupyter_browser
+import nbformat
+import pytest
+
+from chunkrl.explore import EXPLORERS
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(bool(jupyter_browser.unavailable()), reason=jupyter_browser.unavailable()),
+]
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# The benchmark measures the promised 100 ms on a quiet machine; this only finds what got slow.
+SLOWEST_MEDIAN_MS = 600.0
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The notebooks, all explorers, all predictions, and two errors, in JupyterLab."""
+    folder, state = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("state")
+    for notebook in NOTEBOOKS:
+        (folder / notebook.name).write_bytes(notebook.read_bytes())
+    first = "from chunkrl.explore import EXPLORERS"
+    write(folder / "explorers.ipynb", first, *(f'EXPLORERS["{name}"].show()' for name in EXPLORERS))
+    asks = [name for name, explorer in EXPLORERS.items() if explorer.predict_first]
+    write(folder / "predictions.ipynb", first, *(f'EXPLORERS["{name}"].predict()' for name in asks))
+    write(folder / "raises.ipynb", "1 / 0")
+    breaks = (
+        "import dataclasses\n"
+        "def compute(**setting):\n"
+        "    if setting['backup'] == 50:\n"
+        "        raise ValueError('too long')\n"
+        "    return explorer.compute(**setting)\n"
+        "explorer = EXPLORERS['horizon']\n"
+        "dataclasses.replace(explorer, compute=compute).show()"
+    )
+    write(folder / "breaks.ipynb", first, breaks)
+    with (
+        jupyter_browser.jupyterlab(folder, state) as address,
+        jupyter_browser.browser_page() as page,
+    ):
+        yield page, address
+
+
+def write(path: Path, *cells: str) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture
+def opened(served):
+    """Runs a notebook by name and returns its explorers; its kernel is shut down at the end."""
+    page, address = served
+    yield lambda name: jupyter_browser.run_notebook(page, address.format(name))
+    jupyter_browser.close_notebook(page)
+
+
+@pytest.mark.parametrize(
+    "name", ["explorers.ipynb", "predictions.ipynb", *(notebook.name for notebook in NOTEBOOKS)]
+)
+def test_every_slider_moves_its_picture(name: str, opened, served, record_property) -> None:
+    panels = opened(name)
+    if name == "explorers.ipynb":
+        assert len(panels) == len(EXPLORERS)
+    if name == "predictions.ipynb":
+        assert panels
+    for panel in panels:
+        assert panel.handles
+        panel.sweep()
+        median, slow = jupyter_browser.quantiles(panel.waits)
+        record_property("latency_ms", f"median {median:.0f}, 90 % {slow:.0f}")
+        assert median < SLOWEST_MEDIAN_MS
+    jupyter_browser.complain(served[0])
+
+
+def test_an_error_in_a_cell_is_seen(opened) -> None:
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        opened("raises.ipynb")
+
+
+def test_an_error_after_a_move_is_shown_and_seen(opened, served) -> None:
+    """A picture that cannot be drawn is a sentence for the reader, and an error for these tests."""
+    (panel,) = opened("breaks.ipynb")
+    assert panel.press(panel.handles[-1], "Home") is not None
+    panel.handles[-1].focus()
+    served[0].keyboard.press("End")
+    panel.root.locator(".chunkrl-error [role=alert]").wait_for()
+    with pytest.raises(AssertionError, match="too long"):
+        jupyter_browser.complain(served[0])
