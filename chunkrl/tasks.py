@@ -137,15 +137,21 @@ def reset(env: "gymnasium.Env", seed: int) -> np.ndarray:
     return env.reset(seed=seed)[0]
 
 
+def position(env: "gymnasium.Env") -> np.ndarray:
+    """Where the robot is: its gripper, or its body in a maze, in metres.  -> [3] or [2]"""
+    raw: Any = env.unwrapped
+    if hasattr(raw, "_pinch_site_id"):
+        return raw._data.site_xpos[raw._pinch_site_id].copy()
+    return np.array(raw.get_xy())
+
+
 @cache
 def spec(task: Task) -> Spec:
     """Observation and action sizes and the time limit of `task`; builds its environment once."""
     env = make_env(task)
-    assert env.spec is not None
-    assert env.spec.max_episode_steps is not None
-    obs_dim, action_dim = reset(env, 0).shape[0], env.action_space.shape[0]
+    obs, action = reset(env, 0), env.action_space.sample()
     env.close()
-    return Spec(obs_dim, action_dim, env.spec.max_episode_steps)
+    return Spec(obs.size, action.size, env.get_wrapper_attr("_max_episode_steps"))
 
 
 def choose_gl() -> None:

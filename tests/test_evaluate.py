@@ -1,0 +1,256 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toys import Toy
+
+from chunkrl import tasks
+from chunkrl.errors import ConfigError, WorkerError
+from chunkrl.evaluate import Evaluator, wilson
+from chunkrl.rollout import Chunk, Slot, Start
+
+CUBE = tasks.get("cube-single-play-singletask-task2-v0")
+SCENE = tasks.get("scene-play-singletask-task2-v0")
+
+
+@jax.jit
+def numbered(obs, keys):
+    """Chunks of 5 whose actions carry 0 and their number: what the toy rewards with 0."""
+    number = jnp.broadcast_to(0.1 * jnp.arange(5.0), (len(obs), 5))
+    return jnp.stack([jnp.zeros_like(number), number], axis=-1)
+
+
+@jax.jit
+def reactive(obs, keys):
+    """Depends on every number of the observation and on the key, as a policy does."""
+    noise = jax.vmap(lambda key: jax.random.normal(key, (5, 5)))(keys)
+    return jnp.tanh(noise + jnp.sin(100 * obs).sum(axis=-1)[:, None, None])
+
+
+def play(act, episodes=4, task=CUBE, workers=1, envs=2, execute=None, seed=0, **toy):
+    make_env = partial(Toy, **toy)
+    with Evaluator(task, workers, envs, execute=execute, make_env=make_env) as evaluator:
+        return evaluator.run(act, episodes, seed)
+
+
+@pytest.fixture(scope="module")
+def cube():
+    """Two workers, two real environments, short episodes."""
+    with Evaluator(CUBE, workers=2, envs=2, max_episode_steps=12) as evaluator:
+        yield evaluator
+
+
+def test_results_do_not_depend_on_workers_nor_on_their_history(cube):
+    first = cube.run(reactive, episodes=3, seed=1, trace=True)
+    again = cube.run(reactive, episodes=3, seed=1, trace=True)
+    with Evaluator(CUBE, workers=1, envs=2, max_episode_steps=12) as alone:
+        single = alone.run(reactive, episodes=3, seed=1, trace=True)
+    for other in (again, single):
+        np.testing.assert_array_equal(other.episode_return, first.episode_return)
+        for a, b in zip(first.trace, other.trace, strict=True):
+            np.testing.assert_array_equal(a, b)  # positions in metres, bit for bit
+    different = cube.run(reactive, episodes=3, seed=2, trace=True)
+    assert not np.array_equal(different.trace[0], first.trace[0])
+    assert not np.array_equal(first.trace[1], first.trace[0])
+
+
+@pytest.mark.filterwarnings("ignore:pictures are sketches")
+def test_an_evaluation_holds_one_entry_per_episode_and_state(cube):
+    result = cube.run(reactive, episodes=2, record=1, trace=True)
+    np.testing.assert_array_equal(result.length, [12, 12])
+    assert result.success.shape == result.episode_return.shape == (2,)
+    assert [positions.shape for positions in result.trace] == [(13, 3)] * 2
+    assert len(result.frames) == 1
+    assert result.frames[0].shape[0] == 7  # s_0, s_2, ..., s_12
+    assert (result.task, result.success_timing, result.seed) == (CUBE.name, "pre", 0)
+    assert np.abs(np.diff(result.trace[0], axis=0)).max() < 0.1  # the gripper does not jump
+
+
+@pytest.mark.parametrize("task", [CUBE, SCENE])
+def test_skipping_observations_changes_nothing(task):
+    """A chunk ends in the same state, rewards and success as OGBench's own steps, bit for bit."""
+    plain, slot = tasks.make_env(task), Slot(tasks.make_env(task))
+    actions = np.random.default_rng(0).uniform(-1, 1, (4, 5, 5)).astype(np.float32)
+    obs = tasks.reset(plain, 7)
+    np.testing.assert_array_equal(slot.handle(Start(0, 7)).obs, obs.astype(np.float32))
+    for chunk in actions:
+        steps = [plain.step(action) for action in chunk]
+        outcome = slot.handle(Chunk(0, chunk))
+        np.testing.assert_array_equal(outcome.obs, steps[-1][0].astype(np.float32))
+        np.testing.assert_array_equal(outcome.reward, [step[1] for step in steps])
+        assert outcome.success == bool(steps[-1][-1]["success"])
+
+
+def test_a_chunk_costs_one_message_and_one_call(monkeypatch):
+    sent, batches = [], []
+    send = Connection.send
+    monkeypatch.setattr(Connection, "send", lambda self, x: (sent.append(x), send(self, x))[1])
+
+    def act(obs, keys):
+        batches.append((obs.shape, keys.shape))
+        return numbered(obs, keys)
+
+    play(act, episodes=2, workers=2, envs=2, length=10)
+    assert len(sent) == 2 * (1 + 2)  # two workers: a start and two chunks of five
+    assert batches == [((2, 3), (2,))] * 2
+    assert [command.action.shape for batch in sent[2:] for command in batch] == [(5, 2)] * 4
+
+
+def test_the_rest_of_a_chunk_is_dropped_at_the_end_of_an_episode():
+    result = play(numbered, episodes=5, length=7)  # 7 = 5 + 2
+    np.testing.assert_array_equal(result.length, 7)
+    np.testing.assert_array_equal(result.episode_return, 0)  # every action was the right one
+
+
+def test_execute_replans_before_the_chunk_is_over():
+    np.testing.assert_array_equal(play(numbered, execute=2, period=2).episode_return, 0)
+    np.testing.assert_array_equal(play(numbered, execute=2, period=5).episode_return, -5)
+
+
+def test_actions_are_clipped():
+    result = play(lambda obs, keys: numbered(obs, keys).at[..., 0].set(-3.0))
+    np.testing.assert_array_equal(result.episode_return, -7)
+
+
+def test_success_is_that_of_the_last_step():
+    assert play(numbered, lasting=True).success_rate == 1
+    assert play(numbered, lasting=False).success_rate == 0  # it was only passing through
+
+
+def test_returns_use_the_reward_of_the_task():
+    def act(obs, keys):
+        return numbered(obs, keys).at[..., 0].set(0.25)
+
+    np.testing.assert_array_equal(play(act, length=4).episode_return, -1)  # 4 * -0.25
+    np.testing.assert_array_equal(play(act, length=4, task=SCENE).episode_return, -4)  # sparse
+
+
+def test_episodes_keep_their_seeds_whoever_shares_the_batch():
+    """Start states, global random numbers and keys, seen through the actions they lead to."""
+
+    @jax.jit
+    def act(obs, keys):
+        amount = obs[:, 0] + obs[:, 1] + jax.vmap(jax.random.uniform)(keys)
+        return jnp.broadcast_to((amount / 3)[:, None, None], (len(obs), 5, 2))
+
+    few = play(act, episodes=3, envs=3, seed=5).episode_return
+    many = play(act, episodes=7, envs=3, workers=3, seed=5).episode_return
+    np.testing.assert_array_equal(many[:3], few)
+    assert len(np.unique(many)) == 7
+
+
+def test_wilson_interval_against_published_values():
+    # Newcombe, Statistics in Medicine 17 (1998), table I: method 3 (score), four of his examples.
+    np.testing.assert_allclose(wilson(81, 263), (0.2553, 0.3662), atol=5e-5)
+    np.testing.assert_allclose(wilson(15, 148), (0.0624, 0.1605), atol=5e-5)
+    np.testing.assert_allclose(wilson(0, 20), (0.0, 0.1611), atol=5e-5)
+    np.testing.assert_allclose(wilson(1, 29), (0.0061, 0.1718), atol=5e-5)
+
+
+def test_the_summary_names_rate_interval_and_timing():
+    result = play(numbered, episodes=4)
+    assert str(result) == (
+        "100% success (95% interval 51% to 100%, 4 episodes, success timing pre)"
+    )  # the interval of 4 of 4: 1 / (1 + 1.96^2 / 4) = 0.51
+
+
+def test_an_exception_in_a_worker_arrives_with_its_text():
+    with pytest.raises(WorkerError, match=r"(?s)Traceback.*the toy fell off the table"):
+        play(numbered, workers=2, broken="raise")
+
+
+def test_a_killed_worker_is_reported_at_once():
+    began = time.monotonic()
+    with pytest.raises(WorkerError, match=r"died \(exit code -9"):
+        play(numbered, workers=2, broken="kill")
+    assert time.monotonic() - began < 20  # start-up included; a hang would be for ever
+
+
+def children():
+    return [process.pid for process in multiprocessing.active_children()]
+
+
+def test_an_interrupted_run_leaves_no_process_and_the_next_one_works():
+    before = children()
+
+    def interrupted(obs, keys):
+        raise KeyboardInterrupt
+
+    with Evaluator(CUBE, envs=2, make_env=Toy) as evaluator:
+        with pytest.raises(KeyboardInterrupt):
+            evaluator.run(interrupted, episodes=2)
+        assert children() == before
+        np.testing.assert_array_equal(evaluator.run(numbered, episodes=2).episode_return, 0)
+        assert len(children()) == len(before) + 2
+    assert children() == before
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].startswith(" Z")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads process states from /proc")
+def test_workers_do_not_outlive_a_killed_parent():
+    script = """
+        import multiprocessing, time
+        from toys import Toy
+        from chunkrl.rollout import Start, Workers
+        if __name__ == "__main__":
+            workers = Workers(2, Toy)
+            workers.exchange([Start(0, 0), Start(1, 0)])
+            print(*[process.pid for process in workers.processes], flush=True)
+            time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(pids) == 2
+        assert all(alive(pid) for pid in pids)
+        parent.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(alive(pid) for pid in pids)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda obs, keys: jnp.zeros((2, 5)), r"returned \(2, 5\) for 2 observations"),
+        (lambda obs, keys: jnp.zeros((1, 5, 2)), r"returned \(1, 5, 2\)"),
+        (lambda obs, keys: jnp.zeros((2, 1, 2)), r"h >= 2"),
+        (lambda obs, keys: jnp.full((2, 5, 2), jnp.nan), r"not finite"),
+    ],
+)
+def test_what_is_not_a_chunk_is_refused(act, message):
+    with pytest.raises(ConfigError, match=message):
+        play(act, execute=2)
+
+
+@pytest.mark.parametrize("setting", ["workers", "envs", "execute", "max_episode_steps"])
+def test_sizes_must_be_positive(setting):
+    with pytest.raises(ConfigError, match="at least 1"):
+        Evaluator(CUBE, **{setting: 0})
+
+
+def test_an_evaluation_needs_an_episode():
+    with pytest.raises(ConfigError, match="at least one episode"):
+        Evaluator(CUBE).run(numbered, episodes=0)

@@ -1,0 +1,40 @@
+"""An environment without physics, whose every number can be predicted."""
+
+import os
+import signal
+
+import gymnasium
+import numpy as np
+
+
+class Toy(gymnasium.Env):
+    """obs = (start, global random number, step); reward = -|a| - [a is not the next of its chunk].
+
+    Action k of each chunk is meant to carry k in its second component (times 0.1).  `broken` makes
+    step 3 raise, or kills the process.  Success is reached at step 2 and, if `lasting`, kept.
+    """
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (3,))
+
+    def __init__(self, length=7, period=5, lasting=True, broken=""):
+        self.action_space = gymnasium.spaces.Box(-1, 1, (2,))
+        self.length, self.period, self.lasting, self.broken = length, period, lasting, broken
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.step_number, self.first = 0, self.np_random.uniform()
+        return self.obs(), {}
+
+    def obs(self):
+        return np.array([self.first, np.random.uniform(), self.step_number])  # noqa: NPY002
+
+    def step(self, action):
+        expected = 0.1 * (self.step_number % self.period)
+        reward = -abs(action[0]) - float(not np.isclose(action[1], expected))
+        self.step_number += 1
+        if self.step_number == 3 and self.broken == "raise":
+            raise ValueError("the toy fell off the table")
+        if self.step_number == 3 and self.broken == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        success = self.step_number == 2 or (self.lasting and self.step_number > 2)
+        return self.obs(), reward, self.step_number == self.length, False, {"success": success}
