@@ -39,7 +39,7 @@ def build(
 ) -> Case:
     """From the start, action b enters branch b; each branch tosses its coin at steps 1 to h - 1.
 
-    `behaviour` and `expert` are the probabilities of action 0 at the start, where any action earns 1.
+    `behaviour` and `expert` are the probabilities of action 0 at the start, where either earns 1.
     """
     at_least_one(h=h)
     if h < 2:
@@ -67,8 +67,8 @@ def build(
                 for action in (0, 1):
                     transition[cell, action, places[face.follow[action]]] = 1
     starts = np.arange(size) < 3
-    policies = (np.stack([p, 1 - p], -1) for p in (logs, best))
-    return Case(check(MDP(transition, reward, discount)), *policies, starts)
+    logs, best = np.stack([logs, 1 - logs], -1), np.stack([best, 1 - best], -1)
+    return Case(check(MDP(transition, reward, discount)), logs, best, starts)
 
 
 def coin(eps: float, discount: float, h: int, *, optimistic: bool = True) -> Case:
