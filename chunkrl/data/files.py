@@ -1,8 +1,6 @@
 """Where data files lie, and reading and writing them whole or not at all."""
 
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -66,15 +64,17 @@ def read(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, np.nd
     """
     path = Path(path)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise DataError(f"{path} is a single array: an npz archive of named arrays is needed.")
-        with loaded as archive:
+        with open(path, "rb") as file:  # np.load itself would leave a damaged file open
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise DataError(f"{path} is a single array: an npz of named arrays is needed.")
             names = archive.files if keys is None else [key for key in keys if key in archive.files]
             return {name: _member(path, archive, name) for name in names}
     except FileNotFoundError:
         raise DataError(f"There is no file {path}. Check the path.") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:  # NumPy and zipfile answer damage with a dozen types
         raise DataError(
             f"{path} is not a complete npz archive ({error}). It was cut off or is another kind of"
             " file: remove it, then download or generate it again."
@@ -84,7 +84,7 @@ def read(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, np.nd
 def _member(path: Path, archive: Any, name: str) -> np.ndarray:
     try:
         return archive[name]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:
         raise DataError(
             f"{path}: the array {name!r} cannot be read ({error}). Remove the file, then download"
             " or generate it again."

@@ -82,7 +82,11 @@ def generate(
         for _ in _collect(plan, parts, missing, workers, executor):
             bar.update(plan.states - 1)
     for split, file in (("val", val_path(target)), ("train", target)):
-        _join([_part(parts, *part) for part in episodes if part[0] == split], file)
+        joined = (
+            parts / f"{split}.npz"
+        )  # first there: what a kill leaves behind goes with the parts
+        _join([_part(parts, *part) for part in episodes if part[0] == split], joined)
+        os.replace(joined, file)
     write(target.with_suffix(".json"), lambda file: file.write(_text(description)))
     shutil.rmtree(parts)
     return target
