@@ -92,6 +92,17 @@ def test_ties_do_not_run_in_a_circle():
     np.testing.assert_allclose(optimal(mdp).value, 1000)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_optimal_ends_and_satisfies_its_equation_in_hard_cases(scale):
+    """Discounts near 1, no chance or little of it, and many exact ties."""
+    for seed in range(60):
+        size = rng(seed).integers(2, 25)
+        mdp = draw(seed, size, 3, (0.0, 0.9, 0.9999)[seed % 3], (0.0, 0.01, 1.0)[seed // 3 % 3])
+        solution = optimal(mdp._replace(reward=scale * mdp.reward.round(1)))
+        error = np.abs(solution.q.max(-1) - solution.value).max()
+        assert error <= 2e-12 * (1 + np.abs(solution.value).max())
+
+
 def test_pinned_entries_are_worth_what_they_are_pinned_at():
     mdp = draw(0)
     keep = rng(1).random((5, 3)) < 0.5

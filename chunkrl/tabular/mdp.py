@@ -1,6 +1,5 @@
 """Finite MDPs as arrays, and their exact values by linear solves and policy iteration."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -91,34 +90,29 @@ def backup(mdp: MDP, value: np.ndarray) -> np.ndarray:
     return mdp.reward + mdp.discount * expected.reshape(*value.shape[:-1], states, actions)
 
 
-def policy_iteration(
-    evaluate: Callable[[np.ndarray], np.ndarray],
-    backed_up: Callable[[np.ndarray], np.ndarray],
-    choice: np.ndarray,
-) -> Solution:
-    """Evaluate the choice, improve it, and stop when no action improves.
-
-    `evaluate` maps a choice to its exact value, `backed_up` a value to one backup of it.  The
-    number of rounds is finite because each policy is strictly better than the last and there are
-    finitely many; in practice about ten.  A tie keeps the action that was chosen before.
-    """
-    while True:
-        value = evaluate(choice)
-        q = backed_up(value)
-        held = np.take_along_axis(q, choice[..., None], -1)[..., 0]
-        better = q.max(-1) > held + IMPROVEMENT * (1 + np.abs(value).max())
-        if not better.any():
-            return Solution(value, q, choice)
-        choice = np.where(better, q.argmax(-1), choice)
-
-
 def optimal(mdp: MDP) -> Solution:
-    """V*, Q* and a best action, by policy iteration:  V* = max_a Q*(s, a),  Q* = r + gamma P V*."""
-    return policy_iteration(
-        lambda choice: policy_value(mdp, choice),
-        lambda value: backup(mdp, value),
-        mdp.reward.argmax(-1),
-    )
+    """V*, Q* and a best action, by policy iteration:  V* = max_a Q*(s, a),  Q* = r + gamma P V*.
+
+    Evaluate the choice exactly, improve it, stop when no action improves.  To improve is to be
+    greedy after a few more backups, W = T^k V.  V <= T V implies V <= T V <= W <= the value of that
+    choice, so each choice is strictly better than the last, and there are finitely many.  Without
+    the backups good news travel one state per round; S / A of them cost about as much as the solve.
+    A tie keeps the action that was chosen before.
+    """
+    choice = mdp.reward.argmax(-1)
+    states, actions = mdp.reward.shape[-2:]
+    while True:
+        value = policy_value(mdp, choice)
+        q = backup(mdp, value)
+        if (q.max(-1) <= _held(q, choice) + IMPROVEMENT * (1 + np.abs(value).max())).all():
+            return Solution(value, q, choice)
+        for _ in range(states // actions):
+            q = backup(mdp, q.max(-1))
+        choice = np.where(q.max(-1) > _held(q, choice), q.argmax(-1), choice)
+
+
+def _held(q: np.ndarray, choice: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(q, choice[..., None], -1)[..., 0]
 
 
 def pinned(mdp: MDP, keep: np.ndarray, value: float | np.ndarray) -> MDP:
