@@ -121,7 +121,7 @@ def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
         raw = env.unwrapped
         if "action_space" not in vars(raw):
             # OGBench's manipulation environments build a new, unseeded action space at each access,
-            # and their reset takes two random steps with it: no seed would make it reproducible.
+            # and their reset takes two random steps with it, which the solver's warm start retains.
             fixed = {"action_space": raw.action_space}
             raw.__class__ = type(type(raw).__name__, (type(raw),), fixed)
     return env

@@ -93,17 +93,19 @@ def test_skipping_observations_changes_nothing(task):
 
 
 def test_a_chunk_costs_one_message_and_one_call(monkeypatch):
-    sent, batches = [], []
+    sent, batches, used = [], [], []
     send = Connection.send
     monkeypatch.setattr(Connection, "send", lambda self, x: (sent.append(x), send(self, x))[1])
 
     def act(obs, keys):
         batches.append((obs.shape, keys.shape))
+        used.extend(map(tuple, jax.random.key_data(keys).tolist()))
         return numbered(obs, keys)
 
     play(act, episodes=2, workers=2, envs=2, length=10)
     assert len(sent) == 2 * (1 + 2)  # two workers: a start and two chunks of five
     assert batches == [((2, 3), (2,))] * 2
+    assert len(set(used)) == 4  # two episodes, two chunks: no key twice
     assert [command.action.shape for batch in sent[2:] for command in batch] == [(5, 2)] * 4
 
 
@@ -136,13 +138,15 @@ def test_returns_use_the_reward_of_the_task():
     np.testing.assert_array_equal(play(act, length=4, task=SCENE).episode_return, -4)  # sparse
 
 
-def test_episodes_keep_their_seeds_whoever_shares_the_batch():
-    """Start states, global random numbers and keys, seen through the actions they lead to."""
+@pytest.mark.parametrize("source", ["start", "global", "key"])
+def test_episodes_keep_their_randomness_whoever_shares_the_batch(source):
+    """Start state, NumPy's global generator and keys, seen through the actions they lead to."""
 
     @jax.jit
     def act(obs, keys):
-        amount = obs[:, 0] + obs[:, 1] + jax.vmap(jax.random.uniform)(keys)
-        return jnp.broadcast_to((amount / 3)[:, None, None], (len(obs), 5, 2))
+        uniform = jax.vmap(jax.random.uniform)(keys)
+        amount = {"start": obs[:, 0], "global": obs[:, 1], "key": uniform}[source]
+        return jnp.broadcast_to(amount[:, None, None], (len(obs), 5, 2))
 
     few = play(act, episodes=3, envs=3, seed=5).episode_return
     many = play(act, episodes=7, envs=3, workers=3, seed=5).episode_return
