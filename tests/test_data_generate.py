@@ -4,10 +4,12 @@ import concurrent.futures
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ import scipy.stats
 from chunkrl import tasks
 from chunkrl.data import generate, load, load_task
 from chunkrl.data.files import generated_path, val_path
-from chunkrl.data.oracles import _collector, _cube_visible, episode, recipe
+from chunkrl.data.oracles import _collector, _cube_visible, episode
+from chunkrl.data.recipes import recipe
 from chunkrl.errors import ConfigError, DataError, WorkerError
 
 
@@ -125,6 +128,33 @@ def test_a_stopped_run_goes_on_and_repairs_its_parts(tmp_path, damage):
         make(path, executor=Stopping(2))  # the damaged part and one more
     assert parts[0].stat().st_mtime_ns == kept
     assert bytes_of(make(path, executor=Stopping(1))) == bytes_of(whole)  # 5 episodes in all
+
+
+@pytest.mark.parametrize("step", ["val.npz", "train.npz", ".stopped.json", "stopped.parts"])
+def test_a_kill_after_the_last_episode_loses_nothing(tmp_path, monkeypatch, step):
+    """Stopped before moving the val file, the train file, the recipe, and removing the parts."""
+    whole, path = make(tmp_path / "whole.npz"), tmp_path / "stopped.npz"
+
+    def stopping(original):
+        def call(source, *rest, **settings):
+            if Path(source).name.removesuffix(f".{os.getpid()}.tmp") == step:
+                raise KeyboardInterrupt
+            return original(source, *rest, **settings)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stopping(os.replace))
+        patch.setattr(shutil, "rmtree", stopping(shutil.rmtree))
+        with pytest.raises(KeyboardInterrupt):
+            make(path)
+    assert path.with_suffix(".parts").exists()
+    assert bytes_of(make(path, executor=Stopping(0))) == bytes_of(whole)
+    assert sorted(file.name for file in tmp_path.glob("*stopped*")) == [
+        "stopped-val.npz",
+        "stopped.json",
+        "stopped.npz",
+    ]
 
 
 KILLED = """

@@ -282,7 +282,7 @@ def test_where_files_are_looked_for(tmp_path, monkeypatch):
         locate("scene-play-v0")  # never in place of the official file
     with pytest.raises(DataError, match="chunkrl data make scene-play-v0 --transitions 1000"):
         locate("scene-play-v0", 1000)
-    assert locate("scene-play-v0", 2000) == made
+    assert locate("scene-play-v0", 2000) == locate("scene-play-v0", 1001) == made
     with pytest.raises(ConfigError, match="split"):
         load_task(TASK, split="test")
 

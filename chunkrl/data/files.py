@@ -7,6 +7,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from chunkrl.data.recipes import recipe
 from chunkrl.errors import DataError
 
 OGBENCH_FOLDER = "~/.ogbench/data"  # where OGBench puts its own downloads
@@ -38,12 +39,15 @@ def val_path(path: Path) -> Path:
 def locate(dataset: str, transitions: int | None = None, folder: str | Path | None = None) -> Path:
     """The train file of `dataset`: the official one, or the locally made one of a given size.
 
-    Raises DataError naming the two ways to get a file that is not there.
+    The size counts whole episodes, as in `generate`.  Raises DataError, with the command that gets
+    the file, where it is not there.
     """
     if transitions is None:
         path, command = official_path(dataset, folder), f"chunkrl data download {dataset}"
     else:
-        path = generated_path(dataset, transitions, folder=folder)
+        plan = recipe(dataset)
+        whole = plan.episodes(transitions) * (plan.states - 1)
+        path = generated_path(dataset, whole, folder=folder)
         command = f"chunkrl data make {dataset} --transitions {transitions}"
     if path.exists():
         return path

@@ -20,7 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from chunkrl.data.files import generated_path, read, val_path, write
-from chunkrl.data.oracles import Recipe, episode, recipe
+from chunkrl.data.oracles import episode
+from chunkrl.data.recipes import Recipe, recipe
 from chunkrl.errors import ConfigError, DataError, WorkerError
 
 # One simulation uses one core: more BLAS threads in a worker only get in each other's way.
@@ -58,18 +59,19 @@ def generate(
     plan = recipe(dataset, seed, states)
     if transitions < 1:
         raise ConfigError(f"{transitions} transitions requested: choose 1 or more.")
-    train = -(-transitions // (plan.states - 1))
-    episodes = [("train", i) for i in range(train)] + [
-        ("val", i) for i in range(max(train // 10, 1))
-    ]
+    train = plan.episodes(transitions)
+    val = max(train // 10, 1)
+    episodes = [("train", i) for i in range(train)] + [("val", i) for i in range(val)]
     default = generated_path(plan.dataset, train * (plan.states - 1), seed)
     target = Path(path).expanduser() if path is not None else default
     if target.suffix != ".npz":
         raise ConfigError(f"The file to write must end in .npz, which {target} does not.")
     description = _describe(plan, train)
+    parts = target.with_suffix(".parts")
     if _made_before(target, description):
+        shutil.rmtree(parts, ignore_errors=True)
         return target
-    parts = _open_parts(target.with_suffix(".parts"), description)
+    _open_parts(parts, description)
     missing = [part for part in episodes if not _is_whole(_part(parts, *part), plan)]
     with tqdm(
         total=len(episodes) * (plan.states - 1),
@@ -82,9 +84,7 @@ def generate(
         for _ in _collect(plan, parts, missing, workers, executor):
             bar.update(plan.states - 1)
     for split, file in (("val", val_path(target)), ("train", target)):
-        joined = (
-            parts / f"{split}.npz"
-        )  # first there: what a kill leaves behind goes with the parts
+        joined = parts / f"{split}.npz"  # here first: a kill then leaves nothing beside `target`
         _join([_part(parts, *part) for part in episodes if part[0] == split], joined)
         os.replace(joined, file)
     write(target.with_suffix(".json"), lambda file: file.write(_text(description)))
@@ -118,8 +118,8 @@ def _made_before(target: Path, description: dict[str, Any]) -> bool:
     return target.exists() and val_path(target).exists()
 
 
-def _open_parts(parts: Path, description: dict[str, Any]) -> Path:
-    """The folder of finished episodes; refuses one that belongs to another recipe."""
+def _open_parts(parts: Path, description: dict[str, Any]) -> None:
+    """Make the folder of finished episodes, unless it is there; refuse that of another recipe."""
     parts.mkdir(parents=True, exist_ok=True)
     recipe_file = parts / "recipe.json"
     # Episodes do not depend on how many of them are wanted, so neither does their reuse.
@@ -131,7 +131,6 @@ def _open_parts(parts: Path, description: dict[str, Any]) -> Path:
             )
     else:
         write(recipe_file, lambda file: file.write(_text(description)))
-    return parts
 
 
 def _differences(file: Path, wanted: dict[str, Any], but: str = "") -> str:

@@ -1,0 +1,60 @@
+"""The settings of OGBench's published collection commands."""
+
+import dataclasses
+import re
+
+from chunkrl.errors import ConfigError
+
+FORMS = (
+    "cube-{single,double,triple,quadruple,octuple}, scene or puzzle-{3x3,4x4,4x5,4x6} followed by"
+    " -play-v0 or -noisy-v0; pointmaze-{medium,large,giant,teleport} followed by -navigate-v0 or"
+    " -stitch-v0"
+)
+MANIPULATION = re.compile(
+    r"(cube-(?:single|double|triple|quadruple|octuple)|scene|puzzle-(?:3x3|4x4|4x5|4x6))"
+    r"-(play|noisy)-v0"
+)
+MAZE = re.compile(r"(pointmaze-(?:medium|large|giant|teleport))-(navigate|stitch)-v0")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the numbers of a dataset, besides the versions of the simulator."""
+
+    dataset: str  # cube-double-play-v0
+    env: str  # cube-double-v0
+    kind: str  # play (plan followed open loop), noisy (closed loop), navigate, stitch
+    states: int  # states per episode: one more than its transitions
+    seed: int
+    noise: float  # play: on the plan; noisy: upper end of an episode's level; mazes: on the action
+    noise_smoothing: float = 0.5  # play: width of the filter along time, in steps
+    min_norm: float = 0.4  # noisy: shortest displacement the oracle asks for
+    p_random_action: float = 0.0  # noisy: share of uniform actions
+
+    def episodes(self, transitions: int) -> int:
+        """How many whole episodes hold at least `transitions` transitions."""
+        return -(-transitions // (self.states - 1))
+
+
+def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
+    """The published recipe of `dataset` (`-v0` may be left out); `states` shortens its episodes.
+
+    Raises ConfigError for a dataset that OGBench has no scripted oracle for (ant and humanoid mazes
+    were collected by trained experts that OGBench does not publish).
+    """
+    name = dataset if dataset.endswith("-v0") else f"{dataset}-v0"
+    if seed < 0:
+        raise ConfigError(f"Seed {seed} is negative: choose 0 or more.")
+    if states is not None and states < 2:
+        raise ConfigError(f"An episode of {states} states has no transition: choose 2 or more.")
+    if match := MANIPULATION.fullmatch(name):
+        env, kind = match.groups()
+        random_share = 0.0 if kind == "play" else 0.2 if env.startswith("puzzle") else 0.1
+        published = Recipe(name, f"{env}-v0", kind, 1001, seed, 0.1, p_random_action=random_share)
+    elif match := MAZE.fullmatch(name):
+        env, kind = match.groups()
+        length = 201 if kind == "stitch" else 2001 if env.endswith("giant") else 1001
+        published = Recipe(name, f"{env}-v0", kind, length, seed, 0.5)
+    else:
+        raise ConfigError(f"No scripted oracle for {dataset!r}. Possible: {FORMS}.")
+    return published if states is None else dataclasses.replace(published, states=states)
