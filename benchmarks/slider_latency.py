@@ -2,12 +2,11 @@
 
     python benchmarks/slider_latency.py
 
-Median and 90 % point over single steps of every slider from the start setting; the corner column is
+Median and 90 % point over steps of every slider, away from the start setting; the corner column is
 the slowest corner of the sliders, each taken as the median of three visits.  Nothing is remembered
 between moves: the cache of `compute` is off, as on a reader's first visit.  The second table
-compares a stream of values with released ones. The floor is the same way of a value and a picture
-with nothing to compute or draw: what this machine, with whatever else runs on it, needs before any
-explorer does its work.
+compares a stream of values with released ones.  The floor is a picture that was ready: what this
+machine, with whatever else runs on it, needs before any explorer does its work.
 """
 
 import os
@@ -37,10 +36,10 @@ SETUP = (
 
 FLOOR = """
 import ipywidgets as widgets
-slider = widgets.IntSlider(5, 0, 10)
-ready = [EXPLORERS["horizon"].png(), EXPLORERS["horizon"].png(backup=1)]
-picture = widgets.Image(value=ready[1])
-slider.observe(lambda change: picture.set_trait("value", ready[change.new % 2]), "value")
+slider = widgets.IntSlider(5, 0, 11)
+ready = [EXPLORERS["horizon"].png(backup=1 + i) for i in range(12)]
+picture = widgets.Image(value=ready[slider.value])
+slider.observe(lambda change: picture.set_trait("value", ready[change.new]), "value")
 box = widgets.VBox([slider, picture])
 box.add_class("chunkrl-explorer")
 box
@@ -52,10 +51,13 @@ def measure(page, address: str) -> tuple[list[float], list[float]]:
     (panel,) = jupyter_browser.run_notebook(page, address)
     steps = []
     for handle in panel.handles:
-        for i in range(STEPS):
-            # Down and up alternate, so that a slider that starts at its end moves too.
-            wait = panel.press(handle, ("ArrowLeft", "ArrowRight")[i % 2])
-            steps.extend([] if wait is None else [wait])
+        key = "ArrowRight"
+        for _ in range(STEPS):
+            wait = panel.press(handle, key)
+            if wait is None:  # at the end of the slider
+                key = "ArrowLeft"
+            else:
+                steps.append(wait)
     tours = [panel.corners() for _ in range(VISITS)]
     jupyter_browser.complain(page)
     jupyter_browser.close_notebook(page)

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 
 # Okabe and Ito (2008): distinguishable with every common colour blindness.
@@ -62,17 +63,28 @@ def label(axes: Axes, x: str, y: str, title: str = "") -> Axes:
     """Name both axes with their units, as in "error of V [reward]"; two spines, few ticks."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.set_title(title, loc="left", fontsize=10, y=1.02)
+    # Places of their own: a label that follows its tick labels must be drawn again with them.
+    axes.xaxis.set_label_coords(0.5, 0.0, _beside(axes, down=22))
+    axes.yaxis.set_label_coords(0.0, 0.5, _beside(axes, left=30))
+    _figure(axes).text(0.0, 1.04, title, transform=axes.transAxes, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.patch.set_visible(False)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))  # ticks cost most of a redraw
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     return axes
 
 
-def key(axes: Axes, entries: dict[str, dict[str, Any]], **where: Any) -> None:
-    """A legend from `{text: style}`, made once with the axes instead of at every slider move."""
+def key(axes: Axes, entries: dict[str, dict[str, Any]], loc: Any) -> None:
+    """A legend inside `axes` from `{text: style}`, made once and not at every slider move."""
     handles = [Line2D([], [], **style, label=text) for text, style in entries.items()]
-    axes.legend(handles=handles, frameon=False, fontsize=9, **where)
+    _figure(axes).legend(
+        handles=handles,
+        loc=loc,
+        bbox_to_anchor=(0.0, 0.0, 1.0, 1.0),
+        bbox_transform=axes.transAxes,
+        frameon=False,
+        fontsize=9,
+    )
 
 
 MARK: dict[str, Any] = {"color": VERMILLION, "marker": "^", "markersize": 4.0, "linestyle": "none"}
@@ -108,21 +120,36 @@ def lock_strip(
     axes.set_ylim(-0.7, 1.0)
 
 
-class Canvas:
-    """One kept figure for many pictures, whose frame is redrawn only when a limit changes.
+def headline(axes: Axes, text: str) -> None:
+    """What the numbers say, over the picture, above `axes`; short, since each letter costs time."""
+    axes.text(0.0, 1.0, text, transform=_beside(axes, down=-32), fontsize=12)
 
-    `layout(figure)` makes the axes once; every `picture(draw)` calls `draw(axes)` on axes that hold
-    no marks.  The frame costs most of a redraw, so this halves what a slider waits for.
+
+def _figure(axes: Axes) -> Figure:
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def _beside(axes: Axes, left: float = 0.0, down: float = 0.0) -> Any:
+    """The coordinates of `axes`, moved by so many points."""
+    return axes.transAxes + ScaledTranslation(-left / 72, -down / 72, _figure(axes).dpi_scale_trans)
+
+
+class Canvas:
+    """One kept figure for many pictures, in three layers, because text is what a redraw costs.
+
+    Fixed: labels, titles and legends, drawn once.  Frame: ticks, drawn when a limit changes.
+    Marks: what `draw(axes)` adds to the axes of `layout(figure)`, which hold none before it.
     """
 
     def __init__(self, layout: Callable[[Figure], tuple[Axes, ...]]):
-        self.figure = Figure(
-            figsize=(8.0, 4.4), dpi=100
-        )  # not pyplot's, so nothing leaks from a slider
+        self.figure = Figure(figsize=(8.0, 4.4), dpi=100)  # not pyplot's, so nothing leaks
         self._agg = FigureCanvasAgg(self.figure)
         self._axes = layout(self.figure)
+        self._fixed = self._draw_fixed()
+        self._limits: Any = None
         self._frame: Any = None
-        self._background: Any = None
 
     def picture(self, draw: Callable[[tuple[Axes, ...]], None]) -> bytes:
         """PNG bytes of what `draw` adds, compressed lightly because a slider waits for them."""
@@ -131,30 +158,40 @@ class Canvas:
                 artist.remove()
             axes.containers.clear()
         draw(self._axes)
-        marks = sorted(
-            (artist for axes in self._axes for artist in _marks(axes)), key=Artist.get_zorder
-        )
+        marks = [artist for axes in self._axes for artist in _marks(axes)]
         self._draw_frame(marks)
-        for artist in marks:
+        for artist in sorted(marks, key=Artist.get_zorder):
             self.figure.draw_artist(artist)
         stream = io.BytesIO()
         pixels = np.ascontiguousarray(np.asarray(self._agg.buffer_rgba())[..., :3])
         Image.fromarray(pixels).save(stream, "png", compress_level=1)
         return stream.getvalue()
 
+    def _draw_fixed(self) -> Any:
+        for axes in self._axes:
+            axes.set_visible(False)
+        self._agg.draw()
+        for axes in self._axes:
+            axes.set_visible(True)
+            for axis in (axes.xaxis, axes.yaxis):
+                if axes.axison:
+                    self.figure.draw_artist(axis.label)
+                axis.label.set_visible(False)
+        return self._agg.copy_from_bbox(self.figure.bbox)
+
     def _draw_frame(self, marks: Sequence[Artist]) -> None:
-        frame = [
-            (axes.get_xlim(), axes.get_ylim(), axes.get_title(loc="left")) for axes in self._axes
-        ]
-        if frame == self._frame:
-            self._agg.restore_region(self._background)
+        limits = [(*axes.get_xlim(), *axes.get_ylim()) for axes in self._axes]
+        if limits == self._limits:
+            self._agg.restore_region(self._frame)
             return
+        self._agg.restore_region(self._fixed)
         for artist in marks:
             artist.set_visible(False)
-        self._agg.draw()
-        self._frame, self._background = frame, self._agg.copy_from_bbox(self.figure.bbox)
+        for axes in self._axes:
+            self.figure.draw_artist(axes)
         for artist in marks:
             artist.set_visible(True)
+        self._limits, self._frame = limits, self._agg.copy_from_bbox(self.figure.bbox)
 
 
 def _marks(axes: Axes) -> list[Artist]:

@@ -131,15 +131,11 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         start.text(
             backup + 1, error + 0.03 * top, f"h = {backup}: {error:.2f}", ha=side, fontsize=10
         )
-    start.text(LONGEST, top, f"discount {numbers.discount:.2f}", ha="right", fontsize=10)
-    strip.text(
-        0.0,
-        2.2,
-        f"Backups: {len(numbers.bootstraps)}, each wrong by {numbers.error:.2f}. "
-        f"The start is wrong by {at_start:.2f}, and by {numbers.single[-1]:.2f} with h = 1",
-        transform=strip.transAxes,
-        fontsize=11,
-    )
+    start.text(LONGEST, 0.8 * top, f"discount {numbers.discount:.2f}", ha="right", fontsize=10)
+    start.text(LONGEST, 0.7 * top, f"each off by {numbers.error:.2f}", ha="right", fontsize=10)
+    backups = f"{len(numbers.bootstraps)} backup{'s' * (len(numbers.bootstraps) > 1)}"
+    single = numbers.single[-1]
+    plots.headline(strip, f"{backups}: the start is off by {at_start:.2f} (h = 1: {single:.2f})")
 
 
 def describe(numbers: Numbers) -> str:
