@@ -27,7 +27,7 @@ from chunkrl.tabular.mdp import (
     optimal,
     pinned,
     policy_value,
-    worst_value,
+    below_all,
 )
 
 
@@ -109,7 +109,7 @@ def test_pinned_entries_are_worth_what_they_are_pinned_at():
     solution = optimal(pinned(mdp, keep, 3.5))
     np.testing.assert_allclose(solution.q[~keep], 3.5)
     np.testing.assert_allclose(solution.q[keep], backup(mdp, solution.value)[keep])
-    assert (optimal(mdp).value >= worst_value(mdp)).all()
+    assert (optimal(mdp).value > below_all(mdp)).all()
 
 
 @pytest.mark.parametrize(
@@ -230,6 +230,10 @@ def test_chunks_never_logged_are_never_chosen():
         choice = optimal(data.mdp).choice
         assert (data.frequency[np.arange(5), choice] > 0).all()
         assert (data.mdp.transition[data.frequency == 0] == 0).all()
+    # Not even where every logged chunk is worth as little as any can be.
+    never = worlds.two_step(good=0.0)
+    data = logged(never.mdp, never.behaviour, 2)
+    assert data.frequency[0, optimal(data.mdp).choice[0]] > 0
 
 
 def test_n_step_is_one_own_action_then_the_data():

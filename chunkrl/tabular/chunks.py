@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chunkrl.errors import ConfigError
-from chunkrl.tabular.mdp import MDP, chain, check_policy, discounted_sum, pinned, worst_value
+from chunkrl.tabular.mdp import MDP, chain, check_policy, discounted_sum, pinned, below_all
 
 
 class Logged(NamedTuple):
@@ -80,8 +80,8 @@ def logged_q(
     """E_D[R^h + gamma^h V(s_h) | s, chunk] and P_D(chunk | s).  [*B, S] -> [*B, S, A^h], [S, A^h]
 
     For chunks logged by the closed-loop `behaviour` [S, A].  As `chunk_q`, with each step weighted
-    by the probability that the behaviour takes it.  A chunk that is never logged gets the worst
-    value there is (see `logged_reactive`).
+    by the probability that the behaviour takes it.  A chunk that is never logged gets a
+    value below all others (see `logged_reactive`).
     """
     states, actions = mdp.reward.shape
     step, earn = behaviour[..., None] * mdp.transition, behaviour * mdp.reward
@@ -92,7 +92,7 @@ def logged_q(
         earned = (earn[..., None] * follows).reshape(states, -1, 1)
         total = earned + mdp.discount * _before(step, total)
         seen = _before(step, seen)
-    given = np.divide(total, seen, where=seen > 0, out=np.full_like(total, worst_value(mdp)))
+    given = np.divide(total, seen, where=seen > 0, out=np.full_like(total, below_all(mdp)))
     given = np.moveaxis(given, -1, 0).reshape(*value.shape[:-1], states, actions**h)
     return given, seen[..., 0]
 
@@ -102,10 +102,11 @@ def logged_reactive(mdp: MDP, behaviour: np.ndarray, h: int) -> Logged:
 
     P_D(s', a | s) = sum over paths of prod_i beta(a_i | s_i) P(s_{i+1} | s_i, a_i), divided by its
     sum over s'.  The later actions of a chunk were chosen after seeing the states before them, so
-    knowing them tells something about those states: P_D = P_h only if the dynamics are
-    deterministic, the behaviour does not look (beta(a | s) = beta(a)), or h = 1.
+    knowing them tells something about those states: P_D = P_h if the dynamics are
+    deterministic, the behaviour does not look (beta(a | s) = beta(a)), or h = 1,
+    and in general not otherwise.
 
-    A chunk that is never logged ends the episode at the worst value there is, so that a maximum
+    A chunk that is never logged ends the episode at a value below all others, so that a maximum
     over chunks is a maximum over the support.
     """
     at_least_one(h=h)
@@ -133,17 +134,16 @@ def logged_open_loop(mdp: MDP, behaviour: np.ndarray, h: int) -> Logged:
     """
     truth = chunked(mdp, h)
     check_policy(behaviour, truth.reward.shape, "behaviour")
-    return Logged(pinned(truth, behaviour > 0, worst_value(mdp)), behaviour)
+    return Logged(pinned(truth, behaviour > 0, below_all(mdp)), behaviour)
 
 
 def n_step(mdp: MDP, behaviour: np.ndarray, n: int) -> MDP:
     """The MDP that uncorrected n-step returns believe in: one own action, then n - 1 of the data's.
 
-        P_n(. | s, a) = P(. | s, a) P_beta^{n-1},  r_n = r + sum_{0<i<n} gamma^i P_a P_beta^{i-1}
-        r_beta
+        P_n = P P_beta^{n-1},   r_n = r + sum_{0<i<n} gamma^i P P_beta^{i-1} r_beta
 
-    and discount gamma^n.  Its V* is the fixed point of Q(s, a) = E_D[R^n + gamma^n max_a' Q(s_n,
-    a')], its V^pi that of the same target with a' ~ pi.  n = 1 gives the MDP itself.
+    and discount gamma^n.  Its Q* is the fixed point of
+    Q(s, a) = E_D[R^n + gamma^n max_a' Q(s_n, a')], its Q^pi that with a' ~ pi.  n = 1 gives the MDP itself.
     """
     at_least_one(n=n)
     check_policy(behaviour, mdp.reward.shape, "behaviour")

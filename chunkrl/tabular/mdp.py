@@ -133,9 +133,9 @@ def absorbing(mdp: MDP) -> np.ndarray:
     return np.diagonal(mdp.transition, axis1=0, axis2=2).min(0) == 1
 
 
-def worst_value(mdp: MDP) -> float:
-    """The least value any policy can have, min r / (1 - gamma); with no bad reward it is 0."""
-    return min(float(mdp.reward.min()), 0.0) / (1 - mdp.discount)
+def below_all(mdp: MDP) -> float:
+    """A value below that of any policy, min(r, 0) / (1 - gamma) - 1: what nothing should choose."""
+    return min(float(mdp.reward.min()), 0.0) / (1 - mdp.discount) - 1
 
 
 def one_hot(choice: np.ndarray, actions: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chunkrl.errors import ConfigError
-from chunkrl.tabular.mdp import MDP, Solution, absorbing, check, optimal, pinned, worst_value
+from chunkrl.tabular.mdp import MDP, Solution, absorbing, check, optimal, pinned, below_all
 
 SIZE = 8
 MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
@@ -83,10 +83,10 @@ def logged_return(mdp: MDP, path: Path) -> float:
 def in_support(mdp: MDP, counts: np.ndarray, threshold: int = 1) -> Solution:
     """The best policy on actions logged at least `threshold` times: DP on the data graph.
 
-    A state from which the data do not lead on has the worst value there is.
+    A state from which the data do not lead on has a value below all others.
     """
     known = (counts >= threshold) | absorbing(mdp)[:, None]
-    return optimal(pinned(mdp, known, worst_value(mdp)))
+    return optimal(pinned(mdp, known, below_all(mdp)))
 
 
 def fitted_q(

@@ -123,9 +123,8 @@ def detour(eps: float, discount: float, h: int, *, leak: float = 1e-9) -> Case:
     blank = blank_total / ((1 - lucky) * inner) * (1 + 1e-9)  # a hair more, to break the tie
     if not 0 <= blank <= 1:
         raise ConfigError(f"eps={eps} is too large for gamma={discount}, h={h}: take a smaller one")
-    chance = (
-        leak / lucky
-    )  # of action 0 in the data, so that it raises the odds of paradise to lucky
+    # Action 0 is this rare in the data, so that seeing it raises the odds of paradise to `lucky`.
+    chance = leak / lucky
     rest = 1 - leak - eps
     lead = [
         Face(leak, (1, 0), ("good", "bad"), 1, 1),
