@@ -21,13 +21,13 @@ from chunkrl.tabular.chunks import (
 from chunkrl.tabular.mdp import (
     MDP,
     backup,
+    below_all,
     check,
     check_policy,
     one_hot,
     optimal,
     pinned,
     policy_value,
-    below_all,
 )
 
 

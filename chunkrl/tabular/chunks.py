@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chunkrl.errors import ConfigError
-from chunkrl.tabular.mdp import MDP, chain, check_policy, discounted_sum, pinned, below_all
+from chunkrl.tabular.mdp import MDP, below_all, chain, check_policy, discounted_sum, pinned
 
 
 class Logged(NamedTuple):
@@ -138,12 +138,12 @@ def logged_open_loop(mdp: MDP, behaviour: np.ndarray, h: int) -> Logged:
 
 
 def n_step(mdp: MDP, behaviour: np.ndarray, n: int) -> MDP:
-    """The MDP that uncorrected n-step returns believe in: one own action, then n - 1 of the data's.
+    """What uncorrected n-step returns believe in: one own action, then n - 1 of the data's.
 
         P_n = P P_beta^{n-1},   r_n = r + sum_{0<i<n} gamma^i P P_beta^{i-1} r_beta
 
-    and discount gamma^n.  Its Q* is the fixed point of
-    Q(s, a) = E_D[R^n + gamma^n max_a' Q(s_n, a')], its Q^pi that with a' ~ pi.  n = 1 gives the MDP itself.
+    and discount gamma^n.  Its Q* is the fixed point of Q(s, a) = E_D[R^n + gamma^n max_a' Q(s_n,
+    a')], its Q^pi that with a' ~ pi.  n = 1 gives the MDP itself.
     """
     at_least_one(n=n)
     check_policy(behaviour, mdp.reward.shape, "behaviour")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chunkrl.errors import ConfigError
-from chunkrl.tabular.mdp import MDP, Solution, absorbing, check, optimal, pinned, below_all
+from chunkrl.tabular.mdp import MDP, Solution, absorbing, below_all, check, optimal, pinned
 
 SIZE = 8
 MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
