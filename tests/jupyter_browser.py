@@ -173,8 +173,23 @@ class Panel:
         self.waits.append(wait)
         return wait
 
+    def choose(self, menu: Any, option: int) -> None:
+        """Choose an option and wait for another picture; nothing where it was chosen already."""
+        if menu.evaluate("menu => menu.selectedIndex") == option:
+            return
+        before = self.picture.get_attribute("src")
+        menu.select_option(index=option)
+        self.root.page.wait_for_function(
+            "([picture, before]) => picture.src !== before",
+            arg=[self.picture.element_handle(), before],
+            timeout=WAIT_MS,
+        )
+
     def sweep(self) -> None:
-        """Move every slider to both of its ends, and see the picture change each time."""
+        """Move every slider to both ends, choose every option: each changes the picture."""
+        for menu in self.root.locator("select").all():
+            for option in range(menu.locator("option").count()):
+                self.choose(menu, option)
         for handle in self.handles:
             moved = [self.press(handle, key) for key in ("Home", "End", "Home")]
             assert any(wait is not None for wait in moved), "a slider did not move"
@@ -221,7 +236,7 @@ def complain(page: Any) -> None:
     shown = page.locator(
         ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'],"
         ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr'],"
-        ".chunkrl-error [role=alert], .chunkrl-question > [role=alert],"
+        ".chunkrl-explorer [role=alert], .chunkrl-question [role=alert],"
         " :text('Error displaying widget'), :text('Error creating widget')"
     ).all_inner_texts()
     assert not shown, "\n".join(shown)

@@ -21,7 +21,7 @@ SLOWEST_MEDIAN_MS = 600.0
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """The notebooks, all explorers, all predictions, and two errors, in JupyterLab."""
+    """The notebooks, all explorers and predictions, a menu and two errors, in JupyterLab."""
     folder, state = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("state")
     for notebook in NOTEBOOKS:
         (folder / notebook.name).write_bytes(notebook.read_bytes())
@@ -40,6 +40,17 @@ def served(tmp_path_factory):
         "dataclasses.replace(explorer, compute=compute).show()"
     )
     write(folder / "breaks.ipynb", first, breaks)
+    choice = (
+        "import dataclasses\n"
+        "from chunkrl.explore import Choice\n"
+        "explorer = EXPLORERS['horizon']\n"
+        "def compute(reach, **setting):\n"
+        "    return explorer.compute(**setting, backup={'short': 1, 'long': 50}[reach])\n"
+        "reach = Choice('reach', 'reach', ('short', 'long'), 'short')\n"
+        "controls = (reach, *explorer.controls[:3])\n"
+        "dataclasses.replace(explorer, compute=compute, controls=controls).show()"
+    )
+    write(folder / "choice.ipynb", first, choice)
     with (
         jupyter_browser.jupyterlab(folder, state) as address,
         jupyter_browser.browser_page() as page,
@@ -62,14 +73,19 @@ def opened(served):
 
 
 @pytest.mark.parametrize(
-    "name", ["explorers.ipynb", "predictions.ipynb", *(notebook.name for notebook in NOTEBOOKS)]
+    "name",
+    [
+        "explorers.ipynb",
+        "predictions.ipynb",
+        "choice.ipynb",
+        *(notebook.name for notebook in NOTEBOOKS),
+    ],
 )
 def test_every_slider_moves_its_picture(name: str, opened, served, record_property) -> None:
     panels = opened(name)
     if name == "explorers.ipynb":
         assert len(panels) == len(EXPLORERS)
-    if name == "predictions.ipynb":
-        assert panels
+    assert panels or name not in ("predictions.ipynb", "choice.ipynb")
     for panel in panels:
         assert panel.handles
         panel.sweep()

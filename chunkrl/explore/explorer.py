@@ -46,10 +46,10 @@ class Slider:
         return self.low, self.high
 
     def __contains__(self, value: object) -> bool:
-        number = isinstance(value, (int, np.integer)) or (
-            isinstance(value, float) and not self.whole
-        )
-        return number and not isinstance(value, bool) and self.low <= float(value) <= self.high  # pyright: ignore[reportArgumentType]
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer)):
+            return False
+        number = float(value)
+        return self.low <= number <= self.high and not (self.whole and isinstance(value, float))
 
     def __str__(self) -> str:
         return f"{self.name} from {self.low} to {self.high}"

@@ -22,9 +22,8 @@ WIDE = {"description_width": "15em"}
 class Panel(widgets.VBox):
     """Sliders over one kept figure, its sentence, its data and its setting as code."""
 
-    _ipython_display_ = (
-        None  # ipywidgets 7 would show the bare widget; both versions use the bundle below
-    )
+    # ipywidgets 7 would show the bare widget; without this both versions use the bundle below.
+    _ipython_display_ = None
 
     def __init__(self, explorer: Explorer, setting: Mapping[str, Value]):
         self.explorer = explorer
