@@ -70,7 +70,7 @@ def test_sizes_of_the_paper_s_table():
 
 
 def trajectory(env, seed, steps=12):
-    """Observations, and a state that none of them shows: the solver's warm start after the reset."""
+    """Observations, and hidden state: the solver's warm start after the reset."""
     rng = np.random.default_rng(seed)
     obs = [tasks.reset(env, seed)]
     warm = env.unwrapped.data.qacc_warmstart.copy()
