@@ -42,7 +42,7 @@ def load(path: str | Path, like: Any) -> tuple[Any, dict]:
     expected = paths(like)
     for name in expected.keys() ^ stored.keys():
         side = "lacks" if name in expected else "has an unknown"
-        raise DataError(f"{path} {side} leaf {name!r}: it belongs to an agent of another design")
+        raise DataError(f"{path} {side} leaf {name!r}: it is of an agent of another design")
     for name, leaf in expected.items():
         if stored[name].shape != leaf.shape or stored[name].dtype != leaf.dtype:
             raise DataError(

@@ -39,9 +39,9 @@ def train(
 ) -> None:
     """Train a method (qc, qc-fql, bfn, bfn-n, fql, fql-n) on an OGBench task.
 
-    Makes the data where there are none, evaluates on the way, and writes metrics.csv, config.json and
-    checkpoint.npz into the folder (default: runs/METHOD-TASK-PRESET).  The same command after an
-    interruption goes on from the last checkpoint.  Options left out have the preset's value.
+    Makes the data where there are none, evaluates on the way, and writes metrics.csv, config.json
+    and checkpoint.npz into the folder (default: runs/METHOD-TASK-PRESET).  The same command after
+    an interruption goes on from the last checkpoint.  Options left out have the preset's value.
     """
     from chunkrl import agents, experiment
 
@@ -73,8 +73,9 @@ def train(
     for row in result.rows[-len(seeds) :]:
         print(
             f"seed {row['seed']}: success {row['success']:.0%} "
-            f"[{row['success_low']:.0%}, {row['success_high']:.0%}] over {row['episodes']} episodes "
-            f"after {row['step']} updates, {row['seconds']:.0f} s (success timing: {success_timing})"
+            f"[{row['success_low']:.0%}, {row['success_high']:.0%}] over {row['episodes']} "
+            f"episodes after {row['step']} updates, {row['seconds']:.0f} s "
+            f"(success timing: {success_timing})"
         )
 
 
@@ -106,7 +107,7 @@ def evaluate(
         loaded.task, workers or os.cpu_count() or 1, success_timing=timing, execute=execute
     ) as play:
         for i, trained in enumerate(loaded.config["seeds"]):
-            record = 1 if video and i == 0 else 0
+            record = int(video is not None and i == 0)
             result = play.run(loaded.act(i), episodes, seed, record=record)
             summary = runs.summary(result)
             results.append({"seed": trained, "success_timing": timing, **summary})
@@ -115,7 +116,7 @@ def evaluate(
                 f"{summary['success_high']:.0%}], return {summary['return']:.1f}, "
                 f"length {summary['length']:.0f} over {episodes} episodes"
             )
-            if record:
+            if video is not None and record:
                 save(result.frames[0], video)
                 print(f"video: {video}")
     runs.write_json(folder / "evaluation.json", results)
@@ -140,7 +141,7 @@ def make(
 
 @data_app.command
 def download(dataset: Positional[str]) -> None:
-    """Download an official OGBench dataset, such as cube-double-play-v0; resumes partial downloads."""
+    """Download an official OGBench dataset, such as cube-double-play-v0; resumes where it was."""
     from chunkrl import data
 
     print(data.download(dataset))
@@ -149,7 +150,7 @@ def download(dataset: Positional[str]) -> None:
 @data_app.command
 def check(path: Positional[Path], task: str | None = None) -> None:
     """Check a data file to the last byte and, with a task, that it belongs to that task."""
-    from chunkrl import data, tasks
+    from chunkrl import data
 
     if task:
         loaded = data.load_task(task, path=path)

@@ -2,7 +2,7 @@
 
 
 class ChunkRLError(Exception):
-    """Base of every error that this package raises on purpose; the command line prints it as a sentence."""
+    """Base of every error raised on purpose; the command line prints it as a sentence."""
 
 
 class DataError(ChunkRLError):
@@ -18,4 +18,4 @@ class WorkerError(ChunkRLError):
 
 
 class TrainingError(ChunkRLError):
-    """A run that cannot go on: a loss that is not finite, or a run folder of another configuration."""
+    """A run that cannot go on: a loss that is not finite, a run folder of another configuration."""

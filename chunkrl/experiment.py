@@ -1,4 +1,4 @@
-"""One experiment from nothing: data, agent, training, evaluation; what the command line and notebooks call."""
+"""One experiment from nothing: data, agent, training, evaluation."""
 
 import importlib.metadata
 import os
@@ -62,10 +62,10 @@ def run(
     size: dict | None = None,
     settings: dict | None = None,
 ) -> Experiment:
-    """Train `method` on `task` from nothing; into `folder`, from where it can be continued and loaded.
+    """Train `method` on `task` from nothing; `folder` keeps what continuing and loading need.
 
-    `size` changes fields of the preset, `settings` keyword arguments of `agents.make`; None keeps the
-    preset's value.  `workers` processes generate data and play episodes (default: one per core).
+    `size` changes fields of the preset, `settings` keyword arguments of `agents.make`; None keeps
+    the preset's value.  `workers` processes generate data and play episodes (default: one per core).
     Raises ChunkRLError.
     """
     the_task, amount = tasks.get(task), presets.preset(preset, **(size or {}))
@@ -105,7 +105,7 @@ def run(
 
 
 def load(folder: str | Path) -> Experiment:
-    """The experiment that `run` left in `folder`, as of its last checkpoint.  Raises ChunkRLError."""
+    """The experiment that `run` left in `folder`, at its last checkpoint.  Raises ChunkRLError."""
     folder = Path(folder)
     config = runs.read_config(folder)
     agent = agents.make(config["method"], **config["settings"])

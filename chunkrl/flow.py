@@ -23,7 +23,7 @@ def matching_error(velocity: Velocity, x, noise, t):
 
 
 def euler(velocity: Velocity, noise, steps: int):
-    """`steps` forward Euler steps of dx/dt = velocity(x, t) from x = noise at t = 0.  [*B, D] -> [*B, D]"""
+    """`steps` forward Euler steps of dx/dt = velocity(x, t) from noise at t = 0.  [*B, D] -> [*B, D]"""
 
     def step(x, t):
         return x + velocity(x, jnp.full((*x.shape[:-1], 1), t)) / steps, None

@@ -12,7 +12,10 @@ from chunkrl.types import Metrics
 def descend(
     tx: optax.GradientTransformation, loss: Callable, params: Any, opt_state: Any, *args
 ) -> tuple[Any, Any, Metrics]:
-    """One step of `tx` down `loss(params, *args) -> (value, metrics)`.  -> params, opt_state, metrics"""
+    """One step of `tx` down `loss(params, *args) -> (value, metrics)`.
+
+    -> params, opt_state, metrics
+    """
     grads, metrics = jax.grad(loss, has_aux=True)(params, *args)
     updates, opt_state = tx.update(grads, opt_state, params)
     return optax.apply_updates(params, updates), opt_state, metrics

@@ -49,7 +49,7 @@ class Flow:
         return 0.0, {}
 
     def sample(self, params, obs, noise):
-        """The end of the flow that starts at `noise`, clipped only there.  [*B, O], [*B, D] -> [*B, D]"""
+        """The end of the flow from `noise`, clipped only there.  [*B, O], [*B, D] -> [*B, D]"""
         return flow.euler(self.velocity(params, obs), noise, self.steps).clip(-1, 1)
 
 
@@ -85,10 +85,10 @@ class OneStep:
         return self.flow.clone(params.flow, obs, chunk, valid, noise, t)
 
     def improve(self, params, frozen, obs, q, noise):
-        """alpha mean (mu(s, z) - Flow(s, z))^2 - mean Q(s, clip mu(s, z)), one z for both (qc.md 6.4).
+        """alpha mean (mu(s, z) - Flow(s, z))^2 - mean Q(s, clip mu(s, z)), one z for both (FQL eq. 8).
 
-        The flow is a constant here.  Chunks that cross the end of a trajectory are distilled too: the
-        target is the flow, not the data.
+        The flow is a constant here.  Chunks that cross the end of a trajectory are distilled too:
+        the target is the flow, not the data.
         """
         proposal = self.head.apply(params.head, obs, noise)
         distill = ((proposal - self.flow.sample(frozen.flow, obs, noise)) ** 2).mean()

@@ -1,4 +1,4 @@
-"""Settings by domain (the Q-chunking paper's table) and by size: seconds, minutes or the papers' scale."""
+"""Settings by domain, from the Q-chunking paper, and by size: seconds, minutes, the papers' scale."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ STRENGTH = {
     "cube-single":     (300,  100,   300,    4,    4,   32),
 }
 # fmt: on
-COLUMNS = ("fql", "fql_n", "qc_fql", "bfn", "bfn_n", "qc")
+COLUMNS: tuple[str, ...] = ("fql", "fql_n", "qc_fql", "bfn", "bfn_n", "qc")
 DEFAULT = (100, 100, 100, 32, 32, 32)  # other domains: the defaults of the reference code
 
 
@@ -41,7 +41,7 @@ class Preset:
 
 PRESETS = {
     # Seconds: shows that everything works, learns nothing.
-    "smoke": Preset(2_000, 200, 64, (32, 32), 4, 4, 100, 200, 4),
+    "smoke": Preset(2_000, 200, 32, (32, 32), 4, 4, 100, 200, 4),
     # Minutes on 2 CPU cores.
     "laptop": Preset(150_000, 40_000, 128, (256,) * 3, 5, 8, 500, 10_000, 50),
     # The papers' sizes: hours on a GPU.

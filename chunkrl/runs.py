@@ -10,6 +10,7 @@ from chunkrl import checkpoint
 from chunkrl.data import files
 from chunkrl.errors import TrainingError
 
+INTEGERS = ("step", "seed", "episodes")
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.csv", "checkpoint.npz"
 
 
@@ -48,17 +49,13 @@ def read_rows(folder: str | Path) -> list[dict]:
         return []
     with open(path, newline="") as file:
         return [
-            {
-                k: int(v) if k in ("step", "seed", "episodes") else float(v)
-                for k, v in row.items()
-                if v
-            }
+            {k: int(v) if k in INTEGERS else float(v) for k, v in row.items() if v}
             for row in csv.DictReader(file)
         ]
 
 
 def read_config(folder: str | Path) -> dict:
-    """The settings that `train.fit` stored in `folder`.  Raises TrainingError where there are none."""
+    """What `train.fit` stored in `folder` about the run.  Raises TrainingError where there is none."""
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise TrainingError(f"{folder} is not a run: it has no {CONFIG}; `chunkrl train` makes one")

@@ -1,4 +1,4 @@
-"""Training: many updates in one compiled scan, several seeds at once, exact resumption; the home of jax.jit."""
+"""Training: many updates in one compiled scan, several seeds at once, exact resumption."""
 
 import os
 import time
@@ -78,8 +78,8 @@ def policy(agent: Agent, states, index: int = 0) -> Callable:
 
 
 def enable_compilation_cache() -> None:
-    """Keep compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR says where."""
-    if jax.config.jax_compilation_cache_dir is None:
+    """Keep compiled programs in the user's cache folder, unless JAX is told of another."""
+    if jax.config.read("jax_compilation_cache_dir") is None:
         home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         jax.config.update("jax_compilation_cache_dir", str(home / "chunkrl" / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -99,7 +99,7 @@ def fit(
     log: Callable[[int, dict], None] | None = None,
     progress: bool = True,
 ) -> tuple[Any, list[dict]]:
-    """Train `seeds` together for `updates` steps each.  -> states with leaves [S, ...], rows of metrics
+    """Train `seeds` together for `updates` steps each.  -> states (leaves [S, ...]), rows of metrics
 
     Each device call makes `every` updates; it ends in one row per seed (`log(step, row)`, and
     `metrics.csv` in `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end,
@@ -107,8 +107,8 @@ def fit(
     training goes on from the last checkpoint, to the same numbers as if it had never stopped;
     `updates` may then be larger.  `config` is stored with the run and must not change.
 
-    Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays) and
-    where `folder` holds another run; ConfigError for numbers that do not fit.
+    Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays)
+    and where `folder` holds another run; ConfigError for numbers that do not fit.
     """
     if updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
@@ -126,14 +126,18 @@ def fit(
             "seeds": list(seeds),
             "every": every,
             "evaluate_every": evaluate_every,
-            "data": {"rows": len(dataset.obs), "crc32": zlib.crc32(np.asarray(dataset.action))},
+            "data": {
+                "rows": len(dataset.obs),
+                "crc32": zlib.crc32(np.asarray(dataset.action).tobytes()),
+            },
         }
         states, rows, start = runs.resume(Path(folder), identity, states)
     dataset = jax.device_put(dataset)
     before = rows[-1]["seconds"] if rows else 0.0
     clock = time.perf_counter()
-    hide = {} if progress else {"disable": True}  # TQDM_DISABLE works where nothing is passed
-    with tqdm(total=updates, initial=start, unit="update", **hide) as bar:
+    # TQDM_DISABLE, which tqdm reads itself, counts only where `disable` is not passed.
+    show = partial(tqdm, total=updates, initial=start, unit="update")
+    with show() if progress else show(disable=True) as bar:
         for step in range(start + every, updates + 1, every):
             call_keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
             states, report = update_many(agent, every, batch_size, states, dataset, call_keys)
@@ -163,7 +167,7 @@ def fit(
 
 
 def require_finite(report: Report, step: int, seeds: Sequence[int]) -> None:
-    """Raise TrainingError where a metric of `report` or a parameter is not finite, naming the update."""
+    """Raise TrainingError where a metric or a parameter is not finite, naming the update."""
     for i, seed in enumerate(seeds):
         first = min(int(bad[i]) for bad in report.bad.values())
         names = [name for name, bad in report.bad.items() if bad[i] == first]

@@ -1,4 +1,4 @@
-"""Settings of every test: strict shapes, keys used once, fast compilation, and where the reference vectors lie."""
+"""Settings of every test: strict shapes, keys used once, quick compilation, reference vectors."""
 
 import os
 import tempfile
@@ -12,7 +12,8 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("TQDM_DISABLE", "1")
-os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small solves: threads only get in the way
+os.environ.setdefault("CHUNKRL_HOME", tempfile.mkdtemp(prefix="chunkrl-home-"))  # not the user's
 
 import jax
 import pytest

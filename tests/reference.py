@@ -20,7 +20,7 @@ class Vectors(dict):
             self.meta = json.loads(str(file["meta"]))
 
     def net(self, prefix: str, members: int = 0):
-        """The parameters stored under `prefix`, members stacked, in the names that Flax gives them."""
+        """The parameters stored under `prefix`, members stacked, named as Flax names them."""
         if members:
             nets = [self.net(f"{prefix}.{e}") for e in range(members)]
             return {

@@ -1,4 +1,4 @@
-"""The design claims of the flow-Q family: gradient routing, reductions between methods, invariants."""
+"""The design claims of the flow-Q family: gradient routing, reductions, invariants."""
 
 import dataclasses
 
@@ -81,7 +81,7 @@ def test_improvement_moves_only_the_one_step_network():
 
 
 def test_a_clipped_action_gets_no_gradient_from_the_critic():
-    """The head is pushed far outside [-1, 1]; only distillation, switched off here, could move it."""
+    """The head is far outside [-1, 1]; only distillation, switched off here, could move it."""
     agent = agent_of("fql", alpha=0.0)
     state = agent.init(jax.random.key(0))
     head = jax.tree.map(jnp.zeros_like, state.params.policy.head)
@@ -183,7 +183,7 @@ def test_acting_depends_on_a_row_and_its_key_alone(name):
 
 
 def count(name, horizon):
-    """Parameters on cube-triple (46 observed numbers, 5 action dimensions), target critic included."""
+    """Parameters on cube-triple (46 observations, 5 actions), target critic included."""
     agent = make(name, 46, 5, horizon=horizon)
     state = jax.eval_shape(agent.init, jax.random.key(0))
     return num_params(state.params) + num_params(state.target_critic)

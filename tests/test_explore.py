@@ -15,6 +15,7 @@ from chunkrl.course import record
 from chunkrl.errors import ConfigError
 from chunkrl.explore import EXPLORERS, Choice, Explorer, Slider, figures, horizon
 from chunkrl.explore.panel import Question, compare
+from chunkrl.tabular.propagation import accumulated
 
 RANDOM = 20
 
@@ -91,7 +92,7 @@ def test_declaration(explorer: Explorer) -> None:
 
 def test_horizon_meets_the_reference_numbers() -> None:
     """gamma .99, L = 100, eps .1: 6.34 for h = 1 and 0.66 for h = 10, a ratio of 9.56."""
-    one, ten = (float(horizon.value_error(100, 0.99, 0.1, h)) for h in (1, 10))
+    one, ten = (float(accumulated(100, 0.99, 0.1, h)) for h in (1, 10))
     assert round(one, 2) == 6.34
     assert round(ten, 2) == 0.66
     assert round(one / ten, 2) == 9.56
@@ -105,7 +106,7 @@ def test_horizon_is_the_fixed_point_of_wrong_backups(discount: float, backup: in
     for cell in range(backup, length):
         system[cell, cell - backup] -= discount**backup
     expected = np.linalg.solve(system, np.full(length, error))
-    got = horizon.value_error(np.arange(1, length + 1), discount, error, backup)
+    got = accumulated(np.arange(1, length + 1), discount, error, backup)
     np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 

@@ -183,7 +183,7 @@ class TestWhyLongHorizonsBreakQLearning:
         with pytest.raises(ConfigError, match="already adds"):
             propagation.shortest_backup(100, 0.99, 1.0, limit=1.0)
         with pytest.raises(ConfigError, match="discount"):
-            propagation.accumulated(10, 1.0, 0.1)
+            propagation.accumulated(10, 1.01, 0.1)
 
 
 class TestWhyNotNStepReturns:

@@ -51,7 +51,7 @@ def test_every_window_follows_the_definition(terminal, mask, length):
 
 
 def test_sampled_starts_are_uniform_with_both_ends():
-    """10,000 draws over 36 starts: chi-square with 35 degrees of freedom, 0.1% critical value 66.6."""
+    """10,000 draws over 36 starts: chi-square, 35 degrees of freedom, 66.6 at the 0.1% level."""
     data = dataset_of(np.zeros(T), np.ones(T))
     batch = windows.sample(jax.random.key(0), data, 10_000, 5, 0.99)
     counts = np.bincount(np.asarray(batch.obs[:, 0], int), minlength=36)

@@ -40,8 +40,8 @@ def make(
 ) -> ChunkedActorCritic:
     """The method `name` for observations of `obs_dim` and actions of `action_dim` numbers.
 
-    `horizon` is the h (and n) of the table above.  `candidates` is used by the best-of-N methods only,
-    `alpha` by the one-step policies only.  Raises ConfigError.
+    `horizon` is the h (and n) of the table above.  `candidates` is used by the best-of-N methods
+    only, `alpha` by the one-step policies only.  Raises ConfigError.
     """
     chunk, backup, policy = METHODS[canonical(name)]
     if min(horizon, candidates, flow_steps, *hidden) < 1:

@@ -1,4 +1,4 @@
-"""The flow-Q family: chunk length x backup x policy extraction gives QC, QC-FQL, BFN, BFN-n, FQL, FQL-n."""
+"""The flow-Q family, chunk length x backup x policy extraction: QC, QC-FQL, BFN(-n), FQL(-n)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -36,9 +36,9 @@ class Noise(NamedTuple):
 
 @dataclass(frozen=True)
 class ChunkedActorCritic:
-    """Q(s_t, a_{t:t+h}) regressed on an n-step target; a policy that proposes chunks (QC, section 4).
+    """Q(s_t, a_{t:t+h}) regressed on an n-step target; a policy that proposes chunks (QC, sec. 4).
 
-    Every method is a pure function of its arguments; `params` is differentiated, `state` is constant.
+    Every method is a pure function of its arguments; `params` is differentiated, `state` constant.
     """
 
     obs_dim: int
@@ -86,9 +86,9 @@ class ChunkedActorCritic:
         return values.min(axis=0) if self.min_q else values.mean(axis=0)
 
     def propose(self, params, obs, noise):
-        """The chunk that the policy executes: argmax_j Q(s, a_j) over N samples.  [*B, O], [N, *B, hA] -> [*B, hA]
+        """The chunk that the policy executes: argmax_j Q(s, a_j) over N samples a_j.
 
-        The online critic chooses (QC eq. 11), here and when acting; `td_target` then evaluates the
+        [*B, O], [N, *B, hA] -> [*B, hA].  The online critic chooses (QC eq. 11), here and when acting; `td_target` then evaluates the
         choice with the target critic.
         """
         if self.candidates == 1:
@@ -100,8 +100,8 @@ class ChunkedActorCritic:
     def td_target(self, state: State, batch: Batch, next_chunk):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask Q'(s_{t+n}, a').  [B, hA] -> [B]
 
-        With n = h the critic has seen every action that made the rewards (QC eq. 7); with h < n this is
-        the uncorrected n-step target: the actions after the first h came from the data.
+        With n = h the critic has seen every action that made the rewards (QC eq. 7); with h < n
+        this is the uncorrected n-step target: the actions after the first h came from the data.
         """
         bootstrap = self.discount**self.backup * batch.mask[:, -1]
         return batch.reward[:, -1] + bootstrap * self.q(

@@ -1,0 +1,110 @@
+"""The command line as a user runs it, from no data at all to a trained, evaluated agent."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from chunkrl import runs
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def chunkrl(home):
+    """Run `chunkrl ARGS` in a folder of its own, with data of its own."""
+
+    def call(*args):
+        return subprocess.run(
+            [sys.executable, "-m", "chunkrl", *args],
+            cwd=home,
+            env={**os.environ, "CHUNKRL_DATA": str(home / "data")},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(chunkrl, home):
+    """A smoke run from nothing: generates data, trains, evaluates."""
+    done = chunkrl("train", "qc-fql", "--preset", "smoke", "--seeds", "0", "1", "--folder", "run")
+    assert done.returncode == 0, done.stderr
+    return done, home / "run"
+
+
+def test_train_makes_data_trains_and_reports(trained, home):
+    done, folder = trained
+    assert "seed 1: success" in done.stdout
+    assert "success timing: pre" in done.stdout
+    assert (home / "data" / "generated" / "cube-single-play-v0-2000.npz").exists()
+    rows = runs.read_rows(folder)
+    assert [(row["step"], row["seed"]) for row in rows] == [(100, 0), (100, 1), (200, 0), (200, 1)]
+    assert rows[-1]["episodes"] == 4
+    assert rows[-1]["length"] == 201  # nobody solves the task after 200 updates
+    config = runs.read_config(folder)
+    assert config["success_timing"] == "pre"
+    assert config["settings"]["alpha"] == 300
+    assert config["versions"].keys() >= {"jax", "ogbench", "mujoco"}
+
+
+def test_the_same_command_again_finds_everything_done(trained, chunkrl):
+    before = (trained[1] / runs.METRICS).read_bytes()
+    again = chunkrl("train", "qc-fql", "--preset", "smoke", "--seeds", "0", "1", "--folder", "run")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[-1] == trained[0].stdout.splitlines()[-1]
+    assert (trained[1] / runs.METRICS).read_bytes() == before
+
+
+def test_evaluate_plays_a_stored_run(trained, chunkrl, home):
+    done = chunkrl("evaluate", "run", "--episodes", "2", "--execute", "2", "--video", "clip.webp")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((trained[1] / "evaluation.json").read_text())
+    assert [r["seed"] for r in results] == [0, 1]
+    assert results[0]["episodes"] == 2
+    assert results[0]["success_timing"] == "pre"
+    assert (home / "clip.webp").read_bytes()[:4] == b"RIFF"
+
+
+def test_data_check_counts_and_refuses(trained, chunkrl, home):
+    path = home / "data" / "generated" / "cube-single-play-v0-2000.npz"
+    done = chunkrl("data", "check", str(path), "--task", "cube-single-play-singletask-task2-v0")
+    assert "2000 transitions" in done.stdout
+    cut = home / "cut.npz"
+    cut.write_bytes(path.read_bytes()[:5000])
+    refused = chunkrl("data", "check", str(cut))
+    assert refused.returncode == 1
+    assert "cut.npz is not a complete npz archive" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (("train", "qcc"), "there is no method 'qcc'"),
+        (("train", "qc", "--task", "cube-single-play-singletask-task9-v0"), "unknown task"),
+        (("evaluate", "nowhere"), "nowhere is not a run"),
+        (("data", "make", "cube-dozen-play"), "cube-dozen-play"),
+    ],
+)
+def test_errors_are_sentences(chunkrl, args, sentence):
+    done = chunkrl(*args)
+    assert done.returncode == 1
+    assert done.stderr.startswith("chunkrl: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_info_names_versions_devices_rendering_and_data(chunkrl, home):
+    done = chunkrl("info")
+    assert done.returncode == 0, done.stderr
+    for word in ("jax", "ogbench", "devices", "rendering", str(home / "data")):
+        assert word in done.stdout
