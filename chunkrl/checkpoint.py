@@ -24,8 +24,8 @@ def paths(tree: Any) -> dict[str, Any]:
 def save(path: str | Path, tree: Any, description: dict) -> None:
     """Write `tree` and a JSON-serialisable `description` to `path`, replacing it in one step."""
     arrays = {name: np.asarray(leaf) for name, leaf in paths(tree).items()}
-    text = np.array(json.dumps(description))
-    files.write(path, lambda file: np.savez(file, **{DESCRIPTION: text}, **arrays))
+    arrays[DESCRIPTION] = np.array(json.dumps(description))
+    files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def load(path: str | Path, like: Any) -> tuple[Any, dict]:
@@ -46,8 +46,8 @@ def load(path: str | Path, like: Any) -> tuple[Any, dict]:
     for name, leaf in expected.items():
         if stored[name].shape != leaf.shape or stored[name].dtype != leaf.dtype:
             raise DataError(
-                f"{path}: leaf {name!r} is {stored[name].dtype}{list(stored[name].shape)}, expected "
-                f"{leaf.dtype}{list(leaf.shape)}: it belongs to an agent of other sizes"
+                f"{path}: leaf {name!r} is {stored[name].dtype}{list(stored[name].shape)}, "
+                f"expected {leaf.dtype}{list(leaf.shape)}: it belongs to an agent of other sizes"
             )
     leaves = [jnp.asarray(stored[name]) for name in expected]
     return jax.tree.unflatten(jax.tree.structure(like), leaves), description

@@ -79,7 +79,7 @@ def policy(agent: Agent, states, index: int = 0) -> Callable:
 
 def enable_compilation_cache() -> None:
     """Keep compiled programs in the user's cache folder, unless JAX is told of another."""
-    if jax.config.read("jax_compilation_cache_dir") is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         jax.config.update("jax_compilation_cache_dir", str(home / "chunkrl" / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -99,7 +99,7 @@ def fit(
     log: Callable[[int, dict], None] | None = None,
     progress: bool = True,
 ) -> tuple[Any, list[dict]]:
-    """Train `seeds` together for `updates` steps each.  -> states (leaves [S, ...]), rows of metrics
+    """Train `seeds` together for `updates` steps each.  -> states (leaves [S, ...]), metric rows
 
     Each device call makes `every` updates; it ends in one row per seed (`log(step, row)`, and
     `metrics.csv` in `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end,

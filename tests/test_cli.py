@@ -49,7 +49,7 @@ def test_train_makes_data_trains_and_reports(trained, home):
     rows = runs.read_rows(folder)
     assert [(row["step"], row["seed"]) for row in rows] == [(100, 0), (100, 1), (200, 0), (200, 1)]
     assert rows[-1]["episodes"] == 4
-    assert rows[-1]["length"] == 201  # nobody solves the task after 200 updates
+    assert rows[-1]["length"] <= 200  # the time limit of cube-single
     config = runs.read_config(folder)
     assert config["success_timing"] == "pre"
     assert config["settings"]["alpha"] == 300
