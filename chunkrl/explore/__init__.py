@@ -2,7 +2,8 @@
 
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.horizon import HORIZON
+from chunkrl.explore.optimism import OPTIMISM
 
-EXPLORERS: dict[str, Explorer] = {explorer.name: explorer for explorer in (HORIZON,)}
+EXPLORERS: dict[str, Explorer] = {explorer.name: explorer for explorer in (HORIZON, OPTIMISM)}
 
 __all__ = ["EXPLORERS", "Choice", "Explorer", "Predict", "Slider"]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.explore.explorer import Explorer, Predict, Slider, Table
+from chunkrl.tabular.propagation import accumulated
 
 SEEDS = 100
 LONGEST = 50
@@ -21,27 +22,9 @@ class Numbers(NamedTuple):
     exact: np.ndarray  # [L]   error of the value 1 ... L steps from the goal
     single: np.ndarray  # [L]   the same with a backup length of 1
     by_backup: np.ndarray  # [LONGEST]   error at the start for h = 1 ... LONGEST
-    bootstraps: (
-        np.ndarray
-    )  # [K]   the cells whose targets the start's value rests on, in steps to the goal
+    bootstraps: np.ndarray  # [K]   steps to the goal of the cells that the start's value rests on
     estimate: np.ndarray  # [K]   mean over SEEDS of the error there when each backup errs at random
     standard_error: np.ndarray  # [K]
-
-
-def value_error(
-    distance: np.ndarray | int, discount: float, error: float, backup: np.ndarray | int
-) -> np.ndarray:
-    """error * (1 - gamma^(h k)) / (1 - gamma^h) with k = ceil(distance / h) backups.  [*B] -> [*B]
-
-    The fixed point of E(d) = error + gamma^h E(d - h), E = 0 at the goal: each target adds `error`
-    to what it bootstraps from.  When h divides the distance, h k is the distance.  At gamma = 1 it
-    is error * k.
-    """
-    count = -(-np.asarray(distance) // backup)
-    shrink = np.float64(discount) ** backup
-    with np.errstate(invalid="ignore"):
-        geometric = (1.0 - shrink**count) / (1.0 - shrink)
-    return error * np.where(shrink == 1.0, count, geometric)
 
 
 def noisy_chain(
@@ -64,9 +47,9 @@ def compute(length: int, discount: float, error: float, backup: int) -> Numbers:
         discount,
         error,
         backup,
-        value_error(distance, discount, error, backup),
-        value_error(distance, discount, error, 1),
-        value_error(length, discount, error, np.arange(1, LONGEST + 1)),
+        accumulated(distance, discount, error, backup),
+        accumulated(distance, discount, error),
+        np.array([accumulated(length, discount, error, h) for h in range(1, LONGEST + 1)]),
         bootstraps,
         chains.mean(0),
         chains.std(0, ddof=1) / np.sqrt(SEEDS),

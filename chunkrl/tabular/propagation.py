@@ -12,11 +12,14 @@ def accumulated(distance: np.ndarray | int, discount: float, eps: float, h: int 
 
     eps sum_{j<ceil(d/h)} gamma^{hj} = eps (1 - gamma^{h ceil(d/h)}) / (1 - gamma^h), which is
     eps (1 - gamma^d) / (1 - gamma^h) when h divides d: h times fewer backups, h times less error.
+    At gamma = 1 it is eps times the number of backups.
     """
     at_least_one(h=h)
-    if not 0 <= discount < 1:
-        raise ConfigError(f"discount {discount} must be in [0, 1)")
+    if not 0 <= discount <= 1:
+        raise ConfigError(f"discount {discount} must be in [0, 1]")
     backups = np.ceil(np.asarray(distance) / h)
+    if discount == 1:
+        return eps * backups
     return eps * (1 - discount ** (h * backups)) / (1 - discount**h)
 
 

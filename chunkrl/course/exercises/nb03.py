@@ -3,11 +3,11 @@
 import numpy as np
 
 from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
-from chunkrl.explore.horizon import LONGEST, value_error
+from chunkrl.tabular.propagation import accumulated, shortest_backup
 
 
 def error_at(length: int, discount: float, error: float, backup: int) -> np.ndarray:
-    return value_error(length, discount, error, backup)
+    return accumulated(length, discount, error, backup)
 
 
 def track(target: np.ndarray, online: np.ndarray, tau: float) -> np.ndarray:
@@ -15,7 +15,7 @@ def track(target: np.ndarray, online: np.ndarray, tau: float) -> np.ndarray:
     return (1.0 - tau) * target + tau * online
 
 
-BELOW_ONE = next(h for h in range(1, LONGEST + 1) if value_error(100, 0.99, 0.1, h) < 1.0)
+BELOW_ONE = shortest_backup(100, 0.99, 0.1, limit=1.0)
 
 EXERCISES = (
     Exercise(
