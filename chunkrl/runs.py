@@ -32,14 +32,14 @@ def write_json(path: Path, value: Any) -> None:
     files.write(path, lambda file: file.write(text.encode()))
 
 
-def write_rows(folder: Path, rows: list[dict]) -> None:
-    """Write metrics.csv: one row per step and seed; a column is empty where nothing was measured."""
+def write_csv(path: Path, rows: list[dict]) -> None:
+    """One line per row; a column is empty where a row does not have it."""
     columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows(rows)
-    files.write(folder / METRICS, lambda file: file.write(text.getvalue().encode()))
+    files.write(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def read_rows(folder: str | Path) -> list[dict]:
@@ -55,7 +55,7 @@ def read_rows(folder: str | Path) -> list[dict]:
 
 
 def read_config(folder: str | Path) -> dict:
-    """What `train.fit` stored in `folder` about the run.  Raises TrainingError where there is none."""
+    """What `train.fit` stored about the run in `folder`.  Raises TrainingError if there is none."""
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise TrainingError(f"{folder} is not a run: it has no {CONFIG}; `chunkrl train` makes one")

@@ -161,7 +161,7 @@ def fit(
                     log(step, row)
             rows += new
             if folder is not None:
-                runs.write_rows(Path(folder), rows)
+                runs.write_csv(Path(folder) / runs.METRICS, rows)
                 checkpoint.save(Path(folder) / runs.CHECKPOINT, states, {"step": step})
     return states, rows
 
