@@ -65,7 +65,7 @@ def run(
     """Train `method` on `task` from nothing; `folder` keeps what continuing and loading need.
 
     `size` changes fields of the preset, `settings` keyword arguments of `agents.make`; None keeps
-    the preset's value.  `workers` processes generate data and play episodes (default: one per core).
+    the preset's value.  `workers` processes generate data and play episodes (default: one a core).
     Raises ChunkRLError.
     """
     the_task, amount = tasks.get(task), presets.preset(preset, **(size or {}))

@@ -17,13 +17,16 @@ def matching_error(velocity: Velocity, x, noise, t):
     """(velocity(x_t, t) - (x - noise))^2, the conditional flow-matching error.  -> [*B, D]
 
     Its mean over noise ~ N(0, I) and t ~ U[0, 1] is least for the marginal velocity of the data
-    (Lipman et al. 2023, theorem 2); qc.md 6.2.
+    (Lipman et al. 2023, theorem 2).
     """
     return (velocity(interpolate(x, noise, t), t) - (x - noise)) ** 2
 
 
 def euler(velocity: Velocity, noise, steps: int):
-    """`steps` forward Euler steps of dx/dt = velocity(x, t) from noise at t = 0.  [*B, D] -> [*B, D]"""
+    """`steps` forward Euler steps of dx/dt = velocity(x, t) from `noise` at t = 0.
+
+    [*B, D] -> [*B, D]
+    """
 
     def step(x, t):
         return x + velocity(x, jnp.full((*x.shape[:-1], 1), t)) / steps, None

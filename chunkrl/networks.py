@@ -17,7 +17,7 @@ class Network(NamedTuple):
     apply: Callable[..., jax.Array]
 
 
-# Glorot uniform, for every layer including the last (qc.md 5.1).
+# Glorot uniform, for every layer including the last.
 kernel_init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
 
 
@@ -51,7 +51,7 @@ def mlp(hidden: tuple[int, ...], out: int, norm: bool = False) -> Network:
     """(Dense -> gelu (tanh form) -> LayerNorm if `norm`) per hidden width, then Dense.
 
     Inputs are concatenated: [*B, .] x ... -> [*B, out].  Normalisation comes after the activation,
-    as in the FQL code (qc.md 5.1); its epsilon is 1e-6.
+    as in the FQL code; its epsilon is 1e-6.
     """
     module = _MLP(hidden, out, norm)
     return Network(module.init, module.apply)  # pyright: ignore[reportArgumentType]

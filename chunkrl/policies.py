@@ -39,7 +39,7 @@ class Flow:
         return lambda x, t: self.net.apply(params, obs, x, self.embed(t))
 
     def clone(self, params, obs, chunk, valid, noise, t):
-        """mean of valid (v(s, x_t, t) - (a - x_0))^2 over batch and dimensions (qc.md 6.2).
+        """mean of valid (v(s, x_t, t) - (a - x_0))^2 over batch and dimensions.
 
         [B, O], [B, D], [B, D], [B, D], [B, 1] -> [].  Masked entries stay in the denominator.
         """
@@ -85,7 +85,7 @@ class OneStep:
         return self.flow.clone(params.flow, obs, chunk, valid, noise, t)
 
     def improve(self, params, frozen, obs, q, noise):
-        """alpha mean (mu(s, z) - Flow(s, z))^2 - mean Q(s, clip mu(s, z)), one z for both (FQL eq. 8).
+        """alpha mean (mu(s, z) - Flow(s, z))^2 - mean Q(s, clip mu(s, z)), one z for both.
 
         The flow is a constant here.  Chunks that cross the end of a trajectory are distilled too:
         the target is the flow, not the data.

@@ -88,8 +88,8 @@ class ChunkedActorCritic:
     def propose(self, params, obs, noise):
         """The chunk that the policy executes: argmax_j Q(s, a_j) over N samples a_j.
 
-        [*B, O], [N, *B, hA] -> [*B, hA].  The online critic chooses (QC eq. 11), here and when acting; `td_target` then evaluates the
-        choice with the target critic.
+        [*B, O], [N, *B, hA] -> [*B, hA].  The online critic chooses (QC eq. 11), here and when
+        acting; `td_target` then evaluates the choice with the target critic.
         """
         if self.candidates == 1:
             return self.policy.sample(params.policy, obs, noise[0])
@@ -100,7 +100,7 @@ class ChunkedActorCritic:
     def td_target(self, state: State, batch: Batch, next_chunk):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask Q'(s_{t+n}, a').  [B, hA] -> [B]
 
-        With n = h the critic has seen every action that made the rewards (QC eq. 7); with h < n
+        With n = h the critic has seen every action that made the rewards; with h < n
         this is the uncorrected n-step target: the actions after the first h came from the data.
         """
         bootstrap = self.discount**self.backup * batch.mask[:, -1]
@@ -109,7 +109,7 @@ class ChunkedActorCritic:
         )
 
     def critic_loss(self, params: Params, batch: Batch, target):
-        """mean over critics and windows of valid (Q_k(s, a) - y)^2 (qc.md 6.1).  [B] -> []
+        """mean over critics and windows of valid (Q_k(s, a) - y)^2.  [B] -> []
 
         Windows that cross the end of a trajectory weigh 0 but stay in the denominator.
         """
@@ -144,7 +144,7 @@ class ChunkedActorCritic:
         params, opt_state, metrics = descend(
             self.tx, self.loss, state.params, state.opt_state, state, batch, noise
         )
-        # As published, the target follows the critic of *before* this step (qc.md 8.1).
+        # As published, the target follows the critic of *before* this step.
         target_critic = polyak(state.params.critic, state.target_critic, self.tau)
         return State(params, target_critic, opt_state), metrics
 

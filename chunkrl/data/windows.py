@@ -18,7 +18,7 @@ def take(dataset: Dataset, start, length: int, discount: float) -> Batch:
         valid_0  = 1                               valid_k = 1 - max_{j<k} terminal_{i+j}
 
     A window that crosses the end of a trajectory is kept and marked by `valid`.  Rewards after an
-    interior success are still summed; only the bootstrap is cut (qc.md 4 and 8.8).
+    interior success are still summed; only the bootstrap is cut.
     """
     rows = start[:, None] + jnp.arange(length)[None]  # [B, length]
     powers = discount ** jnp.arange(length, dtype=jnp.float32)
