@@ -17,7 +17,9 @@ def execute(notebooks: list[Path]) -> None:
     if shutil.which("nbstripout", path=str(Path(sys.executable).parent)) is None:
         raise ConfigError("nbstripout is not installed: pip install 'chunkrl[dev]'")
     for notebook in notebooks:
-        convert = ["nbconvert", "--to", "notebook", "--execute", "--inplace", str(notebook)]
+        # What a cell prints is one output, however the kernel happened to send it.
+        run = ["--execute", "--inplace", "--coalesce-streams"]
+        convert = ["nbconvert", "--to", "notebook", *run, str(notebook)]
         subprocess.run([sys.executable, "-m", *convert], check=True)
         strip = [
             "nbstripout",

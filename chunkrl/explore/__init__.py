@@ -2,8 +2,15 @@
 
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.horizon import HORIZON
+from chunkrl.explore.off_policy import OFF_POLICY
 from chunkrl.explore.optimism import OPTIMISM
+from chunkrl.explore.returns import RETURNS
+from chunkrl.explore.support import SUPPORT
+from chunkrl.explore.target_parts import TARGET_PARTS
 
-EXPLORERS: dict[str, Explorer] = {explorer.name: explorer for explorer in (HORIZON, OPTIMISM)}
+EXPLORERS: dict[str, Explorer] = {
+    explorer.name: explorer
+    for explorer in (SUPPORT, RETURNS, HORIZON, OPTIMISM, OFF_POLICY, TARGET_PARTS)
+}
 
 __all__ = ["EXPLORERS", "Choice", "Explorer", "Predict", "Slider"]

@@ -1,0 +1,253 @@
+"""Exercises of notebook 04: n-step returns along data of another policy."""
+
+import numpy as np
+
+from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.tabular.chunks import n_step, n_step_limit
+from chunkrl.tabular.mdp import one_hot, optimal, policy_value
+from chunkrl.tabular.returns import importance_variance, n_step_target
+from chunkrl.tabular.worlds import lock
+
+LOCK = lock(24, slip=0.0, skill=0.9)
+BEST = optimal(LOCK.mdp)
+LOGGING = float(policy_value(LOCK.mdp, LOCK.behaviour)[0])
+
+
+def bias(n: int) -> float:
+    """What uncorrected n-step Q-learning says of the start, minus V*."""
+    return float(optimal(n_step(LOCK.mdp, LOCK.behaviour, n)).value[0] - BEST.value[0])
+
+
+LIMIT = float(optimal(n_step_limit(LOCK.mdp, LOCK.behaviour)).value[0])
+
+
+def weights(n: int) -> float:
+    """Variance of the product of n ratios of the greedy to the logging policy."""
+    greedy = one_hot(BEST.choice, 2)
+    return float(importance_variance(LOCK.mdp, greedy, LOCK.behaviour, n)[0])
+
+
+IMPORTS = (
+    "from chunkrl.tabular.chunks import n_step, n_step_limit\n"
+    "from chunkrl.tabular.mdp import optimal\n"
+    "from chunkrl.tabular.worlds import lock\n"
+    "world = lock(24, slip=0.0, skill=0.9)\n"
+)
+
+EXERCISES = (
+    Exercise(
+        id="04.q1",
+        objective="You can compute what uncorrected n-step Q-learning converges to, and its bias.",
+        question=(
+            "The lock of 24 cells without slip, logged with skill q = 0.9: what uncorrected 5-step "
+            "Q-learning says of the start, minus V*?"
+        ),
+        kind=Number(bias(5), 0.006, "reward"),
+        hints=(
+            "n_step(mdp, behaviour, n) is an MDP in which one own action is followed by n - 1 "
+            "logged ones. Its optimal value is the fixed point.",
+            "V_n(start) - V*(start), both from optimal(...).value[0]",
+            "world = lock(24, slip=0.0, skill=0.9)\nanswer = optimal(n_step(...)).value[0] - "
+            "optimal(...).value[0]",
+        ),
+        solution=(
+            f"{IMPORTS}"
+            "answer = optimal(n_step(world.mdp, world.behaviour, 5)).value[0]\n"
+            "answer -= optimal(world.mdp).value[0]"
+        ),
+        misconceptions=(
+            Misconception(
+                "wrong sign",
+                -bias(5),
+                "The size is right; the sign is that of the claim minus the truth. The logged "
+                "mistakes cost time, so the claim is too low.",
+            ),
+            Misconception(
+                "the value, not the bias",
+                bias(5) + float(BEST.value[0]),
+                "This is the fixed point itself. How far is it from V*?",
+            ),
+            Misconception(
+                "the logging policy",
+                LOGGING - float(BEST.value[0]),
+                "This is V_beta - V*: what the logging policy loses when it never improves. 5-step "
+                "Q-learning still chooses every fifth action itself.",
+            ),
+            Misconception(
+                "one backup more",
+                bias(6),
+                "This is n = 6. With n = 5, one action is your own and four are logged.",
+            ),
+        ),
+        equivalents=(
+            "answer = -3.40",
+            "answer = -3.4",
+            "import numpy as np\nanswer = np.array([-3.40])",
+        ),
+        near_misses=(-3.42, -3.38, 0.0),
+    ),
+    Exercise(
+        id="04.q2",
+        objective="You can say what is left of Q-learning when the return grows without end.",
+        question=(
+            "In the same lock, what does the bias of n-step Q-learning at the start tend to as n "
+            "grows?"
+        ),
+        kind=Number(LIMIT - float(BEST.value[0]), 0.006, "reward"),
+        hints=(
+            "No bootstrap is left. Whose actions make the return, and which one may you still "
+            "choose?",
+            "max_a [r(s, a) + gamma V_beta(s')] - V*(s) at the start",
+            "answer = optimal(n_step_limit(...)).value[0] - optimal(...).value[0]",
+        ),
+        solution=(
+            f"{IMPORTS}"
+            "answer = optimal(n_step_limit(world.mdp, world.behaviour)).value[0]\n"
+            "answer -= optimal(world.mdp).value[0]"
+        ),
+        misconceptions=(
+            Misconception(
+                "forgets the own action",
+                LOGGING - float(BEST.value[0]),
+                "This is V_beta - V*. The first action is still yours: one greedy step, then the "
+                "logging policy.",
+            ),
+            Misconception(
+                "the value, not the bias",
+                LOGGING,
+                "This is a value. How far is it from V*? And is it V_beta, or is the first action "
+                "still yours?",
+            ),
+            Misconception(
+                "the largest n of the slider",
+                bias(8),
+                "This is n = 8. The error still grows after it.",
+            ),
+        ),
+        equivalents=(
+            "answer = -4.34",
+            f"{IMPORTS}"
+            "answer = (optimal(n_step(world.mdp, world.behaviour, 2000)).value[0]\n"
+            "          - optimal(world.mdp).value[0])",
+        ),
+        near_misses=(-4.32, -4.36, 0.0),
+    ),
+    Exercise(
+        id="04.q3",
+        objective="You can say what it costs to correct a return instead of biasing it.",
+        question=(
+            "Importance weights make the n-step return of V(s) unbiased: multiply it by the "
+            "product of pi/beta over all 8 of its actions. pi always presses the right button, "
+            "beta with q = 0.9. What is the variance of that product along the data?"
+        ),
+        kind=Number(weights(8), 0.006),
+        hints=(
+            "The product takes only two values. Which, and how often?",
+            "It is q^-8 with probability q^8, else 0. Variance = E[w^2] - E[w]^2.",
+            "q = 0.9\nanswer = q**... - 1",
+        ),
+        solution="answer = 0.9**-8 - 1",
+        misconceptions=(
+            Misconception(
+                "seven factors",
+                weights(7),
+                "This is right for a target of Q(s, a), whose first action is given: 7 factors. "
+                "The return of V(s) has 8.",
+            ),
+            Misconception(
+                "second moment",
+                weights(8) + 1.0,
+                "This is E[w^2]. The mean of the weights is 1, and its square goes off.",
+            ),
+            Misconception(
+                "one factor times eight",
+                8 * weights(1),
+                "Variances of factors do not add up in a product; their second moments multiply.",
+            ),
+            Misconception(
+                "standard deviation",
+                weights(8) ** 0.5,
+                "This is the standard deviation; the variance is its square.",
+            ),
+        ),
+        equivalents=(
+            "answer = 1.323",
+            "answer = 1 / 0.9**8 - 1",
+            "answer = 0.9**8 * (0.9**-8 - 1) ** 2 + (1 - 0.9**8)",
+        ),
+        near_misses=(1.30, 1.34, 0.0),
+    ),
+    Exercise(
+        id="04.bug",
+        objective="You can recognise an n-step target that discounts its rewards twice over.",
+        question=(
+            "This n-step target is wrong:\n\n"
+            "    def target(rewards, value, discount):\n"
+            "        n = len(rewards)\n"
+            "        total = sum(discount**i * r for i, r in enumerate(rewards))\n"
+            "        return discount**n * (total + value)\n\n"
+            "Repair it and answer with the function."
+        ),
+        kind=Function(
+            lambda rewards, value, discount: n_step_target(rewards, np.float64(value), discount),
+            (
+                (np.array([-1.0, -1.0, -1.0, -1.0, -1.0]), -20.0, 0.99),
+                (np.array([0.0, 0.0, 1.0]), 3.0, 0.5),
+                (np.array([2.0]), 0.0, 0.9),
+            ),
+        ),
+        hints=(
+            "Give it one reward of 1, a value of 0 and discount 0.5. What should come out?",
+            "sum_{i<n} gamma^i r_i + gamma^n V",
+            "def answer(rewards, value, discount):\n    return total + ... * value",
+        ),
+        solution=(
+            "def answer(rewards, value, discount):\n"
+            "    total = sum(discount**i * r for i, r in enumerate(rewards))\n"
+            "    return total + discount ** len(rewards) * value"
+        ),
+        misconceptions=(
+            Misconception(
+                "still discounts the rewards twice",
+                lambda rewards, value, discount: (
+                    discount ** len(rewards)
+                    * (rewards @ discount ** np.arange(len(rewards)) + value)
+                ),
+                "gamma^n still multiplies the rewards, which were discounted already. It belongs "
+                "to the value alone.",
+            ),
+            Misconception(
+                "does not discount the value",
+                lambda rewards, value, discount: (
+                    rewards @ discount ** np.arange(len(rewards)) + value
+                ),
+                "Now the value is not discounted at all: it is n steps away.",
+            ),
+            Misconception(
+                "discounts the value once",
+                lambda rewards, value, discount: (
+                    rewards @ discount ** np.arange(len(rewards)) + discount * value
+                ),
+                "The value is n steps away, not one: gamma^n.",
+            ),
+            Misconception(
+                "does not discount the rewards",
+                lambda rewards, value, discount: rewards.sum() + discount ** len(rewards) * value,
+                "The value is right, but the reward of step i is to be discounted by gamma^i.",
+            ),
+        ),
+        equivalents=(
+            "def answer(rewards, value, discount):\n"
+            "    for reward in rewards[::-1]:\n"
+            "        value = reward + discount * value\n"
+            "    return value",
+            "from chunkrl.tabular.returns import n_step_target as answer",
+        ),
+        near_misses=(
+            lambda rewards, value, discount: (
+                1.001 * (rewards @ discount ** np.arange(len(rewards)))
+                + discount ** len(rewards) * value
+            ),
+        ),
+    ),
+)
