@@ -45,10 +45,11 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
         axes.set_ylabel(y)
         axes.spines[["top", "right"]].set_visible(False)
     left.set_ylim(-0.03, 1.03)
+    left.set_xlim(0, None)
     left.set_title(title, loc="left", fontsize=10)
     if any(row.get("td", 0) > 0 for rows in methods.values() for row in rows):
         right.set_yscale("log")
-    if methods:
+    if left.get_legend_handles_labels()[0]:
         left.legend(frameon=False, fontsize=9, loc="upper left")
     stream = io.BytesIO()
     canvas.print_png(stream)

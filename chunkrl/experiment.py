@@ -32,7 +32,13 @@ class Experiment(NamedTuple):
         return train.policy(self.agent, self.states, index)
 
 
-def data_file(task: tasks.Task, transitions: int, official: bool = False, workers=None) -> Path:
+def data_file(
+    task: tasks.Task,
+    transitions: int,
+    official: bool = False,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
     """The train file of `task` with `transitions` transitions, generated where it is not on disk.
 
     `official` prefers OGBench's own file where that has been downloaded.
@@ -40,7 +46,7 @@ def data_file(task: tasks.Task, transitions: int, official: bool = False, worker
     path = files.official_path(task.dataset)
     if official and path.exists():
         return path
-    return data.generate(task.dataset, transitions, workers=workers)
+    return data.generate(task.dataset, transitions, workers=workers, progress=progress)
 
 
 def versions() -> dict[str, str]:
@@ -74,7 +80,7 @@ def run(
     chosen |= {k: v for k, v in (settings or {}).items() if v is not None}
     spec = tasks.spec(the_task)
     agent = agents.make(method, spec.obs_dim, spec.action_dim, **chosen)
-    path = data_file(the_task, amount.transitions, preset == "paper", workers)
+    path = data_file(the_task, amount.transitions, preset == "paper", workers, progress)
     dataset = data.load_task(the_task, path=path, min_length=agent.backup)
     config = {
         "method": method,

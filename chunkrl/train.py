@@ -135,9 +135,7 @@ def fit(
     dataset = jax.device_put(dataset)
     before = rows[-1]["seconds"] if rows else 0.0
     clock = time.perf_counter()
-    # TQDM_DISABLE, which tqdm reads itself, counts only where `disable` is not passed.
-    show = partial(tqdm, total=updates, initial=start, unit="update")
-    with show() if progress else show(disable=True) as bar:
+    with tqdm(total=updates, initial=start, unit="update", disable=not progress) as bar:
         for step in range(start + every, updates + 1, every):
             call_keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
             states, report = update_many(agent, every, batch_size, states, dataset, call_keys)
