@@ -1,0 +1,57 @@
+"""The speed table compares like with like: the same windows, operations counted in full."""
+
+import importlib.util
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from chunkrl.data import windows
+
+PATH = Path(__file__).parents[1] / "benchmarks" / "speed.py"
+
+
+@pytest.fixture(scope="module")
+def speed():
+    spec = importlib.util.spec_from_file_location("speed", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_usual_loop_draws_the_same_windows(speed):
+    agent, _ = speed.agent_of("qc_fql", "smoke")
+    data = speed.random_dataset(3000)
+    host = speed.host_windows(np.random.default_rng(0), data, 1000, agent)
+    start = np.random.default_rng(0).integers(0, 3000 - agent.backup + 1, 1000)
+    device = windows.take(jax.device_put(data), jnp.asarray(start), agent.backup, agent.discount)
+    assert not host.valid.all()
+    for a, b in zip(host, device, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+
+
+def test_matrix_products_are_counted_in_loops_and_batches(speed):
+    a, b = jnp.ones((3, 4)), jnp.ones((5, 4, 4))
+
+    def loop(a, b):
+        return jax.lax.scan(lambda a, b: (jax.jit(jnp.matmul)(a, b), None), a, b)[0]
+
+    assert speed.matmul_flops(loop, a, b) == 5 * 2 * 3 * 4 * 4
+    batched = jax.vmap(jnp.matmul, (None, 0))
+    assert speed.matmul_flops(batched, a, b) == 5 * 2 * 3 * 4 * 4
+
+
+def test_the_count_of_an_update_grows_with_the_batch(speed):
+    """Best-of-N on cube-double at smoke size, by hand: forward passes cost 2, gradients 6 per weight.
+
+    Critics (2): weights 62 x 32 + 32 x 32 + 32; flow: 63 x 32 + 32 x 32 + 32 x 25.  Target: 4
+    candidates x 4 Euler steps of the flow, 4 candidates of the critics, one of the target critics.
+    The gradient leaves out the first layer's inputs.
+    """
+    agent, _ = speed.agent_of("qc", "smoke")
+    critic, flow = 62 * 32 + 32 * 32 + 32, 63 * 32 + 32 * 32 + 32 * 25
+    forward = 2 * (4 * 4 * flow + 4 * 2 * critic + 2 * critic)
+    gradient = 6 * (2 * critic + flow) - 2 * (2 * 62 * 32 + 63 * 32)
+    assert speed.update_flops(agent, 10) == 10 * (forward + gradient)
