@@ -13,7 +13,10 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small solves: threads only get in the way
-os.environ.setdefault("CHUNKRL_HOME", tempfile.mkdtemp(prefix="chunkrl-home-"))  # not the user's
+# Not the user's progress and data; a temporary folder that goes when the tests end.
+FOLDERS = tempfile.TemporaryDirectory(prefix="chunkrl-tests-", ignore_cleanup_errors=True)
+os.environ["CHUNKRL_HOME"] = str(Path(FOLDERS.name) / "home")
+os.environ["CHUNKRL_DATA"] = str(Path(FOLDERS.name) / "data")
 
 import jax
 import pytest

@@ -44,7 +44,7 @@ def test_matrix_products_are_counted_in_loops_and_batches(speed):
 
 
 def test_the_count_of_an_update_grows_with_the_batch(speed):
-    """Best-of-N on cube-double at smoke size, by hand: forward passes cost 2, gradients 6 per weight.
+    """Best-of-N on cube-double at smoke size by hand: forward costs 2, a gradient 6 per weight.
 
     Critics (2): weights 62 x 32 + 32 x 32 + 32; flow: 63 x 32 + 32 x 32 + 32 x 25.  Target: 4
     candidates x 4 Euler steps of the flow, 4 candidates of the critics, one of the target critics.
