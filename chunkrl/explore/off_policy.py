@@ -113,8 +113,13 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     plots.headline(
         strip,
         f"q = {numbers.skill:.2f}, slip {numbers.slip:.2f}: {numbers.steps}-step Q errs by "
-        f"{numbers.n_step - numbers.best:+.2f}, chunks by {numbers.claimed - numbers.best:+.2f}",
+        f"{_signed(numbers.n_step - numbers.best)}, chunks by "
+        f"{_signed(numbers.claimed - numbers.best)}",
     )
+
+
+def _signed(error: float) -> str:
+    return f"{round(error, 2) + 0.0:+.2f}"  # never -0.00
 
 
 def describe(numbers: Numbers) -> str:
@@ -147,7 +152,7 @@ OFF_POLICY = Explorer(
     layout=layout,
     draw=draw,
     controls=(
-        Slider("steps", "steps n of return and chunk", 1, LONGEST, 1, 5),
+        Slider("steps", "steps n of return and chunk", 1, LONGEST, 1, 3),
         Slider("skill", "skill of the logging policy q", 0.5, 1.0, 0.05, 0.9),
         Slider("slip", "slip probability p", 0.0, 0.5, 0.05, 0.0),
     ),
@@ -155,7 +160,7 @@ OFF_POLICY = Explorer(
     table=table,
     predict_first=Predict(
         "A lock of 24 cells is worth -21.43 at the start. Data: a policy that presses the right "
-        "button with probability 0.9. Q-learning bootstraps after 5 logged steps, and takes the "
+        "button with probability 0.9. Q-learning bootstraps after 3 logged steps, and takes the "
         "best action there. What value of the start does it end up with?",
         "reward",
         lambda numbers: numbers.n_step,

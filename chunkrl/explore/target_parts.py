@@ -108,7 +108,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         above = max(base, base + height) + 0.04 * size
         bars.text(place, above, f"{height:+.2f}", ha="center")
     bars.hlines(0.0, -0.6, len(PARTS) - 0.4, color=plots.BLACK, linewidth=0.8)
-    at = np.full(len(numbers.estimate), len(PARTS) - 1.0)
+    at = np.full(len(numbers.estimate), len(PARTS) - 0.75)  # beside the number on the bar
     bars.errorbar(at, numbers.estimate, 2.0 * numbers.standard_error, **plots.estimated(1))
     bars.set_ylim(-1.15 * size, 1.6 * size)
 
