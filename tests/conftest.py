@@ -18,8 +18,8 @@ FOLDERS = tempfile.TemporaryDirectory(prefix="chunkrl-tests-", ignore_cleanup_er
 os.environ["CHUNKRL_HOME"] = str(Path(FOLDERS.name) / "home")
 os.environ["CHUNKRL_DATA"] = str(Path(FOLDERS.name) / "data")
 
-import jax
-import pytest
+import jax  # noqa: E402  (after what it reads)
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")  # [B] against [B, 1] is an error, not [B, B]
 jax.config.update("jax_debug_key_reuse", True)  # a PRNG key is consumed once
