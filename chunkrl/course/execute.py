@@ -17,10 +17,11 @@ def execute(notebooks: list[Path]) -> None:
     if shutil.which("nbstripout", path=str(Path(sys.executable).parent)) is None:
         raise ConfigError("nbstripout is not installed: pip install 'chunkrl[dev]'")
     for notebook in notebooks:
-        # What a cell prints is one output, however the kernel happened to send it.
-        run = ["--execute", "--inplace", "--coalesce-streams"]
-        convert = ["nbconvert", "--to", "notebook", *run, str(notebook)]
-        subprocess.run([sys.executable, "-m", *convert], check=True)
+        # What a cell prints is one output, however the kernel happened to send it: merged in a
+        # second pass, because nbconvert merges before it executes.
+        for step in ("--execute", "--coalesce-streams"):
+            convert = ["nbconvert", "--to", "notebook", step, "--inplace", str(notebook)]
+            subprocess.run([sys.executable, "-m", *convert], check=True)
         strip = [
             "nbstripout",
             "--keep-output",
