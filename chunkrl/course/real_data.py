@@ -1,0 +1,115 @@
+"""Two small extracts of an OGBench dataset, for the notebooks that ask what real logs look like.
+
+Made by `python -m chunkrl.course.real_data` from the file of `chunkrl data make cube-single-play`.
+"""
+
+import io
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tyro
+
+from chunkrl.errors import DataError
+
+COMMAND = "python -m chunkrl.course.real_data"
+TASK, TRANSITIONS = "cube-single-play-singletask-task2-v0", 150_000
+HERE = Path(__file__).parent / "data"
+
+# OGBench's observation: joint positions and velocities (6 each), then the end effector, ..., then
+# the cube; positions in units of 0.1 m around the middle of the table (spec of ManipSpace).
+EFFECTOR, CUBE = slice(12, 15), slice(19, 22)
+UNIT, MIDDLE = 0.1, (0.425, 0.0, 0.0)
+
+CELL = 0.02  # m
+CORNER = (0.24, -0.36, 0.0)  # m; the lower end of the box that the end effector moves in
+SHAPE = (19, 36, 18)  # cells along x (away from the robot), y and z
+SHOWN, EVERY = 2, 5  # trajectories stored as paths, and the steps between stored points
+
+
+class Coverage(NamedTuple):
+    """Where the end effector was, and which way each action sent it."""
+
+    counts: np.ndarray  # [19, 36, 18, 8] uint16   samples per cell and direction of motion
+    paths: np.ndarray  # [2, 200, 3] float32   two trajectories, every fifth position [m]
+
+
+class Journeys(NamedTuple):
+    """How far the cube was from the place where task 2 wants it, and when it was there."""
+
+    distance: np.ndarray  # [150, 1000] uint8   cm, rounded down
+    solved: np.ndarray  # [150, 1000] bool
+
+
+def coverage(obs: np.ndarray, action: np.ndarray, length: int) -> Coverage:
+    """Samples per 2 cm cell and octant of the commanded motion.  [T, O], [T, A] -> Coverage
+
+    Octant 4 [dx > 0] + 2 [dy > 0] + [dz > 0]: the first three numbers of an action move the hand.
+    """
+    position = _metres(obs[:, EFFECTOR])
+    index = np.floor((position - CORNER) / CELL).astype(int)
+    if (index < 0).any() or (index >= SHAPE).any():
+        raise DataError(f"the end effector leaves the box at {CORNER} m of {SHAPE} cells")
+    octant = (action[:, :3] > 0) @ [4, 2, 1]
+    counts = np.zeros((*SHAPE, 8), np.uint16)
+    np.add.at(counts, (*index.T, octant), 1)
+    paths = position.reshape(-1, length, 3)[:SHOWN, ::EVERY]
+    return Coverage(counts, paths.astype(np.float32))
+
+
+def journeys(obs: np.ndarray, mask: np.ndarray, goal: np.ndarray, length: int) -> Journeys:
+    """Distance of the cube from `goal` and success (mask 0), by trajectory.  -> Journeys"""
+    away = np.linalg.norm(_metres(obs[:, CUBE]) - goal, axis=-1)
+    return Journeys(
+        np.floor(100 * away).astype(np.uint8).reshape(-1, length),
+        (mask == 0).reshape(-1, length),
+    )
+
+
+def load_coverage() -> Coverage:
+    return Coverage(**_read("cube_paths.npz", Coverage._fields))
+
+
+def load_journeys() -> Journeys:
+    return Journeys(**_read("cube_journeys.npz", Journeys._fields))
+
+
+def _metres(scaled: np.ndarray) -> np.ndarray:
+    return scaled.astype(np.float64) * UNIT + MIDDLE
+
+
+def _read(name: str, fields: tuple[str, ...]) -> dict[str, np.ndarray]:
+    path = HERE / name
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {field: file[field] for field in fields}
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path}: {error}. Make it again: {COMMAND}") from error
+
+
+def _write(name: str, extract: Coverage | Journeys) -> None:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **extract._asdict())
+    temporary = HERE / f".{name}.part"
+    temporary.write_bytes(stream.getvalue())
+    os.replace(temporary, HERE / name)
+    print(f"{HERE / name}: {len(stream.getvalue()) / 1000:.0f} kB")
+
+
+def main() -> None:
+    """Write both extracts beside this file; needs the generated dataset."""
+    from chunkrl import data, tasks
+
+    task = tasks.get(TASK)
+    logs = data.load_task(task, transitions=TRANSITIONS)
+    length = int(np.flatnonzero(logs.terminal)[0]) + 1
+    environment = tasks.make_env(task).unwrapped
+    environment.reset()
+    goal = environment.cur_task_info["goal_xyzs"][0]  # pyright: ignore[reportAttributeAccessIssue]
+    _write("cube_paths.npz", coverage(logs.obs, logs.action, length))
+    _write("cube_journeys.npz", journeys(logs.obs, logs.mask, goal, length))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
