@@ -1,0 +1,267 @@
+"""Exercises of notebook 02: n-step targets, their error, and batches of episodes."""
+
+import numpy as np
+
+from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.tabular.returns import (
+    A_B_EPISODES,
+    batch_monte_carlo,
+    batch_td,
+    n_step_target,
+    target_bias,
+    target_variance,
+)
+
+N = np.arange(1, 21)
+TOTAL = target_bias(N, 0.9, 2.0) ** 2 + target_variance(N, 0.9, 1.0) / 4
+BEST = int(N[TOTAL.argmin()])
+
+
+def target(reward: np.ndarray, value: float, discount: float) -> np.ndarray:
+    return n_step_target(reward, np.asarray(value), discount)
+
+
+def returns_to_go(reward: np.ndarray, discount: float) -> np.ndarray:
+    """G_t = r_t + gamma G_{t+1}, and 0 after the last reward.  [T] -> [T]"""
+    found, total = np.zeros(len(reward)), 0.0
+    for t in reversed(range(len(reward))):
+        found[t] = total = reward[t] + discount * total
+    return found
+
+
+def _forward(reward: np.ndarray, discount: float) -> np.ndarray:
+    found, total = np.zeros(len(reward)), 0.0
+    for t in range(len(reward)):
+        found[t] = total = reward[t] + discount * total
+    return found
+
+
+EXERCISES = (
+    Exercise(
+        id="02.q1",
+        objective="You can write the target of an n-step backup.",
+        question=(
+            "Write answer(reward, value, discount): the n-step target from the n rewards in "
+            "`reward`, in order, and the `value` of the state after them."
+        ),
+        kind=Function(
+            target,
+            (
+                (np.array([1.0, 2.0, 4.0]), 8.0, 0.5),
+                (np.array([-1.0]), -3.0, 0.9),
+                (np.array([0.0, -1.0, 0.5, 2.0, -1.0]), 10.0, 0.99),
+            ),
+        ),
+        hints=(
+            "The reward i steps later is worth discount**i now. How many steps later is `value`?",
+            "r_0 + gamma r_1 + ... + gamma^(n-1) r_(n-1) + gamma^n V",
+            "def answer(reward, value, discount):\n"
+            "    n = len(reward)\n"
+            "    return sum(... for i in range(n)) + ... * value",
+        ),
+        solution=(
+            "def answer(reward, value, discount):\n"
+            "    n = len(reward)\n"
+            "    return sum(discount**i * reward[i] for i in range(n)) + discount**n * value"
+        ),
+        misconceptions=(
+            Misconception(
+                "bootstrap without discount",
+                lambda reward, value, discount: reward @ discount ** np.arange(len(reward)) + value,
+                "The rewards are right. The value is n steps away and needs its discount**n.",
+            ),
+            Misconception(
+                "bootstrap discounted once",
+                lambda reward, value, discount: (
+                    reward @ discount ** np.arange(len(reward)) + discount * value
+                ),
+                "The value is discounted as if it were one step away; it is n steps away.",
+            ),
+            Misconception(
+                "bootstrap one step early",
+                lambda reward, value, discount: (
+                    reward @ discount ** np.arange(len(reward))
+                    + discount ** (len(reward) - 1) * value
+                ),
+                "The last reward has discount**(n-1); the state after it is one step later.",
+            ),
+            Misconception(
+                "rewards without discount",
+                lambda reward, value, discount: reward.sum() + discount ** len(reward) * value,
+                "The bootstrap is right. The reward i steps later needs discount**i, too.",
+            ),
+        ),
+        equivalents=(
+            "import numpy as np\n"
+            "def answer(reward, value, discount):\n"
+            "    return np.append(reward, value) @ discount ** np.arange(len(reward) + 1)",
+            "def answer(reward, value, discount):\n"
+            "    for r in reward[::-1]:\n"
+            "        value = r + discount * value\n"
+            "    return value",
+        ),
+        near_misses=(lambda reward, value, discount: 1.001 * target(reward, value, discount),),
+    ),
+    Exercise(
+        id="02.q2",
+        objective="You can weigh the bias of a target against its variance.",
+        question=(
+            "The last value of a target is wrong by 2, rewards have noise of standard deviation 1, "
+            "the discount is 0.9, and you average 4 targets. Which n from 1 to 20 makes bias "
+            "squared + variance / 4 smallest?"
+        ),
+        kind=Number(BEST, 1e-9, "steps"),
+        hints=(
+            "Compute the total for n = 1 and n = 2. Which way does it go, and can it turn?",
+            "total(n+1) - total(n) = gamma^(2n) [sigma^2/m - (1 - gamma^2) delta^2]",
+            "total = target_bias(n, 0.9, 2.0) ** 2 + target_variance(n, 0.9, 1.0) / ...\n"
+            "answer = n[total.argmin()]",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "from chunkrl.tabular.returns import target_bias, target_variance\n"
+            "n = np.arange(1, 21)\n"
+            "total = target_bias(n, 0.9, 2.0) ** 2 + target_variance(n, 0.9, 1.0) / 4\n"
+            "answer = n[total.argmin()]"
+        ),
+        misconceptions=(
+            Misconception(
+                "forgets the averaging",
+                1,
+                "That is the best n for a single target: its variance outweighs the bias. With 4 "
+                "targets averaged, the variance is a quarter of it.",
+            ),
+            Misconception(
+                "where the curves cross",
+                7,
+                "Near here bias squared equals variance / 4. The sum of a falling and a rising "
+                "curve need not be smallest where they cross: compare n = 7 with n = 8.",
+            ),
+            Misconception(
+                "where the curves cross, rounded down",
+                6,
+                "Near here bias squared equals variance / 4, but their sum goes on falling: "
+                "compare n = 6 with n = 7.",
+            ),
+        ),
+        equivalents=(
+            "answer = 20.0",
+            "total = lambda n: 4 * 0.81**n + sum(0.81**k for k in range(n)) / 4\n"
+            "answer = min(range(1, 21), key=total)",
+        ),
+        near_misses=(19, 10, 20.5),
+    ),
+    Exercise(
+        id="02.q3",
+        objective="You can say what TD assumes that Monte Carlo does not.",
+        question=(
+            "Eight episodes: one goes A (reward 0), then B (reward 0), end. Six begin in B and "
+            "end with reward 1; one begins in B and ends with reward 0. No discount. TD is "
+            "repeated on this batch until nothing changes: which value does it give A?"
+        ),
+        kind=Number(batch_td(A_B_EPISODES)["A"], 0.001, "reward"),
+        hints=(
+            "What does TD copy into A, and from where? It never looks at the end of the episode.",
+            "V(A) = 0 + V(B), and V(B) is the mean over all eight visits to B",
+            "answer = batch_td(A_B_EPISODES)[...]",
+        ),
+        solution=(
+            "from chunkrl.tabular.returns import A_B_EPISODES, batch_td\n"
+            'answer = batch_td(A_B_EPISODES)["A"]'
+        ),
+        misconceptions=(
+            Misconception(
+                "answers for Monte Carlo",
+                batch_monte_carlo(A_B_EPISODES)["A"],
+                "That is Monte Carlo: the one return seen from A was 0. TD reads the value of B, "
+                "to which the other seven episodes contributed.",
+            ),
+            Misconception(
+                "leaves out the episode of A",
+                6 / 7,
+                "This is B without the episode that came through A. TD merges all eight visits.",
+            ),
+            Misconception(
+                "averages the two methods",
+                0.375,
+                "This is half way between Monte Carlo and TD. Repeated to the end, TD gets all "
+                "the way.",
+            ),
+        ),
+        equivalents=("answer = 6 / 8", "import numpy as np\nanswer = np.mean([0] + 6 * [1] + [0])"),
+        near_misses=(0.7, 0.8, 1.0),
+    ),
+    Exercise(
+        id="02.bug",
+        objective="You can recognise a return that looks back instead of ahead.",
+        question=(
+            "The return of a step is what comes after it. This function gives each step what came "
+            "before it:\n\n"
+            "    def returns(reward, discount):\n"
+            "        found, total = np.zeros(len(reward)), 0.0\n"
+            "        for t in range(len(reward)):\n"
+            "            found[t] = total = reward[t] + discount * total\n"
+            "        return found\n\n"
+            "Repair it and answer with the function."
+        ),
+        kind=Function(
+            returns_to_go,
+            (
+                (np.array([0.0, 0.0, 1.0]), 0.5),
+                (np.array([-1.0, 2.0, -3.0, 4.0]), 0.9),
+                (np.array([5.0]), 0.99),
+            ),
+        ),
+        hints=(
+            "A reward at the end must reach the first step. In which order must the loop run?",
+            "G_t = r_t + gamma G_(t+1), with G = 0 after the last step",
+            "for t in ...(range(len(reward))):\n"
+            "    found[t] = total = reward[t] + discount * total",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "def answer(reward, discount):\n"
+            "    found, total = np.zeros(len(reward)), 0.0\n"
+            "    for t in reversed(range(len(reward))):\n"
+            "        found[t] = total = reward[t] + discount * total\n"
+            "    return found"
+        ),
+        misconceptions=(
+            Misconception(
+                "still looks back",
+                _forward,
+                "The last step still carries the rewards of all earlier ones. Run the loop from "
+                "the end.",
+            ),
+            Misconception(
+                "ends up reversed",
+                lambda reward, discount: returns_to_go(reward, discount)[::-1],
+                "The numbers are right, in the wrong order: the return of the first step comes "
+                "first.",
+            ),
+            Misconception(
+                "only turns the output round",
+                lambda reward, discount: _forward(reward, discount)[::-1],
+                "Turning the output round does not turn the sum round: each number must be made "
+                "of later rewards.",
+            ),
+            Misconception(
+                "starts its discount late",
+                lambda reward, discount: discount * returns_to_go(reward, discount),
+                "Everything is multiplied by one discount too many: r_t itself is not discounted.",
+            ),
+        ),
+        equivalents=(
+            "import numpy as np\n"
+            "def answer(reward, discount):\n"
+            "    steps = range(len(reward))\n"
+            "    return [reward[t:] @ discount ** np.arange(len(reward) - t) for t in steps]",
+            "def answer(reward, discount):\n"
+            "    if len(reward) == 1:\n"
+            "        return [reward[0]]\n"
+            "    rest = answer(reward[1:], discount)\n"
+            "    return [reward[0] + discount * rest[0], *rest]",
+        ),
+        near_misses=(lambda reward, discount: 1.001 * returns_to_go(reward, discount),),
+    ),
+)

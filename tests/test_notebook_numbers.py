@@ -1,0 +1,161 @@
+"""Numbers of notebooks 01 and 02 by ways that the library does not use; the real-data files."""
+
+import numpy as np
+import pytest
+
+from chunkrl.course import real_data
+from chunkrl.errors import DataError
+from chunkrl.explore import EXPLORERS, cube_paths, cube_values, returns
+from chunkrl.tabular import support
+
+
+def steps_cost(steps: int) -> float:
+    return -sum(0.99**t for t in range(steps))
+
+
+class TestDataset:
+    """Notebook 01."""
+
+    @pytest.mark.parametrize("wiggle", range(5))
+    def test_the_claim_is_the_larger_of_the_support_and_the_initial_value(
+        self, wiggle: int
+    ) -> None:
+        """At every position of the slider: V(start) = max(in-support optimum, initial value)."""
+        numbers = EXPLORERS["support"].numbers(wiggle=wiggle)
+        assert numbers.in_support == pytest.approx(steps_cost(14))
+        expected = np.maximum(steps_cost(14), returns_of(numbers))
+        np.testing.assert_allclose(numbers.claimed, expected)
+        on_data = returns_of(numbers) < steps_cost(14)
+        np.testing.assert_allclose(numbers.obtained[on_data], steps_cost(14))
+        assert (np.diff(numbers.obtained[~on_data]) <= 1e-9).all()
+        assert numbers.obtained[-1] == pytest.approx(-100.0)  # optimistic at 0: never arrives
+
+    def test_two_logs_ask_for_the_long_way(self) -> None:
+        numbers = EXPLORERS["support"].numbers(threshold=2)
+        assert numbers.in_support == pytest.approx(steps_cost(22))
+        assert numbers.optimum == pytest.approx(steps_cost(14))
+
+    def test_the_obtained_value_is_what_walking_earns(self) -> None:
+        """10,000 walks of the learned policy, ties off the data broken at random."""
+        mdp, rng = support.grid(), np.random.default_rng(0)
+        counts = support.count(support.logged_paths(), (3, 1))
+        policy = returns_policy(mdp, counts, -10.0)
+        to, here = mdp.transition.argmax(-1), np.zeros(10_000, int)
+        total = np.zeros(len(here))
+        for t in range(1_000):
+            action = (rng.random((len(here), 1)) > np.cumsum(policy[here], -1)).sum(-1)
+            total += 0.99**t * mdp.reward[here, action]
+            here = to[here, action]
+        exact = EXPLORERS["support"].numbers(unseen=-10.0)
+        miss = abs(total.mean() - exact.obtained[exact.at])
+        assert miss < 4 * total.std() / np.sqrt(len(total))
+
+
+def returns_of(numbers) -> np.ndarray:
+    """The initial values of the table, from the picture's own data."""
+    return np.array([row[0] for row in EXPLORERS["support"].table(numbers)[1]])
+
+
+def returns_policy(mdp, counts, unseen):
+    from chunkrl.explore.support import behaviour
+
+    return behaviour(mdp, support.fitted_q(mdp, counts, unseen), counts, 1)
+
+
+class TestReturns:
+    """Notebook 02."""
+
+    def test_the_best_n_slides_left(self) -> None:
+        at = {
+            m: returns.best_n(EXPLORERS["returns"].numbers(episodes=m)) for m in (10, 20, 50, 200)
+        }
+        assert [best for best, _ in at.values()] == [20, 10, 4, 1]
+        assert {direction for _, direction in at.values()} == {"fall"}
+        assert returns.best_n(EXPLORERS["returns"].numbers(episodes=1))[1] == "rise"
+
+    def test_simulated_runs_agree_with_both_exact_totals(self) -> None:
+        inside = total = 0
+        for setting in EXPLORERS["returns"].random(12, seed=3):
+            numbers = EXPLORERS["returns"].numbers(**setting)
+            for parts, found in (
+                (numbers.bias + numbers.variance, numbers.target),
+                (numbers.learned_bias + numbers.learned_variance, numbers.learned),
+            ):
+                score = np.abs(found[:, 0] - parts[returns.SOME_N - 1]) / found[:, 1]
+                assert (score < 5).all(), setting
+                inside, total = inside + (score < 2).sum(), total + score.size
+        assert inside > 0.85 * total
+
+    def test_a_target_of_one_episode_by_hand(self) -> None:
+        """Rewards 1 everywhere: n = 2 from cell 0 is 1 + gamma + gamma^2 V(2)."""
+        sums = np.cumsum(np.concatenate([[0.0], returns.GAMMA[:-1]]))[None]
+        value = np.arange(returns.CELLS + 1.0)[None, None]
+        found = returns.targets(sums, value, np.array([2]))[0, 0]
+        assert found[0] == pytest.approx(1 + 0.99 + 0.99**2 * 2)
+        assert found[-1] == pytest.approx(1 + 0.99 * returns.CELLS)  # cut at the end
+
+
+class TestRealData:
+    """The two committed extracts, and what is computed from them."""
+
+    def test_coverage_has_the_form_of_its_recipe(self) -> None:
+        logs = real_data.load_coverage()
+        assert logs.counts.shape == (*real_data.SHAPE, 8)
+        assert logs.counts.dtype == np.uint16
+        assert logs.counts.sum() == real_data.TRANSITIONS
+        assert logs.paths.shape == (real_data.SHOWN, 1000 // real_data.EVERY, 3)
+        low, high = np.array([0.2, -0.4, 0.0]), np.array([0.65, 0.4, 0.4])  # m: the table
+        assert ((logs.paths > low) & (logs.paths < high)).all()
+
+    def test_journeys_have_the_form_of_their_recipe(self) -> None:
+        logs = real_data.load_journeys()
+        assert logs.distance.shape == logs.solved.shape == (150, 1000)
+        assert logs.distance.dtype == np.uint8
+        assert logs.solved.dtype == bool
+        assert (logs.distance[logs.solved] < 4).all()  # OGBench: solved within 4 cm
+        assert (logs.distance[~logs.solved] >= 4).all()
+
+    def test_the_files_are_small(self) -> None:
+        assert sum(file.stat().st_size for file in real_data.HERE.glob("*.npz")) < 200_000
+
+    def test_the_recipe_counts_a_hand_made_log(self) -> None:
+        obs = np.zeros((10, 28), np.float32)  # the hand rests above the middle of the table
+        obs[:, 14] = 2.1
+        action = np.tile(np.array([0.5, -0.5, 0.5, 0, 0], np.float32), (10, 1))
+        found = real_data.coverage(obs, action, 5)
+        assert found.counts[9, 18, 10, 0b101] == found.counts.sum() == 10
+        obs[:, 14] = 9.0
+        with pytest.raises(DataError, match="leaves the box"):
+            real_data.coverage(obs, action, 5)
+
+    def test_a_missing_file_names_its_command(self, monkeypatch, tmp_path) -> None:
+        monkeypatch.setattr(real_data, "HERE", tmp_path)
+        with pytest.raises(DataError, match=r"python -m chunkrl\.course\.real_data"):
+            real_data.load_journeys()
+
+    def test_shares_are_fractions_of_entered_cells(self) -> None:
+        counts = np.zeros((*real_data.SHAPE, 8), np.uint16)
+        counts[0, 0, 0, :2], counts[3, 4, 5, 7] = (1, 6), 5
+        logs = real_data.Coverage(counts, np.zeros((2, 200, 3), np.float32))
+        assert cube_paths.shares(logs, 1).cells == pytest.approx(2 / counts[..., 0].size)
+        assert cube_paths.shares(logs, 1).pairs == pytest.approx(3 / 16)
+        assert cube_paths.shares(logs, 5).pairs == pytest.approx(2 / 16)
+
+    def test_returns_lie_between_bounds_that_meet_where_it_matters(self) -> None:
+        solved = np.zeros((1, 600), bool)
+        solved[0, 3] = True
+        low, high = cube_values.observed_returns(solved)
+        assert low[0, :4] == pytest.approx([steps_cost(3), steps_cost(2), -1.0, 0.0])
+        assert (low[0, :4] == high[0, :4]).all()
+        assert low[0, -1] == pytest.approx(-100.0)
+        assert high[0, -1] == pytest.approx(-1.0)
+        never = cube_values.observed_returns(np.zeros((1, 1000), bool))
+        assert (never.high - never.low)[:, : cube_values.EARLY].max() < 1.0
+
+    def test_td_is_exact_on_a_clock(self) -> None:
+        """Bins that follow one another: every n finds the discounted steps to success."""
+        bins = np.maximum(9 - np.arange(15), 0)[None].repeat(3, 0)
+        for n in (1, 3, 5):
+            counts = cube_values.windows(bins, bins == 0, n)
+            found = cube_values.solve(counts, np.ones(3))
+            np.testing.assert_allclose(found, [steps_cost(k) for k in range(10)], atol=1e-9)
