@@ -35,12 +35,12 @@ def test_every_window_follows_the_definition(terminal, mask, length):
     starts = np.arange(windows.starts(data, length))
     assert starts[-1] == T - length
     batch = windows.take(data, jnp.asarray(starts), length, 0.9)
-    reward = np.asarray(data.reward)
+    data, batch = (jax.tree.map(np.asarray, tree) for tree in (data, batch))
     for i in starts:
         total, solved, ended = 0.0, 1.0, 0.0
         for k in range(length):
             assert batch.valid[i, k] == (1.0 if k == 0 else 1.0 - ended)
-            total += 0.9**k * reward[i + k]
+            total += 0.9**k * data.reward[i + k]
             solved = min(solved, mask[i + k])
             ended = max(ended, terminal[i + k])
             np.testing.assert_allclose(batch.reward[i, k], total, rtol=1e-5, atol=1e-5)
