@@ -46,6 +46,9 @@ def data_file(
     path = files.official_path(task.dataset)
     if official and path.exists():
         return path
+    made = files.generated_path(task.dataset, transitions)
+    if made.with_suffix(".json").exists():  # the last file written; of whatever versions
+        return made
     return data.generate(task.dataset, transitions, workers=workers, progress=progress)
 
 
