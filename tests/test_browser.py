@@ -1,4 +1,4 @@
-"""In a browser every notebook runs, every slider moves its picture, and no error shows."""
+"""In a browser every slider of every notebook moves its picture, and no error shows."""
 
 from pathlib import Path
 
@@ -14,7 +14,10 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# Those without a slider run under nbval; some train for a minute.
+NOTEBOOKS = [
+    path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if "EXPLORERS" in path.read_text()
+]
 # The benchmark measures the promised 100 ms on a quiet machine; this only finds what got slow.
 SLOWEST_MEDIAN_MS = 600.0
 
