@@ -220,22 +220,26 @@ def evaluation() -> None:
                 )
 
 
-def generation() -> None:
-    print("\n## Data generation, cube-single-play, 16 episodes\n")
+def generation(episodes: int = 32) -> None:
+    print(
+        f"\n## Data generation, cube-single-play, {episodes} episodes, start of processes included\n"
+    )
     print("| workers | transitions/s | ratio |")
     print("|---|---|---|")
+    total = 1000 * (episodes + episodes // 10)  # with the validation split
     rates = {}
     with tempfile.TemporaryDirectory() as folder:
-        for repeat in range(2):
-            for workers in (1, 2):
-                path = Path(folder) / f"{workers}-{repeat}.npz"
-                make_data = lambda workers=workers, path=path: data.generate(
-                    "cube-single-play-v0", 16_000, path, workers=workers, progress=False
-                )
-                rate = 17_000 / seconds(make_data)
-                rates[workers] = max(rate, rates.get(workers, 0))
-    for workers, rate in rates.items():
-        print(f"| {workers} | {rate:.0f} | {rate / rates[1]:.2f} |")
+        for workers in (1, 2):
+            path = Path(folder) / f"{workers}.npz"
+            begin = time.perf_counter()
+            data.generate(
+                "cube-single-play-v0", 1000 * episodes, path, workers=workers, progress=False
+            )
+            rates[workers] = total / (time.perf_counter() - begin)
+            print(
+                f"| {workers} | {rates[workers]:.0f} | {rates[workers] / rates[1]:.2f} |",
+                flush=True,
+            )
 
 
 PARTS = {"train": training, "seeds": seeds, "evaluate": evaluation, "generate": generation}

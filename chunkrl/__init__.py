@@ -1,1 +1,7 @@
-"""Reinforcement learning with action chunking: understand it, see it, run it."""
+"""Reinforcement learning with action chunking: understand it, see it, run it.
+
+Start at `experiment.run` (from nothing to a trained agent), `agents.make` (the named methods),
+`data.load_task` (OGBench's data), `train.fit`, `evaluate.Evaluator`, `tabular` (exact answers) and
+`explore.EXPLORERS` (the course's pictures).  This file imports nothing, so that the processes which
+only simulate never load JAX.
+"""
