@@ -221,9 +221,7 @@ def evaluation() -> None:
 
 
 def generation(episodes: int = 32) -> None:
-    print(
-        f"\n## Data generation, cube-single-play, {episodes} episodes, start of processes included\n"
-    )
+    print(f"\n## Data generation, cube-single-play, {episodes} episodes, from the first process\n")
     print("| workers | transitions/s | ratio |")
     print("|---|---|---|")
     total = 1000 * (episodes + episodes // 10)  # with the validation split
