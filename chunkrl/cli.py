@@ -163,26 +163,9 @@ def check(path: Positional[Path], task: str | None = None) -> None:
 @app.command
 def info() -> None:
     """Versions, devices, rendering and data, with a remedy for each thing missing."""
-    import jax
+    from chunkrl import machine
 
-    from chunkrl import data, experiment
-    from chunkrl.video import rendering_backend
-
-    for name, version in {"python": sys.version.split()[0], **experiment.versions()}.items():
-        print(f"{name:10s} {version}")
-    print(f"{'devices':10s} {', '.join(str(device) for device in jax.devices())}")
-    if jax.default_backend() == "cpu":
-        print(f"{'':10s} for an NVIDIA GPU: pip install 'chunkrl[cuda13]' (or cuda12)")
-    print(f"{'rendering':10s} {rendering_backend()}")
-    folder = data.data_dir()
-    files = sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob("*.npz")
-        if not path.stem.endswith("-val")
-    )
-    print(f"{'data':10s} {folder}: {', '.join(files) or 'empty'}")
-    if not files:
-        print(f"{'':10s} `chunkrl data make` generates, `chunkrl data download` fetches")
+    print(machine.report())
 
 
 def main() -> None:

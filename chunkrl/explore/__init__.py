@@ -1,5 +1,6 @@
 """Explorers: one figure with sliders for each question of the course."""
 
+from chunkrl.explore.choices import CHOICES
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.horizon import HORIZON
 from chunkrl.explore.off_policy import OFF_POLICY
@@ -10,7 +11,7 @@ from chunkrl.explore.target_parts import TARGET_PARTS
 
 EXPLORERS: dict[str, Explorer] = {
     explorer.name: explorer
-    for explorer in (SUPPORT, RETURNS, HORIZON, OPTIMISM, OFF_POLICY, TARGET_PARTS)
+    for explorer in (CHOICES, SUPPORT, RETURNS, HORIZON, OPTIMISM, OFF_POLICY, TARGET_PARTS)
 }
 
 __all__ = ["EXPLORERS", "Choice", "Explorer", "Predict", "Slider"]

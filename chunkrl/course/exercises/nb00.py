@@ -1,0 +1,156 @@
+"""Exercises of notebook 00: the words and marks of the course, and how exercises work."""
+
+from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
+
+CHUNK, ACTION = 5, 5
+
+
+def looks(steps: int, chunk: int) -> int:
+    """How often a policy that plays each chunk to its end decides: ceil(steps / chunk)."""
+    return -(-steps // chunk)
+
+
+EXERCISES = (
+    Exercise(
+        id="00.q1",
+        objective="You can say what a chunk of actions is, in numbers.",
+        question=(
+            "The arm of a cube task takes 5 numbers per action. How many numbers does a policy "
+            "put out for a chunk of 5 actions?"
+        ),
+        kind=Number(CHUNK * ACTION, 1e-9, "numbers"),
+        hints=(
+            "A chunk is several whole actions, one after the other.",
+            "numbers per action times actions per chunk",
+            "answer = ... * ...",
+        ),
+        solution="answer = 5 * 5",
+        misconceptions=(
+            Misconception(
+                "one action",
+                ACTION,
+                "That is a single action. A chunk holds 5 of them, and all are put out at once.",
+            ),
+            Misconception(
+                "adds",
+                ACTION + CHUNK,
+                "Each of the 5 actions has 5 numbers of its own, so they multiply.",
+            ),
+        ),
+        equivalents=("answer = 25", "import numpy as np\nanswer = np.zeros((5, 5)).size"),
+        near_misses=(24, 26),
+    ),
+    Exercise(
+        id="00.q2",
+        objective="You can name the choice in which two methods differ.",
+        question="Which two methods of the table differ in the chunk length and in nothing else?",
+        kind=Choice(
+            {
+                "a": "qc and bfn_n",
+                "b": "qc and bfn",
+                "c": "qc and qc_fql",
+                "d": "fql and fql_n",
+            },
+            "a",
+        ),
+        hints=(
+            "Lay two rows of the table side by side and count the columns that differ.",
+            "chunk: h against 1; backup, policy class and extraction: the same",
+            'answer = "..."',
+        ),
+        solution='answer = "a"',
+        misconceptions=(
+            Misconception(
+                "two choices at once",
+                "b",
+                "These differ in the chunk and in the backup: if one wins, you cannot say why.",
+            ),
+            Misconception(
+                "differs in the policy",
+                "c",
+                "Both emit chunks of h actions; they differ in the policy and its extraction.",
+            ),
+            Misconception(
+                "differs in the backup",
+                "d",
+                "Both emit one action at a time; they differ in the backup.",
+            ),
+        ),
+        equivalents=('answer = "A"',),
+    ),
+    Exercise(
+        id="00.q3",
+        objective="You can tell exact, estimated and learned apart in a figure.",
+        question=(
+            "A figure shows an open square with a vertical bar, near a black line. What is the "
+            "square?"
+        ),
+        kind=Choice(
+            {
+                "a": "an exact value",
+                "b": "a mean of samples, with two standard errors",
+                "c": "the value of a trained network",
+            },
+            "b",
+        ),
+        hints=(
+            "The legend of every figure uses the same three words.",
+            "black = exact, open = estimated, filled = learned",
+            'answer = "..."',
+        ),
+        solution='answer = "b"',
+        misconceptions=(
+            Misconception(
+                "takes an estimate for the truth",
+                "a",
+                "Exact values are black outlines and have no bar: nothing about them is uncertain.",
+            ),
+            Misconception(
+                "takes an estimate for something learned",
+                "c",
+                "What is learned is a filled marker. An open one is a mean of samples.",
+            ),
+        ),
+        equivalents=('answer = " B "',),
+    ),
+    Exercise(
+        id="00.bug",
+        objective="You can find a bug by a case small enough to count by hand.",
+        question=(
+            "This counts how often a policy looks in `steps` steps, and is wrong when the last "
+            "chunk is cut short:\n\n"
+            "    def looks(steps, chunk):\n"
+            "        return steps // chunk\n\n"
+            "Repair it and answer with the function."
+        ),
+        kind=Function(looks, ((100, 5), (100, 8), (3, 20), (7, 1))),
+        hints=(
+            "Count by hand: 3 steps with chunks of 2. The policy looks at steps 0 and 2.",
+            "the number of chunks that begin before the end: steps / chunk, rounded up",
+            "def answer(steps, chunk):\n    return len(range(0, steps, ...))",
+        ),
+        solution="def answer(steps, chunk):\n    return -(-steps // chunk)",
+        misconceptions=(
+            Misconception(
+                "rounds down",
+                lambda steps, chunk: steps // chunk,
+                "A chunk that is cut short has begun with a look, too: try 3 steps, chunks of 2.",
+            ),
+            Misconception(
+                "always adds one",
+                lambda steps, chunk: steps // chunk + 1,
+                "Now one too many when the chunks fit exactly: try 4 steps with chunks of 2.",
+            ),
+            Misconception(
+                "does not round",
+                lambda steps, chunk: steps / chunk,
+                "A policy looks a whole number of times.",
+            ),
+        ),
+        equivalents=(
+            "import math\nanswer = lambda steps, chunk: math.ceil(steps / chunk)",
+            "def answer(steps, chunk):\n    return len(range(0, steps, chunk))",
+        ),
+        near_misses=(lambda steps, chunk: max(1, round(steps / chunk)),),
+    ),
+)
