@@ -112,6 +112,19 @@ def matmul_ceiling(n: int = 2048) -> Callable[[], jax.Array]:
     return lambda: product(a)
 
 
+def compiled_loop(agent, batch_size: int, updates: int, dataset: Dataset, seeds: int):
+    """A function that trains `seeds` for `updates` more steps in one device call."""
+    keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
+    states = train.init(agent, keys)
+
+    def run():
+        nonlocal states  # the old buffers are donated
+        states, report = train.update_many(agent, updates, batch_size, states, dataset, keys)
+        return states, report
+
+    return run
+
+
 def training() -> None:
     print("## Training: the compiled loop against the usual loop\n")
     print("One seed. The usual loop samples on the host and makes one dispatch per update.\n")
@@ -123,15 +136,7 @@ def training() -> None:
         for method in METHODS:
             agent, amount = agent_of(method, size)
             count = max(2, updates // (8 if method == "qc" else 1))
-            keys = jax.vmap(jax.random.key)(jnp.arange(1))
-            holder = {"states": train.init(agent, keys)}
-
-            def compiled(agent=agent, amount=amount, count=count, keys=keys, holder=holder):
-                states, report = train.update_many(
-                    agent, count, amount.batch_size, holder["states"], device, keys
-                )
-                holder["states"] = states
-                return report
+            compiled = compiled_loop(agent, amount.batch_size, count, device, seeds=1)
 
             def usual(agent=agent, amount=amount, count=count, r=np.random.default_rng(0)):  # noqa: B008
                 state, key = agent.init(jax.random.key(0)), jax.random.key(1)
@@ -162,19 +167,9 @@ def seeds() -> None:
         for method in METHODS:
             agent, amount = agent_of(method, size)
             count = max(2, updates // (8 if method == "qc" else 1))
-            runs = {}
-            for s in counts:
-                keys = jax.vmap(jax.random.key)(jnp.arange(s))
-                holder = {"states": train.init(agent, keys)}
-
-                def run(agent=agent, amount=amount, count=count, keys=keys, holder=holder):
-                    states, report = train.update_many(
-                        agent, count, amount.batch_size, holder["states"], device, keys
-                    )
-                    holder["states"] = states
-                    return report
-
-                runs[str(s)] = run
+            runs = {
+                str(s): compiled_loop(agent, amount.batch_size, count, device, s) for s in counts
+            }
             times = alternate(runs, 3)
             rates = [s * count / times[str(s)] for s in counts]
             cells = " | ".join(f"{rate:.4g}" for rate in rates)
