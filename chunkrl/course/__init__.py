@@ -85,7 +85,7 @@ def progress() -> Note:
         score = f"{len(done)} of {len(ids)}" if ids else "-"
         needs = f"after {' and '.join(notebook.needs)}" if notebook.needs else "start here"
         title = notebook.title + (" (optional)" if notebook.optional else "")
-        lines.append(f"{notebook.number}  {score:6}  {title:62}  {needs}")
+        lines.append(f"{notebook.number}  {score:6}  {title:51}  {needs}")
     for name, entry in kept["guesses"].items():
         lines.append(f"You predicted {entry['guess']:g} for {name}; it is {entry['truth']:.4g}.")
     return Note("The course, with the exercises answered.", notice, code="\n".join(lines))

@@ -103,12 +103,13 @@ def main() -> None:
 
     task = tasks.get(TASK)
     logs = data.load_task(task, transitions=TRANSITIONS)
+    obs, action, mask = (np.asarray(x) for x in (logs.obs, logs.action, logs.mask))
     length = int(np.flatnonzero(logs.terminal)[0]) + 1
     environment = tasks.make_env(task).unwrapped
     environment.reset()
     goal = environment.cur_task_info["goal_xyzs"][0]  # pyright: ignore[reportAttributeAccessIssue]
-    _write("cube_paths.npz", coverage(logs.obs, logs.action, length))
-    _write("cube_journeys.npz", journeys(logs.obs, logs.mask, goal, length))
+    _write("cube_paths.npz", coverage(obs, action, length))
+    _write("cube_journeys.npz", journeys(obs, mask, goal, length))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Notebook 00: the four choices that span the algorithms here, and what two of them do in time."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +20,10 @@ ROWS = {
     name: (str(chunk), str(backup), POLICY[policy], EXTRACTION[policy])
     for name, (chunk, backup, policy) in METHODS.items()
 }
+
+
+LOOK: dict[str, Any] = plots.MARK | {"markersize": 8}
+READ: dict[str, Any] = plots.learned(0) | {"markersize": 8}
 
 
 class Numbers(NamedTuple):
@@ -62,11 +66,11 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     row = list(ROWS).index(numbers.method)
     table.add_patch(Rectangle((0, row), 1, 1, fill=False, edgecolor=plots.BLACK, linewidth=1.5))
     looks = np.arange(0, SHOWN + 1, numbers.chunk)
-    time.plot(looks, np.full(len(looks), 2), **plots.MARK | {"markersize": 8})
+    time.plot(looks, np.full(len(looks), 2), **LOOK)
     for level, length in ((1, numbers.chunk), (0, numbers.backup)):
         for step in range(length):
             time.add_patch(Rectangle((step, level - 0.3), 1, 0.6, **plots.EXACT_BAR))
-    time.plot(numbers.backup, 0, **plots.learned(0) | {"markersize": 8})
+    time.plot(numbers.backup, 0, **READ)
     text = f"dot: a learned value, times {DISCOUNT**numbers.backup:.2f}"
     time.text(SHOWN, 0.5, text, ha="right", va="center", fontsize=9)
     actions = f"{numbers.chunk} action{'s' * (numbers.chunk > 1)}"

@@ -1,6 +1,6 @@
 """Notebook 01: the part of the workspace, and of the actions there, that a real dataset covers."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,6 +32,12 @@ def shares(logs: Coverage, k: int) -> Shares:
     )
 
 
+THIN: tuple[dict[str, Any], ...] = tuple(
+    plots.reference(series) | {"linewidth": 1.0} for series in (0, 1)
+)
+BAR: dict[str, Any] = plots.EXACT_BAR | {"linewidth": 1.0}
+
+
 def layout(figure: Figure) -> tuple[Axes, ...]:
     top = figure.add_axes((0.08, 0.14, 0.55, 0.528))  # 0.72 m by 0.38 m, so metres are equal
     height = figure.add_axes((0.74, 0.14, 0.22, 0.528))
@@ -58,10 +64,10 @@ def draw(axes: tuple[Axes, ...], logs: Coverage, k: int) -> None:
     top.imshow(
         found.directions, extent=extent, origin="lower", aspect="auto", cmap="Greys", vmin=0, vmax=8
     )
-    for path, series in zip(logs.paths, (0, 1), strict=True):
-        top.plot(path[:, 1], path[:, 0], **plots.reference(series) | {"linewidth": 1.0})
+    for path, style in zip(logs.paths, THIN, strict=True):
+        top.plot(path[:, 1], path[:, 0], **style)
     centre = CORNER[2] + CELL * (np.arange(SHAPE[2]) + 0.5)
-    height.barh(centre, found.by_height, 0.9 * CELL, **plots.EXACT_BAR | {"linewidth": 1.0})
+    height.barh(centre, found.by_height, 0.9 * CELL, **BAR)
     top.text(
         0.0,
         1.36,

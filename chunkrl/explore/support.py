@@ -1,7 +1,7 @@
 """Notebook 01: what two logged paths support, and what a table believes about the rest."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -87,10 +87,13 @@ def compute(unseen: float, wiggle: int, threshold: int) -> Numbers:
 
 
 PATHS = plots.reference(0), plots.reference(4)  # the long and the short logged path
-LEARNED = plots.learned(2) | {"markersize": 7}
+Style = dict[str, Any]
+BEST: Style = plots.EXACT | {"linewidth": 2.5}
+LEARNED: Style = plots.learned(2) | {"markersize": 7}
+CHOSEN: Style = plots.learned(2) | {"markersize": 9}
 POINTING = ("^", ">", "v", "<")  # as support.MOVES
-OBTAINED = plots.EXACT | {"linestyle": (0, (4, 2))}
-OFF = plots.learned(1) | {"marker": "X", "markersize": 9}
+OBTAINED: Style = plots.EXACT | {"linestyle": (0, (4, 2))}
+OFF: Style = plots.learned(1) | {"marker": "X", "markersize": 9}
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -109,7 +112,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     entries = {
         "logged: long path (3 times)": PATHS[0],
         "logged: short path (once)": PATHS[1],
-        "exact: best path on logged actions": plots.EXACT | {"linewidth": 2.5},
+        "exact: best path on logged actions": BEST,
         "learned: takes a logged action": LEARNED | {"marker": ">"},
         "learned: takes an action nobody logged": OFF,
     }
@@ -144,12 +147,13 @@ def _draw_world(world: Axes, numbers: Numbers) -> None:
         row, column = np.divmod(path, size)
         world.plot(column + side, row - side, **style)
     row, column = np.divmod(numbers.best, size)
-    world.plot(column, row, **plots.EXACT | {"linewidth": 2.5})
+    world.plot(column, row, **BEST)
     cells = np.flatnonzero(known.ravel())
     for action in range(-1, len(POINTING)):
         here = cells[(numbers.chosen[cells] == action) & (cells != support.cell(*support.GOAL))]
         row, column = np.divmod(here, size)
-        world.plot(column, row, **(OFF if action < 0 else LEARNED | {"marker": POINTING[action]}))
+        style: Style = OFF if action < 0 else LEARNED | {"marker": POINTING[action]}
+        world.plot(column, row, **style)
     for name, (row, column), shift in (
         ("start", support.START, -0.62),
         ("goal", support.GOAL, 0.12),
@@ -164,7 +168,7 @@ def _draw_values(values: Axes, numbers: Numbers) -> None:
     values.plot(BELIEFS, np.full(len(BELIEFS), numbers.in_support), **plots.EXACT)
     values.plot(BELIEFS, numbers.obtained, **OBTAINED)
     values.plot(BELIEFS[few], numbers.claimed[few], **plots.learned(2))
-    values.plot(numbers.unseen, numbers.claimed[at], **plots.learned(2) | {"markersize": 9})
+    values.plot(numbers.unseen, numbers.claimed[at], **CHOSEN)
     values.vlines(numbers.unseen, -60, 3, color=plots.BLACK, linestyle=":", linewidth=1.2)
 
 
