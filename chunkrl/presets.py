@@ -44,7 +44,7 @@ PRESETS = {
     # Seconds: shows that everything works, learns nothing.
     "smoke": Preset(2_000, 200, 32, (32, 32), 4, 4, 100, 200, 4),
     # Minutes on 2 CPU cores.
-    "laptop": Preset(150_000, 60_000, 128, (256,) * 3, 5, 4, 500, 10_000, 50),
+    "laptop": Preset(150_000, 80_000, 128, (256,) * 3, 5, 4, 500, 10_000, 50),
     # The papers' sizes: hours on a GPU.
     "paper": Preset(1_000_000, 1_000_000, 256, (512,) * 4, 10, 64, 1_000, 100_000, 50),
 }

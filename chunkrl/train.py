@@ -63,6 +63,9 @@ def update_many(
         finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state)]).all()
         return state, Report(mean, bad, finite)
 
+    # Batched matrix products leave the cores of a CPU idle: there, seeds take turns in this call.
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(lambda seed: run(*seed), (states, keys))
     return jax.vmap(run)(states, keys)
 
 
