@@ -52,7 +52,7 @@ def test_train_makes_data_trains_and_reports(trained, home):
     assert rows[-1]["length"] <= 200  # the time limit of cube-single
     config = runs.read_config(folder)
     assert config["success_timing"] == "pre"
-    assert config["settings"]["alpha"] == 300
+    assert config["settings"]["alpha"] == 1000  # the table of presets
     assert config["versions"].keys() >= {"jax", "ogbench", "mujoco"}
 
 
