@@ -110,7 +110,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     order = np.arange(SEEDS)
     seeds.hlines(0.0, -2.0, SEEDS + 1.0, **_line())
     for samples, style in ((numbers.claims.fixed, FIXED), (numbers.claims.maximum, MAXIMUM)):
-        seeds.plot(order, np.sort(samples), **style | {"markersize": 3.0})
+        seeds.plot(order, np.sort(samples), **{**style, "markersize": 3.0})
     top = plots.nice_top(float(numbers.claims.maximum.max()))
     low = plots.nice_top(max(-float(numbers.claims.fixed.min()), 0.05 * top))
     seeds.set_ylim(-1.05 * low, 1.05 * top)

@@ -189,7 +189,7 @@ EXERCISES = (
             "Repair it and answer with the function."
         ),
         kind=Function(
-            lambda rewards, value, discount: n_step_target(rewards, np.float64(value), discount),
+            lambda rewards, value, discount: n_step_target(rewards, np.asarray(value), discount),
             (
                 (np.array([-1.0, -1.0, -1.0, -1.0, -1.0]), -20.0, 0.99),
                 (np.array([0.0, 0.0, 1.0]), 3.0, 0.5),
