@@ -174,4 +174,6 @@ def main() -> None:
     except ChunkRLError as error:
         sys.exit(f"chunkrl: {error}")
     except KeyboardInterrupt:
-        sys.exit("chunkrl: stopped; the same command goes on from the last checkpoint")
+        sys.exit(
+            "chunkrl: stopped; training and data go on where they were when the command is repeated"
+        )

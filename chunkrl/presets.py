@@ -60,8 +60,10 @@ def preset(name: str, **changes) -> Preset:
 def settings(method: str, domain: str, size: Preset) -> dict:
     """The keyword arguments of `agents.make` for `method` in `domain` at `size`."""
     method = canonical(method)
-    value = dict(zip(COLUMNS, STRENGTH.get(domain, DEFAULT), strict=True))[method]
-    if METHODS[method][2] is OneStep:
+    value = dict(zip(COLUMNS, STRENGTH.get(domain, DEFAULT), strict=True)).get(method)
+    if value is None:  # a method that the paper's table does not have: the defaults of `make`
+        strength = {}
+    elif METHODS[method][2] is OneStep:
         strength = {"alpha": float(value)}
     else:
         strength = {"candidates": min(value, size.most_candidates)}

@@ -113,7 +113,9 @@ def fit(
     Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays)
     and where `folder` holds another run; ConfigError for numbers that do not fit.
     """
-    if updates % every or (evaluate_every or every) % every:
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds = {list(seeds)}: give at least one, each once")
+    if updates < every or updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
     if windows.starts(dataset, agent.backup) < 1:
         raise ConfigError(f"{len(dataset.obs)} transitions hold no window of {agent.backup}")

@@ -196,6 +196,9 @@ def test_evaluations_are_recorded_and_seeded_by_step(tmp_path):
 def test_numbers_that_do_not_fit_are_refused():
     with pytest.raises(ConfigError, match="multiples of every=5"):
         fit(12)
+    for seeds in ((), (1, 1)):
+        with pytest.raises(ConfigError, match="give at least one, each once"):
+            fit(5, seeds=seeds)
     with pytest.raises(ConfigError, match="hold no window of 300"):
         train.fit(agent(horizon=300), toy(), 5, every=5)
 
