@@ -49,15 +49,13 @@ def update_many(
     used afterwards.
     """
 
-    def step(state, key):
-        key_window, key_update = jax.random.split(key)
-        batch = windows.sample(key_window, dataset, batch_size, agent.backup, agent.discount)
-        return agent.update(state, batch, key_update)
-
     def run(state, key):
-        state, metrics = jax.lax.scan(
-            lambda state, i: step(state, jax.random.fold_in(key, i)), state, jnp.arange(updates)
-        )
+        def step(state, i):
+            key_window, key_update = jax.random.split(jax.random.fold_in(key, i))
+            batch = windows.sample(key_window, dataset, batch_size, agent.backup, agent.discount)
+            return agent.update(state, batch, key_update)
+
+        state, metrics = jax.lax.scan(step, state, jnp.arange(updates))
         mean = jax.tree.map(jnp.mean, metrics)
         bad = jax.tree.map(lambda x: jnp.argmin(jnp.append(jnp.isfinite(x), False)), metrics)
         finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state)]).all()
