@@ -14,9 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from chunkrl import checkpoint, runs
-from chunkrl.data import windows
 from chunkrl.errors import ConfigError, TrainingError
-from chunkrl.types import Agent, Batch, Dataset, Metrics
+from chunkrl.types import Agent, Metrics
 
 
 @partial(jax.jit, static_argnums=0)
@@ -26,7 +25,7 @@ def init(agent: Agent, keys) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
-def update(agent: Agent, state, batch: Batch, key) -> tuple[Any, Metrics]:
+def update(agent: Agent, state, batch, key) -> tuple[Any, Metrics]:
     """One update of one seed on a batch that the caller drew."""
     return agent.update(state, batch, key)
 
@@ -41,9 +40,9 @@ class Report(NamedTuple):
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def update_many(
-    agent: Agent, updates: int, batch_size: int, states, dataset: Dataset, keys
+    agent: Agent, updates: int, batch_size: int, states, dataset, keys
 ) -> tuple[Any, Report]:
-    """`updates` steps of every seed, each on windows drawn from `dataset` inside the scan.
+    """`updates` steps of every seed, each on a batch drawn from `dataset` inside the scan.
 
     Leaves of `states` and `keys` are [S, ...].  The buffers of `states` are donated: they cannot be
     used afterwards.
@@ -51,8 +50,8 @@ def update_many(
 
     def run(state, key):
         def step(state, i):
-            key_window, key_update = jax.random.split(jax.random.fold_in(key, i))
-            batch = windows.sample(key_window, dataset, batch_size, agent.backup, agent.discount)
+            key_draw, key_update = jax.random.split(jax.random.fold_in(key, i))
+            batch = agent.draw(key_draw, dataset, batch_size)
             return agent.update(state, batch, key_update)
 
         state, metrics = jax.lax.scan(step, state, jnp.arange(updates))
@@ -88,7 +87,7 @@ def enable_compilation_cache() -> None:
 
 def fit(
     agent: Agent,
-    dataset: Dataset,
+    dataset: Any,
     updates: int,
     batch_size: int = 256,
     seeds: Sequence[int] = (0,),
@@ -115,8 +114,8 @@ def fit(
         raise ConfigError(f"seeds = {list(seeds)}: give at least one, each once")
     if updates < every or updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
-    if windows.starts(dataset, agent.backup) < 1:
-        raise ConfigError(f"{len(dataset.obs)} transitions hold no window of {agent.backup}")
+    # Shapes alone tell whether the data hold what the agent draws.
+    jax.eval_shape(partial(agent.draw, size=batch_size), jax.random.key(0), dataset)
     enable_compilation_cache()
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)

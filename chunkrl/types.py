@@ -31,17 +31,41 @@ class Batch(NamedTuple):
     next_obs: Array  # [B, O]   s_{t+n}
 
 
+class ChunkDataset(NamedTuple):
+    """All states of trajectories laid end to end, as OGBench's compact reading keeps them.
+
+    Trajectory of T_s states: s_{i+1} is row i + 1, the action of the last row leads nowhere, and
+    `last` is the row of its second-to-last state, the end that MAC's samplers count with.
+    """
+
+    obs: Array  # [T, O]
+    action: Array  # [T, A]
+    reward: Array  # [T]      scored on s_t; 0 in data without rewards
+    mask: Array  # [T]        0 where s_t solves the task
+    last: Array  # [T] int32  row T_s - 2 of the trajectory that row t belongs to
+    starts: Array  # [M] int32  rows that a chunk may start from: t + h < last
+    goal: Array  # [T, G]     what s_t counts as when it is a goal; G = 0 in data with rewards
+
+
+class ChunkBatch(NamedTuple):
+    """Chunks of h actions, each as one transition; D = hA, G = 0 without goals."""
+
+    obs: Array  # [B, O]         s_t
+    chunk: Array  # [B, D]       a_t ... a_{t+h-1}, time-major
+    reward: Array  # [B]         of the chunk
+    mask: Array  # [B]           0 where the chunk reaches the goal or solves the task
+    next_obs: Array  # [B, O]    s_{t+h}
+    value_goal: Array  # [B, G]  for the critic, the value and imagination
+    actor_goal: Array  # [B, G]  for the cloned policy
+
+
 class Agent(Protocol):
     """An algorithm: hyperparameters whose methods are pure functions."""
 
-    @property
-    def discount(self) -> float: ...
-
-    @property
-    def backup(self) -> int: ...
-
     def init(self, key: jax.Array) -> Any: ...
 
-    def update(self, state: Any, batch: Batch, key: jax.Array) -> tuple[Any, Metrics]: ...
+    def draw(self, key: jax.Array, dataset: Any, size: int) -> Any: ...
+
+    def update(self, state: Any, batch: Any, key: jax.Array) -> tuple[Any, Metrics]: ...
 
     def act(self, state: Any, obs: Array, key: jax.Array) -> jax.Array: ...

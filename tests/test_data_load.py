@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from chunkrl import tasks
-from chunkrl.data import data_dir, load, load_task, locate
+from chunkrl.data import data_dir, load, load_chunks, load_task, locate
 from chunkrl.data.files import OGBENCH_FOLDER, generated_path, read, val_path, write
 from chunkrl.errors import ConfigError, DataError
 
@@ -112,6 +112,26 @@ def test_scores_as_ogbench_does(tmp_path, name):
         np.testing.assert_array_equal(ours.next_obs, theirs["next_observations"])
         np.testing.assert_array_equal(ours.action, np.clip(theirs["actions"], -0.75, 0.75))
         assert {values.dtype for values in ours} == {np.dtype(np.float32)}
+
+
+def test_chunks_hold_the_same_data_with_every_state(tmp_path):
+    """Rows of transitions agree with `load_task`; chunks start where h + 2 transitions follow."""
+    env = tasks.make_env(tasks.get(TASK))
+    path = save(tmp_path, solved(trajectories([9, 5]), env, [2, 12]))
+    env.close()
+    whole = load_task(TASK, path=path, action_clip=0.25)
+    ours = load_chunks(TASK, path, chunk=3, action_clip=0.25)
+    rows = np.delete(np.arange(16), [9, 15])
+    for name in ("obs", "action", "reward", "mask"):
+        values = getattr(ours, name)
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values[rows], getattr(whole, name))
+    np.testing.assert_array_equal(ours.obs[1:][rows[:-1]], whole.next_obs[:-1])
+    assert (ours.mask == 0).sum() == 2
+    np.testing.assert_array_equal(ours.last, [8] * 10 + [14] * 6)
+    np.testing.assert_array_equal(ours.starts, [0, 1, 2, 3, 4, 10])
+    with pytest.raises(DataError, match="has 5 transitions, fewer than 6"):
+        load_chunks(TASK, path, chunk=4)
 
 
 def put(key, index, value) -> Callable[[dict], None]:

@@ -62,8 +62,8 @@ def test_the_scan_equals_the_loop(name):
     learner, data = agent(name), jax.device_put(toy())
     state = learner.init(jax.random.key(0))
     for i in range(3):
-        key_window, key_update = jax.random.split(jax.random.fold_in(jax.random.key(1), i))
-        batch = windows.sample(key_window, data, 8, learner.backup, learner.discount)
+        key_draw, key_update = jax.random.split(jax.random.fold_in(jax.random.key(1), i))
+        batch = learner.draw(key_draw, data, 8)
         state, metrics = train.update(learner, state, batch, key_update)
     fused, report = train.update_many(learner, 3, 8, train.init(learner, keys(0)), data, keys(1))
     for a, b in zip(jax.tree.leaves(fused), jax.tree.leaves(state), strict=True):

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from chunkrl.data import windows
 from chunkrl.networks import Params as Tree
 from chunkrl.networks import ensemble, scalar_mlp
 from chunkrl.optim import descend, polyak
 from chunkrl.policies import Policy, best_of_n
-from chunkrl.types import Batch, Metrics
+from chunkrl.types import Batch, Dataset, Metrics
 
 
 class Params(NamedTuple):
@@ -68,6 +69,10 @@ class ChunkedActorCritic:
         critic = self.critic.init(key_critic, obs, chunk)
         params = Params(critic, self.policy.init(key_policy, obs))
         return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
+
+    def draw(self, key, dataset: Dataset, size: int) -> Batch:
+        """`size` windows of as many transitions as the target counts."""
+        return windows.sample(key, dataset, size, self.backup, self.discount)
 
     def noise(self, key, size: int) -> Noise:
         """The noise of one update on `size` windows."""

@@ -10,7 +10,7 @@ from chunkrl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from chunkrl.tasks import Task
-    from chunkrl.types import Dataset
+    from chunkrl.types import ChunkDataset, Dataset
 
 Arrays = dict[str, np.ndarray]
 NEEDED = ("observations", "actions", "terminals")
@@ -73,25 +73,60 @@ def load_task(
     `transitions`, or the train file `path`; "val" reads the validation file beside it.  Raises what
     `load` raises, and DataError where the data cannot come from this task's environment.
     """
-    from chunkrl import tasks
     from chunkrl.types import Dataset
+
+    file = _file(task, data_dir, split, transitions, path)
+    data = load(file, min_length=min_length)
+    scored = _score(file, data, task, action_clip)
+    return Dataset(**scored, terminal=data["terminals"], next_obs=data["next_observations"])
+
+
+def load_chunks(
+    task: "str | Task",
+    path: str | Path | None = None,
+    chunk: int = 10,
+    data_dir: str | Path | None = None,
+    split: Literal["train", "val"] = "train",
+    action_clip: float = 1e-5,
+    *,
+    transitions: int | None = None,
+) -> "ChunkDataset":
+    """The same data as `load_task`, every stored state a row, for chunks of `chunk` actions.
+
+    A trajectory needs `chunk` + 2 transitions: chunks stop two states before its end, as in MAC.
+    """
+    from chunkrl.data import chunks
+
+    file = _file(task, data_dir, split, transitions, path)
+    data = load(file, compact=True, min_length=chunk + 2)
+    last = chunks.final_rows(data["valids"] == 0)
+    return chunks.dataset(**_score(file, data, task, action_clip), last=last, chunk=chunk)
+
+
+def _file(task: "str | Task", data_dir, split: str, transitions: int | None, path) -> Path:
+    """The file of `split` that the arguments of `load_task` mean."""
+    from chunkrl import tasks
 
     task = tasks.get(task) if isinstance(task, str) else task
     if split not in ("train", "val"):
         raise ConfigError(f"split must be 'train' or 'val', not {split!r}.")
     file = Path(path).expanduser() if path else locate(task.dataset, transitions, data_dir)
-    file = val_path(file) if split == "val" else file
-    data = load(file, min_length=min_length)
+    return val_path(file) if split == "val" else file
+
+
+def _score(file: Path, data: Arrays, task: "str | Task", action_clip: float) -> Arrays:
+    """Observations, clipped actions, and rewards and masks of `task`, by the names of `types`."""
+    from chunkrl import tasks
+
+    task = tasks.get(task) if isinstance(task, str) else task
     _relabel(file, data, task)
     limit = np.float32(1 - action_clip)
-    return Dataset(
-        obs=data["observations"],
-        action=np.clip(data["actions"], -limit, limit),
-        reward=task.reward(data["rewards"]).astype(np.float32),
-        mask=data["masks"],
-        terminal=data["terminals"],
-        next_obs=data["next_observations"],
-    )
+    return {
+        "obs": data["observations"],
+        "action": np.clip(data["actions"], -limit, limit),
+        "reward": task.reward(data["rewards"]).astype(np.float32),
+        "mask": data["masks"],
+    }
 
 
 def _check_arrays(path: Path, data: Arrays) -> None:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from chunkrl.errors import ConfigError
 from chunkrl.types import Batch, Dataset
 
 
@@ -34,6 +35,11 @@ def take(dataset: Dataset, start, length: int, discount: float) -> Batch:
 
 
 def sample(key, dataset: Dataset, size: int, length: int, discount: float) -> Batch:
-    """`size` windows whose first rows are uniform over {0, ..., T - length}, both ends included."""
+    """`size` windows whose first rows are uniform over {0, ..., T - length}, both ends included.
+
+    Raises ConfigError where the data are shorter than a window.
+    """
+    if starts(dataset, length) < 1:
+        raise ConfigError(f"{len(dataset.obs)} transitions hold no window of {length}")
     start = jax.random.randint(key, (size,), 0, starts(dataset, length))
     return take(dataset, start, length, discount)

@@ -1,0 +1,84 @@
+"""Chunks of h actions as single transitions, drawn on the device (MAC's samplers)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chunkrl.errors import ConfigError
+from chunkrl.types import Array, ChunkBatch, ChunkDataset
+
+
+def final_rows(ends: np.ndarray) -> np.ndarray:
+    """For each row, the second-to-last row of its trajectory; `ends` marks the last ones.  -> [T]
+
+    Counting with it loses two usable chunks per trajectory: MAC's compact layout marks the last two
+    states as terminal.
+    """
+    last = np.flatnonzero(ends)
+    return np.repeat(last - 1, np.diff(last, prepend=-1)).astype(np.int32)
+
+
+def dataset(
+    obs: Array, action: Array, reward: Array, mask: Array, last: np.ndarray, chunk: int
+) -> ChunkDataset:
+    """Data with rewards (no goals) for chunks of `chunk` actions; see `ChunkDataset`.
+
+    A chunk may start at row i if i + chunk < last_i, so that its end is a state of the trajectory.
+    """
+    starts = np.flatnonzero(np.arange(len(last)) + chunk < last).astype(np.int32)
+    return ChunkDataset(obs, action, reward, mask, last, starts, np.zeros((len(last), 0), "f4"))
+
+
+def take(
+    dataset: ChunkDataset,
+    start,
+    length: int,
+    discount: float,
+    sum_reward: bool = False,
+    true_mask: bool = False,
+) -> ChunkBatch:
+    """The chunks of `length` actions that begin at rows `start`, as the task rewards them.
+
+        reward = (1/h) sum_{k<h} gamma^k r_{i+k}       mask = 1
+
+    [B] -> [B, ...].  `sum_reward` leaves out the 1/h; `true_mask` takes min_{k<h} mask_{i+k}, so
+    that a solved task ends: both as MAC's paper has them, the defaults are its code's.
+    """
+    rows = start[:, None] + jnp.arange(length)[None]  # [B, h]
+    powers = discount ** jnp.arange(length, dtype=jnp.float32)
+    reward = jnp.asarray(dataset.reward)[rows] @ powers
+    mask = jnp.asarray(dataset.mask)[rows].min(axis=1)
+    goal = dataset.goal[start]
+    return ChunkBatch(
+        obs=dataset.obs[start],
+        chunk=dataset.action[rows].reshape(len(start), -1),
+        reward=reward if sum_reward else reward / length,
+        mask=mask if true_mask else jnp.ones_like(mask),
+        next_obs=dataset.obs[start + length],
+        value_goal=goal,
+        actor_goal=goal,
+    )
+
+
+def draw_starts(key, dataset: ChunkDataset, size: int):
+    """`size` rows, uniform over those that a chunk may start from.  Raises ConfigError."""
+    if not len(dataset.starts):
+        raise ConfigError(
+            f"{len(dataset.obs)} states hold no chunk: the trajectories are too short"
+        )
+    which = jax.random.randint(key, (size,), 0, len(dataset.starts))
+    return jnp.asarray(dataset.starts)[which]
+
+
+def sample(
+    key,
+    dataset: ChunkDataset,
+    size: int,
+    length: int,
+    discount: float,
+    sum_reward: bool = False,
+    true_mask: bool = False,
+) -> ChunkBatch:
+    """`size` chunks with the task's rewards, their starts uniform; see `take`."""
+    start = draw_starts(key, dataset, size)
+    return take(dataset, start, length, discount, sum_reward, true_mask)
