@@ -5,6 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from chunkrl import integrators
+
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]  # ([*B, D], [*B, 1]) -> [*B, D]
 
 
@@ -22,13 +24,23 @@ def matching_error(velocity: Velocity, x, noise, t):
     return (velocity(interpolate(x, noise, t), t) - (x - noise)) ** 2
 
 
-def euler(velocity: Velocity, noise, steps: int):
-    """`steps` forward Euler steps of dx/dt = velocity(x, t) from `noise` at t = 0.
+def conditional_velocity(x_t, x, t):
+    """(x - x_t) / (1 - t): the velocity at x_t, t < 1, of the straight path that ends in x.
 
-    [*B, D] -> [*B, D]
+    On the path from `noise` it is x - noise at every t.  [*B, D], [*B, D], [*B, 1] -> [*B, D]
     """
+    return (x - x_t) / (1 - t)
+
+
+def integrate(velocity: Velocity, noise, steps: int, integrator: str = "euler"):
+    """`steps` equal steps of dx/dt = velocity(x, t) from `noise` at t = 0 to t = 1.
+
+    [*B, D] -> [*B, D].  Forward Euler, as in the papers; `integrators.INTEGRATORS` has others.
+    """
+    slope = integrators.named(integrator)
 
     def step(x, t):
-        return x + velocity(x, jnp.full((*x.shape[:-1], 1), t)) / steps, None
+        t = jnp.full((*x.shape[:-1], 1), t)
+        return x + slope(velocity, x, t, 1 / steps) / steps, None
 
     return jax.lax.scan(step, noise, jnp.arange(steps) / steps)[0]

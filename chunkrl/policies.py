@@ -50,7 +50,7 @@ class Flow:
 
     def sample(self, params, obs, noise):
         """The end of the flow from `noise`, clipped only there.  [*B, O], [*B, D] -> [*B, D]"""
-        return flow.euler(self.velocity(params, obs), noise, self.steps).clip(-1, 1)
+        return flow.integrate(self.velocity(params, obs), noise, self.steps).clip(-1, 1)
 
 
 class OneStepParams(NamedTuple):

@@ -51,13 +51,12 @@ def test_euler_transports_noise_to_a_point_exactly():
     """For data at one point a the velocity is (a - x) / (1 - t): the last step lands on a."""
     a = jnp.array([0.3, -0.7])
     noise = jax.random.normal(jax.random.key(0), (5, 2))
-    end = flow.euler(lambda x, t: (a[None] - x) / (1 - t), noise, 10)
+    end = flow.integrate(lambda x, t: (a[None] - x) / (1 - t), noise, 10)
     np.testing.assert_allclose(end, jnp.broadcast_to(a, (5, 2)), atol=1e-5)
 
 
-def test_euler_has_order_one():
-    """dx/dt = x to t = 1: the error falls as 1 / steps, measured as the slope of a regression."""
-    steps = np.array([8, 16, 32, 64])
-    error = [float(np.e - flow.euler(lambda x, t: x, jnp.ones((1, 1)), k)[0, 0]) for k in steps]
-    slope = np.polyfit(np.log(steps), np.log(error), 1)[0]
-    assert abs(slope + 1) < 0.1
+def test_the_conditional_velocity_is_that_of_the_straight_path():
+    x, noise = jax.random.normal(jax.random.key(0), (2, 6, 3))
+    t = jax.random.uniform(jax.random.key(1), (6, 1), maxval=0.9)
+    at = flow.interpolate(x, noise, t)
+    np.testing.assert_allclose(flow.conditional_velocity(at, x, t), x - noise, rtol=1e-4, atol=1e-5)

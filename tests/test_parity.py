@@ -100,7 +100,7 @@ def test_flow(parity, name):
         for steps, end in enumerate(v.get("out.euler_path", [])[1:], start=1):
             # `steps` of the K steps: the same start and step length, so the field is slowed down.
             share = steps / agent.policy.steps
-            part = flow.euler(lambda x, t: share * velocity(x, share * t), noise.improve, steps)  # noqa: B023
+            part = flow.integrate(lambda x, t: share * velocity(x, share * t), noise.improve, steps)  # noqa: B023
             close(part, end)
 
 
