@@ -1,5 +1,6 @@
 """Explorers: one figure with sliders for each question of the course."""
 
+from chunkrl.explore.best_of_n import BEST_OF_N
 from chunkrl.explore.choices import CHOICES
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.horizon import HORIZON
@@ -11,7 +12,16 @@ from chunkrl.explore.target_parts import TARGET_PARTS
 
 EXPLORERS: dict[str, Explorer] = {
     explorer.name: explorer
-    for explorer in (CHOICES, SUPPORT, RETURNS, HORIZON, OPTIMISM, OFF_POLICY, TARGET_PARTS)
+    for explorer in (
+        CHOICES,
+        SUPPORT,
+        RETURNS,
+        HORIZON,
+        OPTIMISM,
+        OFF_POLICY,
+        TARGET_PARTS,
+        BEST_OF_N,
+    )
 }
 
 __all__ = ["EXPLORERS", "Choice", "Explorer", "Predict", "Slider"]

@@ -1,5 +1,7 @@
 """Best-of-N: what picking the best of N samples promises, delivers, and costs in divergence."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import integrate
 from scipy.special import ndtr
@@ -36,22 +38,55 @@ def divergence_bound(candidates: int) -> float:
 
 
 def best_of_n(probability: np.ndarray, score: np.ndarray, candidates: int) -> np.ndarray:
-    """The law of the best of N draws from `probability` [C], by `score` [C].  -> [C]
+    """The law of the best of N draws from `probability` [C], by `score` [*B, C].  -> [*B, C]
 
     P(best has score <= x) = P(score <= x)^N; inside a group of equal scores, in proportion.
     """
     at_least_one(candidates=candidates)
-    levels, group = np.unique(score, return_inverse=True)
-    mass = np.bincount(group, probability, len(levels))
-    below = np.minimum(np.concatenate([[0.0], np.cumsum(mass)]), 1.0)
-    picked = np.diff(below**candidates)
-    return probability * np.divide(picked, mass, where=mass > 0, out=np.zeros_like(mass))[group]
+    order = np.argsort(score, -1)
+    ranked, mass = np.take_along_axis(score, order, -1), probability[order]
+    upto = np.minimum(np.cumsum(mass, -1), 1.0)
+    below = np.concatenate([np.zeros_like(upto[..., :1]), upto[..., :-1]], -1)
+    step, edge = ranked[..., 1:] != ranked[..., :-1], np.ones_like(ranked[..., :1], bool)
+    # Equal scores win or lose together: all read the mass below and up to their group.
+    below = np.maximum.accumulate(np.where(np.concatenate([edge, step], -1), below, 0.0), -1)
+    upto = np.where(np.concatenate([step, edge], -1), upto, 1.0)
+    upto = np.minimum.accumulate(upto[..., ::-1], -1)[..., ::-1]
+    group, picked = upto - below, upto**candidates - below**candidates
+    law = np.empty_like(mass)
+    share = mass * np.divide(picked, group, where=group > 0, out=np.zeros_like(group))
+    np.put_along_axis(law, order, share, -1)
+    return law
 
 
-def divergence(p: np.ndarray, q: np.ndarray) -> float:
-    """KL(p || q) in nats; q must be positive wherever p is."""
+def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """KL(p || q) in nats; q must be positive wherever p is.  [*B, C], [C] -> [*B]"""
     ratio = np.divide(p, q, where=p > 0, out=np.ones_like(p))
-    return float((p * np.log(ratio)).sum())
+    return (p * np.log(ratio)).sum(-1)
+
+
+class Pick(NamedTuple):
+    """What the best of N is like if critics score a finite set of chunks.  [*B] each"""
+
+    promised: np.ndarray  # the critic's value of its pick
+    delivered: np.ndarray  # the true value of the pick
+    divergence: np.ndarray  # KL(pick || one draw), nats
+    hit: np.ndarray  # P(the pick is a truly best chunk)
+
+
+def picked(probability: np.ndarray, value: np.ndarray, score: np.ndarray, candidates: int) -> Pick:
+    """Draw N chunks from `probability` [C], keep the best by `score` [*B, C]: by enumeration.
+
+    E[f(pick)] = sum_c best_of_n(c) f(c).  `value` [C] is what a chunk is truly worth; a critic is a
+    function, so the same chunk drawn twice has the same score.
+    """
+    law = best_of_n(probability, score, candidates)
+    return Pick(
+        (law * score).sum(-1),
+        law @ value,
+        divergence(law, probability),
+        law @ np.isclose(value, value[probability > 0].max(), rtol=0, atol=1e-9),
+    )
 
 
 def hit_probability(skill: float, h: int, candidates: int) -> float:

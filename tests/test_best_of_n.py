@@ -1,0 +1,114 @@
+"""Notebook 07: the law of the best of N by brute force; its explorer against simulation."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from chunkrl.explore import EXPLORERS, best_of_n
+from chunkrl.explore.optimism import mean_and_error
+from chunkrl.tabular import selection
+
+
+def by_counting(probability, score, candidates):
+    """The law of the best of N: every N-tuple of draws; equal winners share alike."""
+    law = np.zeros(len(probability))
+    for drawn in itertools.product(range(len(probability)), repeat=candidates):
+        chance = probability[list(drawn)].prod()
+        top = max(score[c] for c in drawn)
+        winners = [c for c in drawn if score[c] == top]
+        for c in winners:
+            law[c] += chance / len(winners)
+    return law
+
+
+class TestLaw:
+    @pytest.mark.parametrize("candidates", [1, 2, 4])
+    def test_the_law_is_that_of_all_tuples_for_each_critic(self, candidates: int) -> None:
+        rng = np.random.default_rng(candidates)
+        probability = rng.dirichlet(np.ones(5))
+        score = rng.integers(0, 3, (2, 3, 5)).astype(float)  # many ties
+        score[0, 0] = rng.standard_normal(5)
+        found = selection.best_of_n(probability, score, candidates)
+        assert found.shape == score.shape
+        for index in np.ndindex(2, 3):
+            expected = by_counting(probability, score[index], candidates)
+            np.testing.assert_allclose(found[index], expected, atol=1e-14)
+
+    def test_what_is_never_drawn_is_never_picked(self) -> None:
+        law = selection.best_of_n(np.array([0.5, 0.0, 0.5]), np.array([1.0, 9.0, 2.0]), 3)
+        np.testing.assert_allclose(law, [1 / 8, 0, 7 / 8])
+
+    def test_a_pick_is_described_by_its_law(self) -> None:
+        probability, value = np.array([0.2, 0.5, 0.3]), np.array([1.0, -1.0, 3.0])
+        score = np.array([[1.0, -1.0, 3.0], [2.0, 5.0, 0.0]])
+        pick = selection.picked(probability, value, score, 2)
+        law = np.array([by_counting(probability, each, 2) for each in score])
+        np.testing.assert_allclose(pick.promised, (law * score).sum(1))
+        np.testing.assert_allclose(pick.delivered, law @ value)
+        np.testing.assert_allclose(pick.hit, law[:, 2])
+        entropy = (law * np.log(law / probability)).sum(1)
+        np.testing.assert_allclose(pick.divergence, entropy)
+
+    def test_the_truly_best_chunk_is_the_best_that_can_be_drawn(self) -> None:
+        pick = selection.picked(np.array([0.5, 0.5, 0.0]), np.array([1.0, 2.0, 3.0]), np.ones(3), 4)
+        assert pick.hit == pytest.approx(0.5)
+
+
+class TestExplorer:
+    def test_start_setting_meets_the_reference_numbers(self) -> None:
+        numbers = EXPLORERS["best_of_n"].numbers()
+        assert f"{numbers.promised[7]:.2f} {numbers.delivered[7]:.2f}" == "2.01 1.01"
+        assert f"{numbers.bound[7]:.2f} {numbers.bound[31]:.2f}" == "1.20 2.50"
+        high = EXPLORERS["best_of_n"].numbers(sigma=2.0)
+        assert f"{high.promised[63] - high.delivered[63]:.2f}" == "4.19"
+        assert (numbers.hit[:16] < 0.95).all()
+        assert numbers.hit[16] >= 0.95  # N = 17
+
+    def test_exact_curves_meet_the_sampled_ones(self) -> None:
+        for setting in EXPLORERS["best_of_n"].random(12, seed=3):
+            numbers = EXPLORERS["best_of_n"].numbers(**setting)
+            exact = np.stack([numbers.promised, numbers.delivered])[:, best_of_n.SAMPLED - 1]
+            mean, error = np.moveaxis(numbers.sampled, -1, 0)
+            assert (np.abs(mean - exact) < 5 * error).all(), setting
+
+    @pytest.mark.parametrize(("skill", "h"), [(0.5, 1), (0.7, 5), (0.9, 8), (1.0, 3)])
+    def test_a_perfect_critic_on_the_lock(self, skill: float, h: int) -> None:
+        """The enumerated pick is right as often as the formula says, and within the bound."""
+        toy = best_of_n.proposals(skill, h)
+        assert toy.probability.sum() == pytest.approx(1)
+        assert toy.probability[toy.value.argmax()] == pytest.approx(skill**h)
+        numbers = EXPLORERS["best_of_n"].numbers(skill=skill, h=h, sigma=0.0)
+        for n in best_of_n.SAMPLED.tolist():
+            pick = selection.picked(toy.probability, toy.value, toy.value, n)
+            assert pick.hit == pytest.approx(numbers.hit[n - 1])
+            assert pick.divergence == pytest.approx(numbers.perfect[n - 1])
+        assert (numbers.perfect <= numbers.bound + 1e-12).all()
+        # Without noise every critic is the perfect one.
+        np.testing.assert_allclose(numbers.noisy[1, :, 0], numbers.hit[best_of_n.SAMPLED - 1])
+        np.testing.assert_allclose(numbers.noisy[..., 1], 0, atol=1e-12)
+
+    def test_noisy_picks_by_drawing(self) -> None:
+        """40,000 rounds of 8 chunks, each judged by one of the critics."""
+        toy, rng = best_of_n.proposals(0.7, 5), np.random.default_rng(0)
+        drawn = rng.choice(len(toy.value), (40_000, 8), p=toy.probability)
+        critic = rng.integers(0, best_of_n.CRITICS, (40_000, 1))
+        score = toy.value + 1.5 * toy.spread * best_of_n.draws(5)
+        seen = score[critic, drawn]
+        pick = np.take_along_axis(drawn, seen.argmax(1)[:, None], 1)[:, 0]
+        exact = best_of_n.noisy_picks(toy, 1.5, 5, 8)
+        for sample, expected in (
+            (seen.max(1), exact.promised),
+            (toy.value[pick], exact.delivered),
+            ((pick == toy.value.argmax()).astype(float), exact.hit),
+        ):
+            assert abs(sample.mean() - expected.mean()) < 5 * sample.std() / np.sqrt(len(sample))
+
+    def test_on_a_finite_set_more_candidates_can_do_harm(self) -> None:
+        """q = 0.9, h = 8, sigma = 2: the best of 64 is worse than one draw, that of 2 better."""
+        toy = best_of_n.proposals(0.9, 8)
+        average = toy.probability @ toy.value
+        for candidates, sign in ((2, 1), (64, -1)):
+            gain = best_of_n.noisy_picks(toy, 2.0, 8, candidates).delivered - average
+            mean, error = mean_and_error(gain)
+            assert sign * mean > 3 * error
