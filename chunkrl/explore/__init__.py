@@ -4,6 +4,7 @@ from chunkrl.explore.best_of_n import BEST_OF_N
 from chunkrl.explore.choices import CHOICES
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.horizon import HORIZON
+from chunkrl.explore.imagination import IMAGINATION
 from chunkrl.explore.off_policy import OFF_POLICY
 from chunkrl.explore.optimism import OPTIMISM
 from chunkrl.explore.returns import RETURNS
@@ -21,6 +22,7 @@ EXPLORERS: dict[str, Explorer] = {
         OFF_POLICY,
         TARGET_PARTS,
         BEST_OF_N,
+        IMAGINATION,
     )
 }
 

@@ -104,15 +104,25 @@ def summarise(samples: np.ndarray) -> Estimate:
 
 
 def count_model(
-    mdp: MDP, behaviour: np.ndarray, transitions: int, seeds: int, rng: np.random.Generator
+    mdp: MDP,
+    behaviour: np.ndarray,
+    transitions: int,
+    seeds: int,
+    rng: np.random.Generator,
+    prior: float = 0.0,
 ) -> list[MDP]:
     """Models counted from `transitions` logged transitions each: P_m = count / total, one per seed.
 
     States are visited alike often (absorbing ones never), actions come from `behaviour` [S, A] of
     the same MDP; with a chunked MDP both are about chunks.  A pair without data is believed to stay
     where it is and to earn the mean logged reward.  Rewards of seen pairs are known exactly.
+
+    A `prior` adds that many counts to every successor, P_m = (count + prior) / (total + S prior),
+    so that a pair without data may lead anywhere; the end of the episode is known all the same.
     """
     at_least_one(transitions=transitions, seeds=seeds)
+    if prior < 0:
+        raise ConfigError(f"prior={prior} must not be negative")
     size = len(mdp.reward)
     end = absorbing(mdp)
     visit = np.where(end[:, None], 0.0, behaviour) / max(1, (~end).sum())
@@ -123,7 +133,10 @@ def count_model(
         total = count.sum(-1, keepdims=True)
         usual = float((total[..., 0] * mdp.reward).sum() / transitions)
         unseen = (total == 0) & ~end[:, None, None]
-        transition = np.where(total > 0, count / np.maximum(total, 1), np.eye(size)[:, None])
+        believed = count + np.where(end[:, None, None], 0.0, prior)
+        mass = believed.sum(-1, keepdims=True)
+        still = np.eye(size)[:, None]
+        transition = np.where(mass > 0, believed / np.where(mass > 0, mass, 1.0), still)
         reward = np.where(unseen[..., 0], usual, mdp.reward)
         models.append(MDP(transition, reward, mdp.discount))
     return models
