@@ -90,6 +90,18 @@ def test_declaration(explorer: Explorer) -> None:
         assert math.isfinite(explorer.predict_first.answer(explorer.numbers()))
 
 
+@pytest.mark.parametrize("explorer", EXPLORERS.values(), ids=EXPLORERS)
+def test_every_step_near_the_start_shows(explorer: Explorer) -> None:
+    """A reader who moves a slider by one step or two sees another picture each time."""
+    canvas = plots.Canvas(explorer.layout)
+    for control in explorer.controls:
+        at = control.values.index(control.start)
+        near = control.values[max(0, at - 2) :][:5]
+        numbers = [explorer.numbers(**{control.name: value}) for value in near]
+        pictures = [canvas.picture(lambda axes, n=n: explorer.draw(axes, n)) for n in numbers]
+        assert len(set(pictures)) == len(near), control.name
+
+
 def test_horizon_meets_the_reference_numbers() -> None:
     """gamma .99, L = 100, eps .1: 6.34 for h = 1 and 0.66 for h = 10, a ratio of 9.56."""
     one, ten = (float(accumulated(100, 0.99, 0.1, h)) for h in (1, 10))

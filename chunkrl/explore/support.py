@@ -154,6 +154,8 @@ def _draw_world(world: Axes, numbers: Numbers) -> None:
         row, column = np.divmod(here, size)
         style: Style = OFF if action < 0 else LEARNED | {"marker": POINTING[action]}
         world.plot(column, row, **style)
+    least = f"grey: logged at least {numbers.threshold} time{'s' * (numbers.threshold > 1)}"
+    world.text(-0.5, size - 0.35, least, ha="left", va="top", fontsize=9)
     for name, (row, column), shift in (
         ("start", support.START, -0.62),
         ("goal", support.GOAL, 0.12),
