@@ -187,7 +187,7 @@ class Evaluator:
         for row in obs:
             batch[row], index[row], chunk[row] = obs[row], running[row].index, running[row].chunks
             running[row].chunks += 1
-        chunks = np.asarray(act(batch, _keys(seed, index, chunk)))
+        chunks = np.asarray(act(batch, decision_keys(seed, index, chunk)))
         if chunks.ndim != 3 or len(chunks) != self.envs or chunks.shape[1] < (self.execute or 1):
             raise ConfigError(
                 f"the policy returned {chunks.shape} for {self.envs} observations: expected "
@@ -203,7 +203,7 @@ def _env_seed(seed: int, episode: int) -> int:
 
 
 @jax.jit
-def _keys(seed: int, episode: np.ndarray, chunk: np.ndarray) -> jax.Array:
+def decision_keys(seed: int, episode: np.ndarray, chunk: np.ndarray) -> jax.Array:
     """One key for each chunk of each episode.  [B], [B] -> [B]"""
     fold = jax.random.fold_in
     return jax.vmap(lambda e, c: fold(fold(jax.random.key(seed), e), c))(episode, chunk)

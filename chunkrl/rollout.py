@@ -14,6 +14,7 @@ import numpy as np
 
 from chunkrl import tasks
 from chunkrl.errors import WorkerError
+from chunkrl.states import SimState, restore
 
 if TYPE_CHECKING:
     import gymnasium
@@ -37,6 +38,7 @@ class Start(NamedTuple):
     seed: int
     record: bool = False  # keep pictures
     trace: bool = False  # keep positions of the robot
+    state: SimState | None = None  # begin in this state, not where the task begins
 
 
 class Chunk(NamedTuple):
@@ -73,7 +75,10 @@ class Slot:
         return self.start(command) if isinstance(command, Start) else self.step(command)
 
     def start(self, command: Start) -> Outcome:
-        obs = tasks.reset(self.env, command.seed)
+        if command.state is None:
+            obs = tasks.reset(self.env, command.seed)
+        else:
+            obs = restore(self.env, command.state, command.seed)
         self.random = np.random.get_state()  # noqa: NPY002
         self.record, self.trace, self.steps = command.record, command.trace, 0
         if self.record and self.recorder is None:

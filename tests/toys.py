@@ -38,3 +38,35 @@ class Toy(gymnasium.Env):
             os.kill(os.getpid(), signal.SIGKILL)
         success = self.step_number == 2 or (self.lasting and self.step_number > 2)
         return self.obs(), reward, self.step_number == self.length, False, {"success": success}
+
+
+class Line(gymnasium.Env):
+    """x' = x + a; reward -x, scored on the state before the action; below `goal` the task is done.
+
+    `restore` puts it anywhere, so that rollouts can start from states of a dataset.
+    """
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,))
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+    def __init__(self, length=60, goal=-np.inf):
+        self.length, self.goal = length, goal
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.restore(None), {}
+
+    def restore(self, state):
+        self.x = 0.0 if state is None else float(state.qpos[0])
+        self.step_number = 0
+        return self.obs()
+
+    def obs(self):
+        return np.array([self.x])
+
+    def step(self, action):
+        reward, success = -self.x, self.x < self.goal
+        self.x += float(action[0])
+        self.step_number += 1
+        cut = self.step_number == self.length
+        return self.obs(), reward, success, cut, {"success": success}
