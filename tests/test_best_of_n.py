@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from chunkrl.course import flow_picks
 from chunkrl.explore import EXPLORERS, best_of_n
 from chunkrl.explore.optimism import mean_and_error
 from chunkrl.tabular import selection
@@ -112,3 +113,64 @@ class TestExplorer:
             gain = best_of_n.noisy_picks(toy, 2.0, 8, candidates).delivered - average
             mean, error = mean_and_error(gain)
             assert sign * mean > 3 * error
+
+
+def clouds(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws of the two Gaussians.  -> [count, 2]"""
+    mode = flow_picks.MODES[rng.integers(0, 2, count)]
+    return mode + flow_picks.WIDTH * rng.standard_normal((count, 2))
+
+
+class TestFlow:
+    @pytest.mark.parametrize(("x", "t"), [((0.3, -0.2), 0.5), ((0.0, 0.1), 0.8), ((-1, 0.5), 0.1)])
+    def test_velocity_is_the_mean_of_the_paths_that_pass(self, x, t: float) -> None:
+        """Weigh 400,000 data points by how likely the noise is that leads through x at t."""
+        data = clouds(400_000, np.random.default_rng(0))
+        noise = (np.array(x) - t * data) / (1 - t)
+        weight = np.exp(-0.5 * (noise**2).sum(-1))
+        weight /= weight.sum()
+        paths = data - noise
+        mean = weight @ paths
+        error = np.sqrt((weight[:, None] ** 2 * (paths - mean) ** 2).sum(0))
+        found = flow_picks.velocity(np.array(x, float), np.array([t]))
+        assert (np.abs(found - mean) < 5 * error).all()
+
+    def test_the_flow_goes_both_ways(self) -> None:
+        rng = np.random.default_rng(0)
+        actions = flow_picks.propose(4, 5_000, rng).reshape(-1, 2)
+        assert abs((actions[:, 0] > 0).mean() - 0.5) < 5 * 0.5 / np.sqrt(len(actions))
+        assert np.abs(np.abs(actions[:, 0]) - 0.6).mean() < flow_picks.WIDTH
+
+    def test_errors_are_as_smooth_as_they_say(self) -> None:
+        """Over critics: mean 0, variance 1, correlation exp(-d^2 / (2 l^2))."""
+        points = np.array([[0.0, 0.0], [0.3, 0.4], [-1.2, 0.5]])
+        actions = np.broadcast_to(points[:, None], (3, 40_000, 2))
+        errors = flow_picks.smooth_errors(actions, 0.5, np.random.default_rng(0))
+        for i in range(3):
+            for j in range(3):
+                product = errors[i] * errors[j]
+                expected = np.exp(-((points[i] - points[j]) ** 2).sum() / (2 * 0.5**2))
+                miss = abs(product.mean() - expected)
+                assert miss < 5 * product.std() / np.sqrt(product.size)
+        assert (np.abs(errors.mean(1)) < 5 / np.sqrt(40_000)).all()
+
+    def test_rough_errors_are_independent_ones_and_flat_ones_do_no_harm(self) -> None:
+        rng = np.random.default_rng(1)
+        actions = flow_picks.propose(8, 4_000, rng)
+        true = flow_picks.values(actions)
+        seen = true + rng.standard_normal(true.shape)
+        pick = seen.argmax(0)
+        rough = flow_picks.picks(actions, 1e-3, rng)
+        for found, values in ((rough.promised, seen), (rough.delivered, true)):
+            expected = values[pick, np.arange(4_000)]
+            error = np.sqrt((found.var() + expected.var()) / 4_000)
+            assert abs(found.mean() - expected.mean()) < 5 * error
+        flat = flow_picks.picks(actions, 1e3, rng)
+        np.testing.assert_allclose(flat.delivered, true.max(0), atol=0.02)
+
+    def test_measured_divergence_meets_the_exact_one(self) -> None:
+        values = flow_picks.values(flow_picks.propose(40, 4_000, np.random.default_rng(2)))
+        for candidates in (2, 8):
+            found = flow_picks.log_ratios(*np.split(values, [candidates]))
+            mean, error = mean_and_error(found)
+            assert abs(mean - selection.divergence_bound(candidates)) < 5 * error

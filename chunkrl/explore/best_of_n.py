@@ -70,7 +70,7 @@ def exact() -> tuple[np.ndarray, np.ndarray]:
     """E_N, what a perfect critic promises and delivers, and the bound on KL.  2 x [MOST]"""
     sizes = range(1, MOST + 1)
     return (
-        np.array([promised(n, 0.0) for n in sizes]),
+        np.abs([promised(n, 0.0) for n in sizes]),  # N = 1: 0, never -0.00
         np.array([divergence_bound(n) for n in sizes]),
     )
 
