@@ -29,6 +29,7 @@ class Evaluation:
     success: np.ndarray  # [E] bool, at the last step
     episode_return: np.ndarray  # [E] undiscounted sum of the task's reward
     length: np.ndarray  # [E] environment steps
+    goal: np.ndarray  # [E] the number of the goal, from 1; 0 in a single task
     frames: tuple[np.ndarray, ...] = ()  # the first `record` episodes, [frames, height, width, 3]
     trace: tuple[np.ndarray, ...] = ()  # positions of the robot at s_0 ... s_T, [length + 1, 3]
 
@@ -37,8 +38,14 @@ class Evaluation:
         return float(self.success.mean())
 
     @property
+    def goal_success(self) -> dict[int, float]:
+        """The success rate for each goal; its mean is `success_rate`.  Empty for a single task."""
+        numbers = np.unique(self.goal[self.goal > 0])
+        return {int(n): float(self.success[self.goal == n].mean()) for n in numbers}
+
+    @property
     def interval(self) -> tuple[float, float]:
-        """95% Wilson score interval of the success rate."""
+        """95% Wilson score interval of the success rate (a little wide where goals differ)."""
         return wilson(int(self.success.sum()), len(self.success))
 
     def __str__(self) -> str:
@@ -62,6 +69,7 @@ class _Episode:
     """An episode in progress."""
 
     index: int
+    goal: int | None = None
     obs: np.ndarray | None = None
     chunks: int = 0
     done: bool = False
@@ -95,7 +103,7 @@ class Evaluator:
         task: Task,
         workers: int = 2,
         envs: int = 10,
-        success_timing: SuccessTiming = "pre",
+        success_timing: SuccessTiming | None = None,
         execute: int | None = None,
         max_episode_steps: int | None = None,
         make_env: Callable[[], "gymnasium.Env"] | None = None,
@@ -104,9 +112,9 @@ class Evaluator:
             raise ConfigError("workers, envs, execute and max_episode_steps must be at least 1")
         limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
         self.task, self.envs, self.execute = task, envs, execute
-        self.success_timing = success_timing
+        self.success_timing = tasks.timing(task, success_timing)
         self._count = min(workers, envs)
-        self._make_env = make_env or partial(tasks.make_env, task, success_timing, **limit)
+        self._make_env = make_env or partial(tasks.make_env, task, self.success_timing, **limit)
         self._workers: Workers | None = None
 
     def __enter__(self) -> Self:
@@ -126,12 +134,17 @@ class Evaluator:
     ) -> Evaluation:
         """Run `act` for `episodes` episodes; keep pictures of the first `record`.
 
+        Where the task has goals they take turns, and `episodes` is rounded up so that each gets as
+        many; a row of `obs` is then an observation and its goal, [s, g].
+
         act(obs [B, O] float32, keys [B]) -> [B, h, A] has B = `envs` at every call and a row of
         its result must depend on that row of its arguments alone (keys: typed, one per row).
         Raises WorkerError when a worker fails, ConfigError when `act` returns something else.
         """
         if episodes < 1:
             raise ConfigError("an evaluation needs at least one episode")
+        if self.task.goals:
+            episodes = -(-episodes // self.task.goals) * self.task.goals
         if record:
             from chunkrl.video import warn_if_drawn
 
@@ -149,6 +162,7 @@ class Evaluator:
             success=np.array([e.success for e in finished]),
             episode_return=np.array(returns),
             length=np.array([sum(map(len, e.reward)) for e in finished]),
+            goal=np.array([e.goal or 0 for e in finished]),
             frames=tuple(np.stack(e.frames) for e in finished[:record]),
             trace=tuple(np.stack(e.trace) for e in finished) if trace else (),
         )
@@ -159,7 +173,8 @@ class Evaluator:
         """Rounds in lockstep: plan a chunk for every episode in progress, then execute them all."""
         if self._workers is None:
             self._workers = Workers(self._count, self._make_env)
-        episodes = [_Episode(index) for index in range(count)]
+        goals = self.task.goals
+        episodes = [_Episode(i, i % goals + 1 if goals else None) for i in range(count)]
         upcoming = iter(episodes)
         running = dict(zip(range(self.envs), upcoming, strict=False))  # row -> episode
         while running:
@@ -168,7 +183,7 @@ class Evaluator:
             commands = [
                 Chunk(row, chunks[row])
                 if row in chunks
-                else Start(row, _env_seed(seed, e.index), e.index < record, trace)
+                else Start(row, _env_seed(seed, e.index), e.index < record, trace, e.goal)
                 for row, e in running.items()
             ]
             for outcome in self._workers.exchange(commands):

@@ -39,6 +39,7 @@ class Start(NamedTuple):
     record: bool = False  # keep pictures
     trace: bool = False  # keep positions of the robot
     state: SimState | None = None  # begin in this state, not where the task begins
+    goal: int | None = None  # number of the goal, where the task has goals
 
 
 class Chunk(NamedTuple):
@@ -76,7 +77,7 @@ class Slot:
 
     def start(self, command: Start) -> Outcome:
         if command.state is None:
-            obs = tasks.reset(self.env, command.seed)
+            obs = tasks.reset(self.env, command.seed, command.goal)
         else:
             obs = restore(self.env, command.state, command.seed)
         self.random = np.random.get_state()  # noqa: NPY002

@@ -24,6 +24,7 @@ def summary(result: Any) -> dict:
         "success_high": float(high),
         "return": float(result.episode_return.mean()),
         "length": float(result.length.mean()),
+        **{f"success_goal{goal}": rate for goal, rate in result.goal_success.items()},
     }
 
 

@@ -1,4 +1,4 @@
-"""OGBench's state-based single tasks: names, rewards, environments and reproducible resets."""
+"""OGBench's state-based tasks: names, rewards, environments and reproducible resets."""
 
 import ctypes
 import difflib
@@ -29,21 +29,33 @@ KINDS = {
     "antsoccer": ("navigate", "stitch"),
 }
 SPARSE = ("scene", "puzzle-3x3")  # domains that the Q-chunking paper scores with -1/0
+GOALS = 5  # evaluation goals of each of OGBench's environments
 
 
 @dataclass(frozen=True)
 class Task:
-    """One reward function in one environment, with the dataset that goes with it."""
+    """What is to be done in one environment, with the dataset that goes with it.
 
-    name: str  # cube-single-play-singletask-task2-v0
+    A single task has a reward function.  A goal-conditioned one (`-oraclerep`) has `goals`: the
+    policy is told what to reach, as OGBench's oracle representation g of the goal state.
+    """
+
+    name: str  # cube-single-play-singletask-task2-v0  or  cube-single-play-oraclerep-v0
     domain: str  # cube-single
     dataset: str  # cube-single-play-v0
-    env_name: str  # cube-single-singletask-task2-v0
+    env_name: str  # cube-single-singletask-task2-v0  or  cube-single-v0
     sparse: bool  # -1 until every sub-goal is met, instead of -(sub-goals not met)
+    goals: int = 0  # that a policy is evaluated on, numbered from 1; 0 for a single task
 
     def reward(self, raw: np.ndarray | float) -> np.ndarray:
-        """The reward that agents see: r, or -[r != 0] where the task is sparse.  [*B] -> [*B]"""
-        return np.where(np.asarray(raw) != 0, -1.0, 0.0) if self.sparse else np.asarray(raw)
+        """The reward that agents see.  [*B] -> [*B]
+
+        r of a single task, or -[r != 0] where it is sparse; -1 until a goal is reached (r = 1).
+        """
+        raw = np.asarray(raw)
+        if self.goals:
+            return raw - 1.0
+        return np.where(raw != 0, -1.0, 0.0) if self.sparse else raw
 
 
 class Spec(NamedTuple):
@@ -52,6 +64,7 @@ class Spec(NamedTuple):
     obs_dim: int
     action_dim: int
     max_episode_steps: int
+    goal_dim: int = 0  # of g, which `make_env` appends to the observation
 
 
 def get(name: str, sparse: bool | None = None) -> Task:
@@ -61,6 +74,9 @@ def get(name: str, sparse: bool | None = None) -> Task:
     """
     if name not in names():
         raise ConfigError(f"unknown task {name!r}; {_suggestion(name)}")
+    if name.endswith("-oraclerep-v0"):
+        domain, kind, _, _ = name.rsplit("-", 3)
+        return Task(name, domain, f"{domain}-{kind}-v0", f"{domain}-v0", False, GOALS)
     before, after = name.split("-singletask")
     domain, kind = before.rsplit("-", 1)
     return Task(
@@ -81,11 +97,13 @@ def names() -> tuple[str, ...]:
     import gymnasium
     import ogbench  # noqa: F401  (registers the environments)
 
+    kinds = {name: KINDS.get(name.split("-")[0], ()) for name in gymnasium.registry}
     return tuple(
         name.replace("-singletask", f"-{kind}-singletask")
-        for name in gymnasium.registry
-        if "-singletask" in name and not name.startswith("visual-")
-        for kind in KINDS[name.split("-")[0]]
+        if "-singletask" in name
+        else name.replace("-v0", f"-{kind}-oraclerep-v0")
+        for name in kinds
+        for kind in kinds[name]
     )
 
 
@@ -97,16 +115,33 @@ def _suggestion(name: str) -> str:
     return "did you mean " + " or ".join(repr(known) for known in near[:3]) + "?"
 
 
-def make_env(task: Task, success_timing: SuccessTiming = "pre", **kwargs: Any) -> "gymnasium.Env":
-    """The environment of `task`, with its time limit.
+def timing(task: Task, chosen: SuccessTiming | None = None) -> SuccessTiming:
+    """Which state of a step (s_t, a_t, s_{t+1}) is scored: the chosen one, or the usual one.
 
-    `success_timing` says which state of a step (s_t, a_t, s_{t+1}) is scored. "pre" scores s_t, as
-    the relabelled datasets do (OGBench >= 1.2); "post" scores s_{t+1}, as the published runs did
-    (OGBench 1.1): success, reward and termination then arrive one step earlier.
+    "pre" scores s_t, as the relabelled datasets of single tasks do (OGBench >= 1.2, the default for
+    those); "post" scores s_{t+1}, as goal-conditioned environments always do (the default there)
+    and the published single-task runs did (OGBench 1.1): success, reward and termination then
+    arrive one step earlier.
     """
-    if success_timing not in ("pre", "post"):
-        raise ConfigError(f"success_timing must be 'pre' or 'post', not {success_timing!r}")
-    return make(task.env_name, success_timing=success_timing, **kwargs)
+    if chosen not in (None, "pre", "post"):
+        raise ConfigError(f"success_timing must be 'pre' or 'post', not {chosen!r}")
+    return chosen or ("post" if task.goals else "pre")
+
+
+def make_env(
+    task: Task, success_timing: SuccessTiming | None = None, **kwargs: Any
+) -> "gymnasium.Env":
+    """The environment of `task`, with its time limit; see `timing`.
+
+    With goals, an observation is [s_t, g], the goal of the episode appended.
+    """
+    if not task.goals:
+        return make(task.env_name, success_timing=timing(task, success_timing), **kwargs)
+    choose_gl()
+    from chunkrl.goal_env import ToldGoal
+
+    kwargs |= {"success_timing": timing(task, success_timing), "use_oracle_rep": True}
+    return ToldGoal(make(task.env_name, **kwargs))
 
 
 def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
@@ -127,14 +162,15 @@ def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
     return env
 
 
-def reset(env: "gymnasium.Env", seed: int) -> np.ndarray:
+def reset(env: "gymnasium.Env", seed: int, goal: int | None = None) -> np.ndarray:
     """Reset so that the episode is a function of `seed` and the actions alone.  -> obs [O]
 
-    Mazes draw from NumPy's global generator, also while stepping (teleports), so it is seeded too.
+    `goal` is the number of one of the task's goals; without it OGBench draws one.  Mazes draw from
+    NumPy's global generator, also while stepping (teleports), so it is seeded too.
     """
     np.random.seed(seed)  # noqa: NPY002
     env.unwrapped.action_space.seed(seed)
-    return env.reset(seed=seed)[0]
+    return env.reset(seed=seed, options=None if goal is None else {"task_id": goal})[0]
 
 
 def position(env: "gymnasium.Env") -> np.ndarray:
@@ -150,8 +186,10 @@ def spec(task: Task) -> Spec:
     """Observation and action sizes and the time limit of `task`; builds its environment once."""
     env = make_env(task)
     obs, action = reset(env, 0), env.action_space.sample()
+    goal_dim = env.get_wrapper_attr("goal").size if task.goals else 0
     env.close()
-    return Spec(obs.size, action.size, env.get_wrapper_attr("_max_episode_steps"))
+    limit = env.get_wrapper_attr("_max_episode_steps")
+    return Spec(obs.size - goal_dim, action.size, limit, goal_dim)
 
 
 def choose_gl() -> None:

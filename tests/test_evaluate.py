@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toys import Toy
+from toys import GoalToy, Toy
 
-from chunkrl import tasks
+from chunkrl import runs, tasks
 from chunkrl.errors import ConfigError, WorkerError
 from chunkrl.evaluate import Evaluator, wilson
 from chunkrl.rollout import Chunk, Slot, Start
@@ -212,7 +212,7 @@ def alive(pid):
 def test_workers_do_not_outlive_a_killed_parent():
     script = """
         import multiprocessing, time
-        from toys import Toy
+        from toys import GoalToy, Toy
         from chunkrl.rollout import Start, Workers
         if __name__ == "__main__":
             workers = Workers(2, Toy)
@@ -258,3 +258,60 @@ def test_sizes_must_be_positive(setting):
 def test_an_evaluation_needs_an_episode():
     with pytest.raises(ConfigError, match="at least one episode"):
         Evaluator(CUBE).run(numbered, episodes=0)
+
+
+GOALS = tasks.get("cube-single-play-oraclerep-v0")
+
+
+def test_goals_take_turns_and_are_told_to_the_policy():
+    """Each observation ends in the goal of its episode; the same number of episodes for each."""
+    seen = {}
+
+    def act(obs, keys):
+        for row in obs[np.abs(obs).sum(axis=1) > 0]:
+            seen.setdefault(tuple(row[28:].round(1)), 0)
+        return reactive(obs, keys)
+
+    with Evaluator(GOALS, workers=1, envs=3, max_episode_steps=6) as evaluator:
+        result = evaluator.run(act, episodes=7, seed=4)
+        again = evaluator.run(reactive, episodes=10, seed=4)
+    np.testing.assert_array_equal(result.goal, [1, 2, 3, 4, 5] * 2)
+    assert result.success_timing == "post"
+    np.testing.assert_array_equal(result.episode_return, again.episode_return)
+    goals = {tuple(goal) for goal in np.round(targets(GOALS), 1)}
+    assert len(seen) == len(goals) == 5
+    for goal in goals:  # the cube of the goal state settles within half a centimetre of its place
+        assert min(np.abs(np.subtract(goal, other)).max() for other in seen) < 0.11
+
+
+def targets(task):
+    """Where OGBench's list of goals wants the cube, as the oracle representation."""
+    infos = tasks.make_env(task).unwrapped.task_infos
+    return [((info["goal_xyzs"] - [0.425, 0, 0]) * 10).ravel() for info in infos]
+
+
+def test_success_is_the_mean_over_goals():
+    """The toy's success lasts only with some goals: two of five."""
+    with Evaluator(GOALS, 2, 2, make_env=GoalToy) as evaluator:
+        result = evaluator.run(numbered, episodes=10)
+    assert result.goal_success == {1: 0, 2: 1, 3: 0, 4: 1, 5: 0}
+    assert result.success_rate == 0.4
+    summary = runs.summary(result)
+    assert (summary["success_goal1"], summary["success_goal4"]) == (0, 1)
+
+
+def test_a_single_task_has_no_goals():
+    result = play(numbered, episodes=3)
+    np.testing.assert_array_equal(result.goal, 0)
+    assert result.goal_success == {}
+
+
+def test_skipping_observations_keeps_the_goal():
+    plain, slot = tasks.make_env(GOALS), Slot(tasks.make_env(GOALS))
+    actions = np.random.default_rng(0).uniform(-1, 1, (3, 5, 5)).astype(np.float32)
+    obs = tasks.reset(plain, 7, 2)
+    np.testing.assert_array_equal(slot.handle(Start(0, 7, goal=2)).obs, obs.astype(np.float32))
+    for chunk in actions:
+        steps = [plain.step(action) for action in chunk]
+        outcome = slot.handle(Chunk(0, chunk))
+        np.testing.assert_array_equal(outcome.obs, steps[-1][0].astype(np.float32))

@@ -29,9 +29,9 @@ def test_every_name_is_an_environment_of_ogbench_without_pixels():
 
     assert all(tasks.get(name).env_name in gymnasium.registry for name in tasks.names())
     assert not any("visual" in name for name in tasks.names())
-    # 6 names (default and 5 tasks) for each of 10 manipulation environments and both datasets.
+    # 7 names (default, 5 tasks, goals) for each of 10 manipulation environments and both datasets.
     manipulation = [n for n in tasks.names() if n.split("-")[0] in ("cube", "scene", "puzzle")]
-    assert len(manipulation) == 6 * 10 * 2
+    assert len(manipulation) == 7 * 10 * 2
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,58 @@ def test_sparse_rewards_are_those_of_the_paper_unless_overridden():
 
 
 def test_sizes_of_the_paper_s_table():
-    assert tasks.spec(tasks.get(CUBE)) == (28, 5, 200)
-    assert tasks.spec(tasks.get(POINT)) == (2, 2, 1000)
+    assert tasks.spec(tasks.get(CUBE)) == (28, 5, 200, 0)
+    assert tasks.spec(tasks.get(POINT)) == (2, 2, 1000, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("cube-double-play", (37, 5, 500, 6)),
+        ("puzzle-3x3-play", (55, 5, 500, 9)),
+        ("scene-noisy", (40, 5, 750, 7)),
+        ("pointmaze-medium-stitch", (2, 2, 1000, 2)),
+    ],
+)
+def test_a_goal_conditioned_task_by_ogbench_s_name(name, sizes):
+    """Sizes: MAC's table (mazes and scene: OGBench's registration and representation)."""
+    task = tasks.get(f"{name}-oraclerep-v0")
+    domain = name.rpartition("-")[0]
+    assert (task.domain, task.dataset, task.env_name) == (domain, f"{name}-v0", f"{domain}-v0")
+    assert task.goals == 5
+    assert tasks.spec(task) == sizes
+    np.testing.assert_array_equal(task.reward(np.array([0.0, 1.0])), [-1, 0])
+
+
+@pytest.mark.filterwarnings("ignore:.*precision lowered")
+@pytest.mark.parametrize(
+    "name", ["cube-double-play", "puzzle-3x3-play", "scene-play", "pointmaze-medium-navigate"]
+)
+def test_the_observation_ends_in_the_representation_of_the_goal(name):
+    """Of each goal: what OGBench's own environment, made by OGBench's own name, says."""
+    import ogbench
+
+    task = tasks.get(f"{name}-oraclerep-v0")
+    env, theirs = tasks.make_env(task), ogbench.make_env_and_datasets(task.name, env_only=True)
+    width, seen = tasks.spec(task).obs_dim, set()
+    for goal in range(1, task.goals + 1):
+        obs = tasks.reset(env, 3, goal)
+        assert env.unwrapped.cur_task_id == goal
+        np.random.seed(3)  # noqa: NPY002
+        their_obs, info = theirs.reset(seed=3, options={"task_id": goal})
+        assert obs[width:].shape == info["goal"].shape
+        if task.domain.startswith("pointmaze"):  # elsewhere two unseeded steps move the goal state
+            np.testing.assert_array_equal(obs, [*their_obs, *info["goal"]])
+        np.testing.assert_allclose(obs[width:], info["goal"], atol=0.1)
+        np.testing.assert_array_equal(env.step(env.action_space.sample())[0][width:], obs[width:])
+        seen.add(tuple(np.round(obs[width:], 3)))
+    assert len(seen) == task.goals
+
+
+def test_goals_are_scored_after_the_step_unless_told_otherwise():
+    goal = tasks.get("cube-single-play-oraclerep-v0")
+    assert tasks.make_env(goal).unwrapped._success_timing == "post"
+    assert tasks.make_env(goal, "pre").unwrapped._success_timing == "pre"
 
 
 def trajectory(env, seed, steps=12):

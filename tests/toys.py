@@ -70,3 +70,11 @@ class Line(gymnasium.Env):
         self.step_number += 1
         cut = self.step_number == self.length
         return self.obs(), reward, success, cut, {"success": success}
+
+
+class GoalToy(Toy):
+    """Even goals are reached and kept, odd ones are lost again."""
+
+    def reset(self, *, seed=None, options=None):
+        self.lasting = options["task_id"] % 2 == 0
+        return super().reset(seed=seed)
