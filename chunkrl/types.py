@@ -45,6 +45,7 @@ class ChunkDataset(NamedTuple):
     last: Array  # [T] int32  row T_s - 2 of the trajectory that row t belongs to
     starts: Array  # [M] int32  rows that a chunk may start from: t + h < last
     goal: Array  # [T, G]     what s_t counts as when it is a goal; G = 0 in data with rewards
+    goal_rows: Array  # [V] int32  rows that a goal may come from: t <= last; none where G = 0
 
 
 class ChunkBatch(NamedTuple):

@@ -19,14 +19,23 @@ def final_rows(ends: np.ndarray) -> np.ndarray:
 
 
 def dataset(
-    obs: Array, action: Array, reward: Array, mask: Array, last: np.ndarray, chunk: int
+    obs: Array,
+    action: Array,
+    reward: Array,
+    mask: Array,
+    last: np.ndarray,
+    chunk: int,
+    goal: Array | None = None,
 ) -> ChunkDataset:
-    """Data with rewards (no goals) for chunks of `chunk` actions; see `ChunkDataset`.
+    """Data for chunks of `chunk` actions, with rewards or with goals; see `ChunkDataset`.
 
     A chunk may start at row i if i + chunk < last_i, so that its end is a state of the trajectory.
     """
-    starts = np.flatnonzero(np.arange(len(last)) + chunk < last).astype(np.int32)
-    return ChunkDataset(obs, action, reward, mask, last, starts, np.zeros((len(last), 0), "f4"))
+    rows = np.arange(len(last))
+    starts = np.flatnonzero(rows + chunk < last).astype(np.int32)
+    goal_rows = np.flatnonzero((rows <= last) & (goal is not None)).astype(np.int32)
+    goal = np.zeros((len(last), 0), np.float32) if goal is None else goal
+    return ChunkDataset(obs, action, reward, mask, last, starts, goal, goal_rows)
 
 
 def take(

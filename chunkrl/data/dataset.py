@@ -73,8 +73,12 @@ def load_task(
     `transitions`, or the train file `path`; "val" reads the validation file beside it.  Raises what
     `load` raises, and DataError where the data cannot come from this task's environment.
     """
+    from chunkrl import tasks
     from chunkrl.types import Dataset
 
+    task = tasks.get(task) if isinstance(task, str) else task
+    if task.goals:
+        raise ConfigError(f"{task.name} has goals and no reward: `load_chunks` reads its data.")
     file = _file(task, data_dir, split, transitions, path)
     data = load(file, min_length=min_length)
     scored = _score(file, data, task, action_clip)
@@ -93,40 +97,40 @@ def load_chunks(
 ) -> "ChunkDataset":
     """The same data as `load_task`, every stored state a row, for chunks of `chunk` actions.
 
+    Of a task with goals: `goal` is OGBench's oracle representation of each state, without rewards.
     A trajectory needs `chunk` + 2 transitions: chunks stop two states before its end, as in MAC.
     """
+    from chunkrl import tasks
     from chunkrl.data import chunks
 
+    task = tasks.get(task) if isinstance(task, str) else task
     file = _file(task, data_dir, split, transitions, path)
     data = load(file, compact=True, min_length=chunk + 2)
     last = chunks.final_rows(data["valids"] == 0)
     return chunks.dataset(**_score(file, data, task, action_clip), last=last, chunk=chunk)
 
 
-def _file(task: "str | Task", data_dir, split: str, transitions: int | None, path) -> Path:
+def _file(task: "Task", data_dir, split: str, transitions: int | None, path) -> Path:
     """The file of `split` that the arguments of `load_task` mean."""
-    from chunkrl import tasks
-
-    task = tasks.get(task) if isinstance(task, str) else task
     if split not in ("train", "val"):
         raise ConfigError(f"split must be 'train' or 'val', not {split!r}.")
     file = Path(path).expanduser() if path else locate(task.dataset, transitions, data_dir)
     return val_path(file) if split == "val" else file
 
 
-def _score(file: Path, data: Arrays, task: "str | Task", action_clip: float) -> Arrays:
-    """Observations, clipped actions, and rewards and masks of `task`, by the names of `types`."""
-    from chunkrl import tasks
+def _score(file: Path, data: Arrays, task: "Task", action_clip: float) -> Arrays:
+    """Observations, clipped actions, and what `task` makes of the states, by the names of `types`.
 
-    task = tasks.get(task) if isinstance(task, str) else task
+    That is reward and mask of a single task; with goals, reward 0, mask 1 and the goal.
+    """
     _relabel(file, data, task)
     limit = np.float32(1 - action_clip)
-    return {
-        "obs": data["observations"],
-        "action": np.clip(data["actions"], -limit, limit),
-        "reward": task.reward(data["rewards"]).astype(np.float32),
-        "mask": data["masks"],
-    }
+    arrays = {"obs": data["observations"], "action": np.clip(data["actions"], -limit, limit)}
+    if task.goals:
+        none = np.zeros(len(arrays["obs"]), np.float32)
+        return arrays | {"reward": none, "mask": none + 1, "goal": data["oracle_reps"]}
+    reward = task.reward(data["rewards"]).astype(np.float32)
+    return arrays | {"reward": reward, "mask": data["masks"]}
 
 
 def _check_arrays(path: Path, data: Arrays) -> None:
@@ -191,15 +195,16 @@ def _check_finite(path: Path, data: Arrays) -> None:
 
 
 def _relabel(path: Path, data: Arrays, task: "Task") -> None:
-    """Add `rewards` and `masks` with OGBench's function, after checking that the data fit."""
-    from ogbench.relabel_utils import relabel_dataset
+    """Add `rewards` and `masks`, or `oracle_reps`, with OGBench's functions, if the data fit."""
+    from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
 
     from chunkrl import tasks
 
-    env = tasks.make_env(task)
+    env = tasks.make(task.env_name)
     try:
         _check_fits(path, data, task, env)
-        relabel_dataset(task.env_name, env, data)
+        label = add_oracle_reps if task.goals else relabel_dataset
+        label(task.env_name, env, data)
     finally:
         env.close()
 

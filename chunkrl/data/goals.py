@@ -1,0 +1,115 @@
+"""Chunks with hindsight goals: states of the data, in the role of what was to be reached."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from chunkrl.data import chunks
+from chunkrl.errors import ConfigError
+from chunkrl.types import Array, ChunkBatch, ChunkDataset
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Where goals come from; three probabilities that add up to 1."""
+
+    current: float  # the state itself
+    later: float  # a later state of the same trajectory
+    anywhere: float  # any state of the data
+    geometric: bool = False  # later: Geom(1 - discount) steps ahead, rather than uniform
+
+    def __post_init__(self):
+        parts = (self.current, self.later, self.anywhere)
+        if min(parts) < 0 or abs(sum(parts) - 1) > 1e-6:
+            raise ConfigError(f"probabilities of goals must be >= 0 and add up to 1, not {parts}")
+
+
+VALUE = Mixture(0.2, 0.5, 0.3)
+ACTOR = Mixture(0.0, 0.5, 0.5, geometric=True)
+
+
+class Draw(NamedTuple):
+    """All the randomness of one goal for each of B rows."""
+
+    anywhere: Array  # [B]   a row, uniform over `goal_rows`
+    distance: Array  # [B]   steps ahead, geometric from 1 up; or uniform on [0, 1)
+    u_later: Array  # [B]    uniform on [0, 1): later or anywhere
+    u_current: Array  # [B]  uniform on [0, 1): current or another
+
+
+def draw(key, mixture: Mixture, dataset: ChunkDataset, size: int, discount: float) -> Draw:
+    """The randomness of one goal for each of `size` rows."""
+    key_anywhere, key_distance, key_later, key_current = jax.random.split(key, 4)
+    which = jax.random.randint(key_anywhere, (size,), 0, len(dataset.goal_rows))
+    if mixture.geometric:
+        distance = jax.random.geometric(key_distance, 1 - discount, (size,))
+    else:
+        distance = jax.random.uniform(key_distance, (size,))
+    return Draw(
+        jnp.asarray(dataset.goal_rows)[which],
+        distance,
+        jax.random.uniform(key_later, (size,)),
+        jax.random.uniform(key_current, (size,)),
+    )
+
+
+def pick(mixture: Mixture, start, last, noise: Draw):
+    """The rows of the goals of the states in rows `start`, of final rows `last`.  [B] -> [B]
+
+    later    = min(i + distance, last)                              geometric
+    later    = round(u min(i + 1, last) + (1 - u) last)             uniform on i + 1 ... last
+    goal     = i              with probability `current`, else
+               later          with probability later / (later + anywhere), else anywhere
+    """
+    if mixture.geometric:
+        later = jnp.minimum(start + noise.distance, last)
+    else:
+        # Rounded as a distance from the end: exact in float32 for any number of rows.
+        span = last - jnp.minimum(start + 1, last)
+        later = last - jnp.round(noise.distance * span).astype(last.dtype)
+    share = mixture.later / max(mixture.later + mixture.anywhere, 1e-9)
+    other = jnp.where(noise.u_later < share, later, noise.anywhere)
+    return jnp.where(noise.u_current < mixture.current, start, other)
+
+
+def take(
+    dataset: ChunkDataset, start, length: int, value_row, actor_row, negative: bool = True
+) -> ChunkBatch:
+    """The chunks that begin at rows `start`, told the goals in the given rows.  [B] -> [B, ...]
+
+        y = 1 if i <= value_row < i + h, else 0        mask = 1 - y        reward = y - 1
+
+    A goal counts as reached where its row lies in the chunk: not its end s_{i+h}, and not other
+    rows that look the same.  `negative` = False gives the reward y.
+    """
+    reached = ((start <= value_row) & (value_row < start + length)).astype(jnp.float32)
+    goal = jnp.asarray(dataset.goal)
+    return chunks.take(dataset, start, length, discount=1.0)._replace(
+        reward=reached - 1 if negative else reached,
+        mask=1 - reached,
+        value_goal=goal[value_row],
+        actor_goal=goal[actor_row],
+    )
+
+
+def sample(
+    key,
+    dataset: ChunkDataset,
+    size: int,
+    length: int,
+    discount: float,
+    value_goals: Mixture = VALUE,
+    actor_goals: Mixture = ACTOR,
+    negative: bool = True,
+) -> ChunkBatch:
+    """`size` chunks, their starts uniform, each with a goal for the value and one for the actor."""
+    key_start, key_value, key_actor = jax.random.split(key, 3)
+    start = chunks.draw_starts(key_start, dataset, size)
+    last = jnp.asarray(dataset.last)[start]
+    value_draw = draw(key_value, value_goals, dataset, size, discount)
+    actor_draw = draw(key_actor, actor_goals, dataset, size, discount)
+    value_row = pick(value_goals, start, last, value_draw)
+    actor_row = pick(actor_goals, start, last, actor_draw)
+    return take(dataset, start, length, value_row, actor_row, negative)
