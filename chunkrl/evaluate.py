@@ -183,7 +183,7 @@ class Evaluator:
             commands = [
                 Chunk(row, chunks[row])
                 if row in chunks
-                else Start(row, _env_seed(seed, e.index), e.index < record, trace, e.goal)
+                else Start(row, _env_seed(seed, e.index), e.index < record, trace, goal=e.goal)
                 for row, e in running.items()
             ]
             for outcome in self._workers.exchange(commands):
