@@ -1,0 +1,222 @@
+"""Exact laws of a kept or redrawn side: enumeration, closed forms, simulation."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from chunkrl import traces
+from chunkrl.errors import ConfigError
+from chunkrl.tabular import sides
+from chunkrl.tabular.memory import memory_needed, taps
+from chunkrl.tabular.sides import World
+
+WORLDS = [World(), World(0.5, 0.0), World(0.3, 0.05), World(0.9, 0.1)]
+
+
+def every_run(balance: float, h: int, steps: int):
+    """Each way to draw sides at multiples of h: its probability and its side at every step."""
+    draws = -(-steps // h)
+    for signs in itertools.product((-1, 1), repeat=draws):
+        p = np.prod([balance if s > 0 else 1 - balance for s in signs])
+        yield p, np.repeat(signs, h)[:steps]
+
+
+def test_reference_numbers() -> None:
+    """No switch in 5 steps: 1/16.  Actions held for 5 steps spread sqrt 5 = 2.24 times as far."""
+    assert sides.no_switch(0.5, 5) == 1 / 16
+    still = World(noise=0.0)
+    ratio = sides.displacement(still, 5).spread / sides.displacement(still, 1).spread
+    assert round(ratio, 2) == 2.24
+
+
+@pytest.mark.parametrize("balance", [0.5, 0.3, 1.0])
+@pytest.mark.parametrize("h", range(1, 8))
+def test_no_switch_by_enumeration(balance: float, h: int) -> None:
+    stayed = sum(p for p, side in every_run(balance, 1, h) if abs(side.sum()) == h)
+    assert sides.no_switch(balance, h) == pytest.approx(stayed, abs=1e-15)
+    if balance == 0.5:
+        assert sides.no_switch(balance, h) == 2.0 ** -(h - 1)
+
+
+@pytest.mark.parametrize("h", [1, 2, 3, 4, 7, 10, 15])
+@pytest.mark.parametrize("window", [(0, 10), (3, 9), (5, 10), (4, 4)])
+def test_net_steps_by_enumeration(h: int, window: tuple[int, int]) -> None:
+    start, stop = window
+    expected = np.zeros(2 * (stop - start) + 1)
+    for p, side in every_run(0.3, h, 10):
+        expected[stop - start + side[start:stop].sum()] += p
+    got = sides.net_steps(sides.held(h, start, stop), 0.3)
+    np.testing.assert_allclose(got, expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("h", [1, 2, 5, 10])
+def test_variance_grows_with_the_length_of_the_hold(h: int) -> None:
+    """n/h independent draws of +-h a: n h a^2, h times that of a walk that draws each step."""
+    spread = sides.displacement(World(noise=0.0), h).spread
+    assert spread**2 == pytest.approx(10 * h * sides.SIDEWAYS**2)
+    noisy = sides.displacement(World(noise=0.03), h).spread
+    assert noisy**2 == pytest.approx(10 * h * sides.SIDEWAYS**2 + 10 * 0.03**2)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("h", [1, 3, 10])
+def test_collision_by_enumeration(world: World, h: int) -> None:
+    width = 0.001 if world.noise == 0 else world.noise * np.sqrt(10)
+    expected = 0.0
+    for p, side in every_run(world.balance, h, 10):
+        mean = 0.1 * side.sum()
+        expected += p * (ndtr((0.75 - mean) / width) - ndtr((-0.75 - mean) / width))
+    assert sides.collision(sides.displacement(world, h)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_hold_to_the_board_passes_and_the_mean_does_not() -> None:
+    still = World(noise=0.0)
+    assert sides.collision(sides.displacement(still, 10)) == 0.0
+    assert sides.collision(sides.displacement(still, 5)) == 0.5
+    assert sides.collision(sides.displacement(still, 1)) == pytest.approx(1 - 22 / 1024)
+    assert sides.mean_path_collides(still)
+    assert sides.mean_path_collides(World(0.85))
+    assert not sides.mean_path_collides(World(0.9))
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_gaussian_has_the_moments_of_a_step(world: World) -> None:
+    step = sides.displacement(world, 1, 0, 1)
+    assert world.mean == pytest.approx(step.weight @ step.mean)
+    assert world.std == pytest.approx(step.spread)
+    way = sides.gaussian_displacement(world)
+    expected = ndtr((0.75 - 10 * world.mean) / (world.std * 10**0.5)) - ndtr(
+        (-0.75 - 10 * world.mean) / (world.std * 10**0.5)
+    )
+    assert sides.collision(way) == pytest.approx(expected, abs=1e-14)
+    assert way.spread == pytest.approx(sides.displacement(world, 1).spread)
+
+
+def simulate(name: str, world: World, runs: int, steps: int, h: int, memory: int):
+    rng = np.random.default_rng(3)
+    if name == "gaussian":
+        return sides.sample_gaussian(world, runs, steps, rng)
+    return sides.sample(world, h, runs, steps, rng, memory)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("h", [1, 4, 10])
+def test_samples_have_the_exact_law(world: World, h: int) -> None:
+    """Each single step like the data; the whole way like the convolution (DKW bound, 1e-9)."""
+    moves = simulate("held", world, 20_000, 10, h, 0)
+    bound = np.sqrt(np.log(2 / 1e-9) / (2 * len(moves)))
+    grid = np.linspace(-1.4, 1.4, 141) + 0.003  # off the points of a law without noise
+    for sample, law in (
+        (moves.sum(1), sides.displacement(world, h)),
+        (moves[:, 0], sides.displacement(world, 1, 0, 1)),
+        (moves[:, 7], sides.displacement(world, 1, 0, 1)),
+        (moves[:, 3:8].sum(1), sides.displacement(world, h, 3, 8)),
+    ):
+        empirical = (sample[:, None] < grid).mean(0)
+        assert np.abs(empirical - law.below(grid)).max() < bound
+
+
+def test_memory_of_everything_is_the_law_of_the_data() -> None:
+    """Drawing each step from P(side | all before) is the chain rule of the operator's own law."""
+    world = World(0.4, 0.08)
+    moves = simulate("held", world, 20_000, 10, 1, 10)
+    grid = np.linspace(-1.4, 1.4, 141)
+    bound = np.sqrt(np.log(2 / 1e-9) / (2 * len(moves)))
+    empirical = (moves.sum(1)[:, None] < grid).mean(0)
+    assert np.abs(empirical - sides.displacement(world, 10).below(grid)).max() < bound
+    short = simulate("held", world, 20_000, 10, 1, 1)
+    assert np.abs((short.sum(1)[:, None] < grid).mean(0) - empirical).max() > 5 * bound
+
+
+@pytest.mark.parametrize("memory", [0, 1, 3])
+def test_memory_of_k_steps_matches_windows_of_one_more(memory: int) -> None:
+    """The law of any k + 1 steps in a row is that of the data; that of all 10 is not."""
+    world = World(0.5, 0.09)
+    moves = simulate("held", world, 20_000, 10, 1, memory)
+    grid = np.linspace(-1.4, 1.4, 141)
+    bound = np.sqrt(np.log(2 / 1e-9) / (2 * len(moves)))
+    for length, same in ((memory + 1, True), (10, False)):
+        window = moves[:, 10 - length :].sum(1)
+        exact = sides.displacement(world, 10, 0, length).below(grid)
+        miss = np.abs((window[:, None] < grid).mean(0) - exact).max()
+        assert (miss < bound) == same
+
+
+def test_without_noise_one_remembered_step_is_enough() -> None:
+    moves = simulate("held", World(0.3, 0.0), 500, 10, 1, 1)
+    np.testing.assert_allclose(np.abs(moves.sum(1)), 1.0)
+
+
+@pytest.mark.parametrize("h", [1, 3, 5, 10])
+def test_expected_coherency_and_coverage_are_those_of_runs(h: int) -> None:
+    world, steps, runs, every, cell = World(0.5, 0.03), 40, 20, 5, 0.1
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(200):
+        x = np.cumsum(sides.sample(world, h, runs, steps, rng), 1)
+        y = np.broadcast_to(0.05 + cell * np.arange(1, steps + 1), x.shape)
+        start = np.broadcast_to([[[0.0, 0.05]]], (runs, 1, 2))
+        path = np.concatenate([start, np.stack([x, y], -1)], 1)
+        found.append((traces.coherency(path, every).mean(), traces.coverage(path[:, 1:], cell)))
+    mean, error = np.mean(found, 0), np.std(found, 0, ddof=1) / np.sqrt(len(found))
+    ways = [sides.displacement(world, h, t, t + every) for t in range(0, steps, every)]
+    places = [sides.displacement(world, h, 0, t) for t in range(1, steps + 1)]
+    assert abs(mean[0] - sides.coherency(ways, every)) < 4 * error[0]
+    assert abs(mean[1] - sides.coverage(places, cell, runs)) < 4 * error[1]
+
+
+def test_coherency_without_noise_by_hand() -> None:
+    """5 signs: |sum| = 5, 3, 1 with probability 1/16, 5/16, 10/16."""
+    still = World(noise=0.0)
+    (way,) = [sides.displacement(still, 1, 0, 5)]
+    expected = (np.hypot(0.5, 0.5) + 5 * np.hypot(0.5, 0.3) + 10 * np.hypot(0.5, 0.1)) / 16
+    assert sides.coherency([way], 5) == pytest.approx(expected)
+    assert sides.coherency([sides.displacement(still, 5, 0, 5)], 5) == pytest.approx(0.5**0.5)
+
+
+def test_coverage_of_one_run_is_one_cell_a_row() -> None:
+    places = [sides.displacement(World(), 3, 0, t) for t in range(1, 11)]
+    assert sides.coverage(places, 0.1, 1) == pytest.approx(10.0)
+
+
+class TestMemory:
+    """Exercise 06.q3: how much of the past makes the operator's next action predictable."""
+
+    @pytest.mark.parametrize("period", range(1, 6))
+    def test_an_operator_who_taps_asks_for_a_whole_period(self, period: int) -> None:
+        """Enough: the push is among any `period` steps.  Not less: then a past of zeros remains."""
+        assert memory_needed(taps(period, 2 * period + 2)) == period
+
+    def test_by_regression_on_sampled_data(self) -> None:
+        """Best prediction of the next tap from the last k, as means of 20,000 logged runs."""
+        rng = np.random.default_rng(5)
+        runs = taps(3, 12)[rng.integers(6, size=20_000)]
+        left = []
+        for k in range(6):
+            digits = (runs[:, 10 - k : 10] + 1) @ 3 ** np.arange(k)
+            total = np.bincount(digits, runs[:, 10], 3**k)
+            count = np.bincount(digits, minlength=3**k)
+            left.append(np.var(runs[:, 10] - (total / np.maximum(count, 1))[digits]))
+        assert left[2] > 0.1
+        np.testing.assert_allclose(left[3:], 0.0, atol=1e-12)
+        assert memory_needed(taps(3, 12)) == 3
+
+    def test_taps_are_every_side_and_phase(self) -> None:
+        assert taps(2, 4).tolist() == [
+            [-1, 0, -1, 0],
+            [0, -1, 0, -1],
+            [1, 0, 1, 0],
+            [0, 1, 0, 1],
+        ]
+
+    def test_coins_need_no_memory_and_an_echo_needs_its_delay(self) -> None:
+        coins = np.array(list(itertools.product((0, 1), repeat=5)))
+        assert memory_needed(coins) == 0
+        assert memory_needed(np.concatenate([coins, coins], 1)) == 5
+        assert memory_needed(np.array([[0, 0, 0, 0]])) == 0
+
+    def test_no_steps(self) -> None:
+        with pytest.raises(ConfigError, match="no steps"):
+            memory_needed(np.zeros((2, 0)))
