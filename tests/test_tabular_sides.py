@@ -7,7 +7,9 @@ import pytest
 from scipy.special import ndtr
 
 from chunkrl import traces
+from chunkrl.course.exercises import EXERCISES
 from chunkrl.errors import ConfigError
+from chunkrl.explore import EXPLORERS
 from chunkrl.tabular import sides
 from chunkrl.tabular.memory import memory_needed, taps
 from chunkrl.tabular.sides import World
@@ -179,6 +181,34 @@ def test_coherency_without_noise_by_hand() -> None:
 def test_coverage_of_one_run_is_one_cell_a_row() -> None:
     places = [sides.displacement(World(), 3, 0, t) for t in range(1, 11)]
     assert sides.coverage(places, 0.1, 1) == pytest.approx(10.0)
+
+
+def test_the_values_of_notebook_06() -> None:
+    """1/16, 2.24 and 3 are right answers of its exercises."""
+    for id, answer in (("06.q1", 1 / 16), ("06.q2", 2.24), ("06.q3", 3)):
+        passed, _ = EXERCISES[id].judge(answer)
+        assert passed, id
+
+
+def test_the_explorer_simulates_what_it_says_is_exact() -> None:
+    """Hits of 2,000 runs and the histogram of their steps, at 30 settings of the sliders."""
+    for setting in EXPLORERS["sides"].random(30, seed=3):
+        numbers = EXPLORERS["sides"].numbers(**setting)
+        error = np.sqrt(np.multiply(numbers.hit, np.subtract(1, numbers.hit)) / 2_000)
+        assert (np.abs(numbers.estimate - numbers.hit) <= 5 * error + 1e-3).all(), setting
+        assert numbers.known == (True, setting["memory"] in (0, 10), True)
+        # A chunk's steps share their side: at worst 2,000 independent draws.
+        assert np.abs(numbers.share - numbers.law).max() < 5 * np.sqrt(0.25 / 2_000)
+        np.testing.assert_array_equal(numbers.law[1], numbers.law[2])
+
+
+def test_the_explorer_predicts_the_share_of_hits_without_memory() -> None:
+    explorer = EXPLORERS["sides"]
+    assert explorer.predict_first is not None
+    answer = explorer.predict_first.answer(explorer.numbers())
+    assert answer == pytest.approx(100 * sides.collision(sides.displacement(World(), 1)))
+    assert round(answer) == 98
+    assert round(100 * sides.collision(sides.displacement(World(), 10))) == 0
 
 
 class TestMemory:

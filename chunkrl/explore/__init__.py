@@ -8,6 +8,7 @@ from chunkrl.explore.imagination import IMAGINATION
 from chunkrl.explore.off_policy import OFF_POLICY
 from chunkrl.explore.optimism import OPTIMISM
 from chunkrl.explore.returns import RETURNS
+from chunkrl.explore.sides import SIDES
 from chunkrl.explore.support import SUPPORT
 from chunkrl.explore.target_parts import TARGET_PARTS
 
@@ -21,6 +22,7 @@ EXPLORERS: dict[str, Explorer] = {
         OPTIMISM,
         OFF_POLICY,
         TARGET_PARTS,
+        SIDES,
         BEST_OF_N,
         IMAGINATION,
     )
