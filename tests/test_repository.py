@@ -40,7 +40,7 @@ def test_readme_has_two_commands_and_ci_runs_the_second():
     commands = [line for line in readme.splitlines() if line.startswith("python3 -m venv")]
     assert len(commands) == 2
     assert "chunkrl train" in commands[0]
-    assert commands[1].endswith("pytest")
+    assert commands[1].endswith("pytest -n 2")
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
 
 
