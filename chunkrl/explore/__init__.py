@@ -6,6 +6,7 @@ from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.horizon import HORIZON
 from chunkrl.explore.imagination import IMAGINATION
 from chunkrl.explore.off_policy import OFF_POLICY
+from chunkrl.explore.open_loop import OPEN_LOOP
 from chunkrl.explore.optimism import OPTIMISM
 from chunkrl.explore.returns import RETURNS
 from chunkrl.explore.sides import SIDES
@@ -24,6 +25,7 @@ EXPLORERS: dict[str, Explorer] = {
         TARGET_PARTS,
         SIDES,
         BEST_OF_N,
+        OPEN_LOOP,
         IMAGINATION,
     )
 }

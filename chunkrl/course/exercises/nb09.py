@@ -1,0 +1,316 @@
+"""Exercises of notebook 09: chunks logged by somebody who looked."""
+
+import numpy as np
+
+from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.tabular.bounds import learned_chunks
+from chunkrl.tabular.chunks import chunked, logged
+from chunkrl.tabular.luck import no_slip
+from chunkrl.tabular.mdp import optimal, policy_value
+from chunkrl.tabular.worlds import lock
+
+LUCK = no_slip(lock(24, slip=0.1, skill=0.9), 4)
+BOTH = 0.9**4 * 0.9**4  # the right actions are chosen, and none slips
+
+CLUMSY = lock(24, slip=0.1, skill=0.7)
+BEST, CLAIMED, OBTAINED, _ = (float(v[0]) for v in learned_chunks(CLUMSY.mdp, CLUMSY.behaviour, 5))
+BLIND = float(optimal(chunked(CLUMSY.mdp, 5)).value[0])
+
+
+def gap(slip: float, h: int, blind: bool) -> float:
+    """Claimed minus obtained at the start; `blind`: the same chunks, as often, but typed blind."""
+    world = lock(24, slip)
+    behaviour = logged(world.mdp, world.behaviour, h).frequency if blind else world.behaviour
+    learned = learned_chunks(world.mdp, behaviour, h)
+    return float((learned.claimed - learned.obtained)[0])
+
+
+def gaps(slip: float, h: int) -> np.ndarray:
+    """The gap of the log of somebody who looks, and of its chunks replayed blind.  -> [2]"""
+    return np.array([gap(slip, h, False), gap(slip, h, True)])
+
+
+def obtained(slip: float, h: int) -> float:
+    """What the greedy chunks of the log obtain from the start when they are executed."""
+    world = lock(24, slip)
+    return float(learned_chunks(world.mdp, world.behaviour, h).obtained[0])
+
+
+def part(name: str):
+    """The answer that gives another part of `learned_chunks`."""
+
+    def answer(slip: float, h: int) -> float:
+        world = lock(24, slip)
+        return float(getattr(learned_chunks(world.mdp, world.behaviour, h), name)[0])
+
+    return answer
+
+
+def best_blind(slip: float, h: int) -> float:
+    """The value of the best chunks, had they been known."""
+    return float(optimal(chunked(lock(24, slip).mdp, h)).value[0])
+
+
+IMPORTS = (
+    "from chunkrl.tabular.chunks import chunked, logged, logged_open_loop\n"
+    "from chunkrl.tabular.mdp import optimal, policy_value\n"
+    "from chunkrl.tabular.worlds import lock\n"
+)
+
+EXERCISES = (
+    Exercise(
+        id="09.q1",
+        objective="You can say what a logged chunk tells about the luck on the way.",
+        question=(
+            "The lock slips with probability 0.1; the demonstrator looks and is right with "
+            "probability 0.9. The right actions of the first four cells are 1, 1, 1, 0. Of all "
+            "logged chunks from the start that read 1, 1, 1, 0: in which share did nothing slip?"
+        ),
+        kind=Number(LUCK.logged, 0.006),
+        hints=(
+            "Bayes' rule. How often is the chunk logged with no slip, and how often at all?",
+            "P(no slip | chunk) = ((1 - p) q)^4 / P_D(chunk)",
+            "data = logged(world.mdp, world.behaviour, 4)\n"
+            "answer = (0.9 * 0.9) ** 4 / data.frequency[0, chunk_index(np.array([1, 1, 1, 0]), 2)]",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "from chunkrl.tabular.chunks import chunk_index, logged\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "world = lock(24, slip=0.1, skill=0.9)\n"
+            "seen = logged(world.mdp, world.behaviour, 4).frequency[0]\n"
+            "answer = (0.9 * 0.9) ** 4 / seen[chunk_index(np.array([1, 1, 1, 0]), 2)]"
+        ),
+        misconceptions=(
+            Misconception(
+                "the prior",
+                LUCK.executed,
+                "This is (1 - p)^4: what happens when the chunk is executed. That it was logged to "
+                "the end by somebody who looked makes a slip less likely.",
+            ),
+            Misconception(
+                "the joint probability",
+                BOTH,
+                "This is how often no slip *and* this chunk occur. Divide by how often the chunk "
+                "occurs at all.",
+            ),
+            Misconception(
+                "how often it is logged",
+                BOTH / LUCK.logged,
+                "This is P_D(chunk), how often the chunk is logged. In which share of those logs "
+                "did nothing slip?",
+            ),
+            Misconception(
+                "the complement",
+                1 - LUCK.logged,
+                "This is the share with a slip.",
+            ),
+            Misconception(
+                "certainty",
+                1.0,
+                "Not all slips show. In the first three cells the right action is the same, so "
+                "after a slip the chunk can still be what the demonstrator types.",
+            ),
+        ),
+        equivalents=(
+            "answer = 0.86",
+            "from chunkrl.tabular.luck import no_slip\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "answer = no_slip(lock(24, slip=0.1, skill=0.9), 4).logged",
+            "import numpy as np\n"
+            "from chunkrl.tabular.chunks import chunk_index, logged\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "world = lock(24, slip=0.1, skill=0.9)\n"
+            "chunk = chunk_index(np.array([1, 1, 1, 0]), 2)\n"
+            "answer = logged(world.mdp, world.behaviour, 4).mdp.transition[0, chunk, 4]",
+        ),
+        near_misses=(0.85, 0.88),
+    ),
+    Exercise(
+        id="09.q2",
+        objective="You can compute what a chunk critic claims and what its chunks obtain.",
+        question=(
+            "Slip 0.1, skill 0.7, chunks of 5: by how much does the critic's claim for the start "
+            "exceed what its best chunks obtain when they are executed?"
+        ),
+        kind=Number(CLAIMED - OBTAINED, 0.006, "reward"),
+        hints=(
+            "Two MDPs: the one that the log describes, and the one in which chunks are executed. "
+            "One chooses, both judge.",
+            "V_claimed(start) - V_obtained(start), the second of the first one's greedy chunks",
+            "claimed = optimal(logged(...).mdp)\n"
+            "answer = claimed.value[0] - policy_value(chunked(...), claimed.choice)[0]",
+        ),
+        solution=(
+            f"{IMPORTS}"
+            "world = lock(24, slip=0.1, skill=0.7)\n"
+            "claimed = optimal(logged(world.mdp, world.behaviour, 5).mdp)\n"
+            "answer = claimed.value[0] - policy_value(chunked(world.mdp, 5), claimed.choice)[0]"
+        ),
+        misconceptions=(
+            Misconception(
+                "against V*",
+                CLAIMED - BEST,
+                "This compares the claim with V*. Here the claim is below V*, and still too high: "
+                "compare it with what is obtained.",
+            ),
+            Misconception(
+                "the regret",
+                BEST - OBTAINED,
+                "This is what is lost against V*. How much of what was *claimed* is missing?",
+            ),
+            Misconception(
+                "the best blind chunks",
+                CLAIMED - BLIND,
+                "These are the best chunks there are. The critic picks others, because it believes "
+                "its log.",
+            ),
+            Misconception(
+                "wrong sign",
+                OBTAINED - CLAIMED,
+                "The size is right; the claim is the larger one.",
+            ),
+            Misconception("the claim", CLAIMED, "This is the claim. Take off what is obtained."),
+            Misconception(
+                "what is obtained",
+                OBTAINED,
+                "This is what is obtained. By how much does the claim exceed it?",
+            ),
+        ),
+        equivalents=(
+            "answer = 2.86",
+            "from chunkrl.tabular.bounds import learned_chunks\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "world = lock(24, slip=0.1, skill=0.7)\n"
+            "found = learned_chunks(world.mdp, world.behaviour, 5)\n"
+            "answer = (found.claimed - found.obtained)[0]",
+        ),
+        near_misses=(2.84, 2.88, 0.0),
+    ),
+    Exercise(
+        id="09.q3",
+        objective="You can show that the lie is in how the chunks were logged, not in the critic.",
+        question=(
+            "Write answer(slip, h) for the lock of 24 cells, skill 0.9. It returns two numbers, "
+            "each a claim for the start minus what the greedy chunks obtain: first from the log of "
+            "the demonstrator who looks, then from a log in which the same chunks, as often, were "
+            "chosen at their start and typed blind."
+        ),
+        kind=Function(gaps, ((0.1, 4), (0.3, 2), (0.2, 6))),
+        hints=(
+            "logged(mdp, behaviour, h) reads from the shape of `behaviour` whether it looks [S, A] "
+            "or types whole chunks [S, A^h].",
+            "logged(mdp, behaviour, h).frequency is P_D(chunk | s): a policy over chunks.",
+            "def answer(slip, h):\n    world = lock(24, slip)\n    looks = logged(...)\n"
+            "    blind = logged(world.mdp, looks.frequency, h)\n    return gap(looks), gap(blind)",
+        ),
+        solution=(
+            f"{IMPORTS}"
+            "def answer(slip, h):\n"
+            "    world = lock(24, slip)\n"
+            "    looks = logged(world.mdp, world.behaviour, h)\n"
+            "    blind = logged_open_loop(world.mdp, looks.frequency, h)\n"
+            "    gaps = []\n"
+            "    for data in (looks, blind):\n"
+            "        claimed = optimal(data.mdp)\n"
+            "        obtained = policy_value(chunked(world.mdp, h), claimed.choice)\n"
+            "        gaps.append(claimed.value[0] - obtained[0])\n"
+            "    return gaps"
+        ),
+        misconceptions=(
+            Misconception(
+                "looks both times",
+                lambda slip, h: np.repeat(gap(slip, h, False), 2),
+                "Both logs are those of somebody who looks. Give `logged` the probabilities of "
+                "whole chunks, [S, A^h], for the second.",
+            ),
+            Misconception(
+                "never executes",
+                lambda slip, h: np.zeros(2),
+                "The first gap is not zero. Is what is obtained computed in the MDP that executes "
+                "chunks, chunked(mdp, h), or in the one that the log describes?",
+            ),
+            Misconception(
+                "the other order",
+                lambda slip, h: gaps(slip, h)[::-1],
+                "Both numbers are right, in the other order: first the demonstrator who looks.",
+            ),
+            Misconception(
+                "wrong sign",
+                lambda slip, h: -gaps(slip, h),
+                "Claimed minus obtained: the first gap is positive.",
+            ),
+        ),
+        equivalents=(
+            "from chunkrl.tabular.bounds import learned_chunks\n"
+            "from chunkrl.tabular.chunks import logged\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "def answer(slip, h):\n"
+            "    mdp, behaviour, _ = lock(24, slip)\n"
+            "    blind = logged(mdp, behaviour, h).frequency\n"
+            "    both = [learned_chunks(mdp, log, h) for log in (behaviour, blind)]\n"
+            "    return [found.claimed[0] - found.obtained[0] for found in both]",
+        ),
+        near_misses=(lambda slip, h: 1.001 * gaps(slip, h), lambda slip, h: gaps(slip, h) + 0.01),
+    ),
+    Exercise(
+        id="09.bug",
+        objective="You can recognise an evaluation that asks the log that taught the lie.",
+        question=(
+            "This should say what the critic's best chunks obtain on the lock:\n\n"
+            "    def obtained(slip, h):\n"
+            "        world = lock(24, slip)\n"
+            "        data = logged(world.mdp, world.behaviour, h).mdp\n"
+            "        return policy_value(data, optimal(data).choice)[0]\n\n"
+            "It always agrees with the critic. Repair it and answer with the function."
+        ),
+        kind=Function(obtained, ((0.1, 4), (0.3, 2), (0.2, 8))),
+        hints=(
+            "Where do the two laws of `data` come from? Would they change if the robot did not "
+            "look?",
+            "V^pi in the MDP of executed chunks, chunked(mdp, h), for the pi that is greedy in the "
+            "log's",
+            "choice = optimal(data).choice\nreturn policy_value(..., choice)[0]",
+        ),
+        solution=(
+            f"{IMPORTS}"
+            "def answer(slip, h):\n"
+            "    world = lock(24, slip)\n"
+            "    data = logged(world.mdp, world.behaviour, h).mdp\n"
+            "    return policy_value(chunked(world.mdp, h), optimal(data).choice)[0]"
+        ),
+        misconceptions=(
+            Misconception(
+                "still asks the log",
+                part("claimed"),
+                "This is the claim again: the chunks are judged by the log that they were chosen "
+                "by. Execute them: chunked(world.mdp, h).",
+            ),
+            Misconception(
+                "other chunks",
+                best_blind,
+                "These are the best chunks there are, chosen with the true dynamics. The robot "
+                "executes those that the log made look best.",
+            ),
+            Misconception(
+                "looks at every step",
+                part("reactive"),
+                "This is V*, and also what the first actions alone obtain if the critic is asked "
+                "at every step. The question is what whole chunks obtain.",
+            ),
+            Misconception(
+                "the demonstrator",
+                lambda slip, h: float(
+                    policy_value(lock(24, slip).mdp, lock(24, slip).behaviour)[0]
+                ),
+                "This is what the demonstrator obtains.",
+            ),
+        ),
+        equivalents=(
+            "from chunkrl.tabular.bounds import learned_chunks\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "answer = lambda slip, h: learned_chunks(*lock(24, slip)[:2], h).obtained[0]",
+        ),
+        near_misses=(lambda slip, h: 1.001 * obtained(slip, h),),
+    ),
+)
