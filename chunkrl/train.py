@@ -2,7 +2,6 @@
 
 import os
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from chunkrl import checkpoint, runs
+from chunkrl.data.shards import Resident, Shards
 from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.types import Agent, Metrics
 
@@ -101,6 +101,7 @@ def fit(
 ) -> tuple[Any, list[dict]]:
     """Train `seeds` together for `updates` steps each.  -> states (leaves [S, ...]), metric rows
 
+    `dataset` is what `agent.draw` draws from, or `Shards` of it, which take turns on the device.
     Each device call makes `every` updates; it ends in one row per seed (`log(step, row)`, and
     `metrics.csv` in `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end,
     `evaluate(act, seed)` plays episodes (see `Evaluator.run`).  Called again with the same folder,
@@ -114,8 +115,11 @@ def fit(
         raise ConfigError(f"seeds = {list(seeds)}: give at least one, each once")
     if updates < every or updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
+    source = dataset if isinstance(dataset, Shards) else Resident(dataset)
+    if source.interval % every:
+        raise ConfigError(f"a shard must stay for a multiple of every={every} updates")
     # Shapes alone tell whether the data hold what the agent draws.
-    jax.eval_shape(partial(agent.draw, size=batch_size), jax.random.key(0), dataset)
+    jax.eval_shape(partial(agent.draw, size=batch_size), jax.random.key(0), source.at(0))
     enable_compilation_cache()
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
@@ -128,19 +132,17 @@ def fit(
             "seeds": list(seeds),
             "every": every,
             "evaluate_every": evaluate_every,
-            "data": {
-                "rows": len(dataset.obs),
-                "crc32": zlib.crc32(np.asarray(dataset.action).tobytes()),
-            },
+            "data": source.identity,
         }
         states, rows, start = runs.resume(Path(folder), identity, states)
-    dataset = jax.device_put(dataset)
     before = rows[-1]["seconds"] if rows else 0.0
     clock = time.perf_counter()
     with tqdm(total=updates, initial=start, unit="update", disable=not progress) as bar:
         for step in range(start + every, updates + 1, every):
             call_keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
-            states, report = update_many(agent, every, batch_size, states, dataset, call_keys)
+            resident = source.at(step - every)
+            states, report = update_many(agent, every, batch_size, states, resident, call_keys)
+            del resident  # the reference would keep a replaced shard on the device
             report = jax.device_get(report)
             require_finite(report, step - every, seeds)
             bar.update(every)

@@ -176,7 +176,12 @@ def test_evaluations_are_recorded_and_seeded_by_step(tmp_path):
         assert act(jnp.zeros((2, O)), keys(0, 1)).shape == (2, 3, A)
         n = np.array([1.0, 0.0])
         return SimpleNamespace(
-            success=n, episode_return=-n, length=n, success_rate=0.5, interval=(0.1, 0.9)
+            success=n,
+            episode_return=-n,
+            length=n,
+            success_rate=0.5,
+            interval=(0.1, 0.9),
+            goal_success={3: 0.5},
         )
 
     logged = []
