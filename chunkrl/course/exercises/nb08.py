@@ -1,0 +1,307 @@
+"""Exercises of notebook 08: what a chunk length costs."""
+
+import numpy as np
+
+from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.tabular.chunks import chunked
+from chunkrl.tabular.mdp import MDP, optimal, policy_value
+from chunkrl.tabular.worlds import lock
+
+TIE = 0.1481  # where `guarantee` of h = 4 meets that of h = 1; tests/test_chunk_length.py solves it
+
+
+def target(rewards: np.ndarray, masks: np.ndarray, value: float, discount: float) -> float:
+    """sum_i gamma^i r_i + gamma^h mask V, with the mask of the whole chunk."""
+    h = len(rewards)
+    return rewards @ discount ** np.arange(h) + discount**h * masks.min() * value
+
+
+def nested(h: int, k: int) -> bool:
+    """Whether chunks of h can never beat chunks of k, whatever the MDP: k divides h."""
+    return h % k == 0
+
+
+def regret(mdp: MDP, h: int, choice: np.ndarray) -> float:
+    """V*(0) minus the value of typing the chosen chunks without looking."""
+    return float(optimal(mdp).value[0] - policy_value(chunked(mdp, h), choice)[0])
+
+
+def _cases() -> tuple[tuple[MDP, int, np.ndarray], ...]:
+    """Locks with best chunks and with arbitrary ones that still reach the goal."""
+    rng, found = np.random.default_rng(0), []
+    for length, slip, h in ((4, 0.2, 2), (5, 0.1, 3), (6, 0.3, 1)):
+        mdp = lock(length, slip).mdp
+        choice = optimal(chunked(mdp, h)).choice
+        found.append((mdp, h, choice))
+        choice = np.where(rng.random(length + 1) < 0.3, (choice + 1) % 2**h, choice)
+        found.append((mdp, h, choice))
+    return tuple(found)
+
+
+WINDOWS = (
+    (np.array([-1.0, -1.0, -1.0]), np.array([1.0, 1.0, 1.0]), -20.0, 0.9),
+    (np.array([-1.0, -1.0, 0.0, 0.0]), np.array([1.0, 0.0, 0.0, 0.0]), -7.0, 0.9),
+    (np.array([0.0, 0.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.0, 0.0]), 4.0, 0.99),
+    (np.array([2.0]), np.array([1.0]), 3.0, 0.5),
+    (np.array([-1.0, 0.0]), np.array([0.0, 0.0]), -5.0, 0.9),
+    (np.array([-1.0, -0.5]), np.array([1.0, 0.0]), -9.0, 0.95),
+)
+
+EXERCISES = (
+    Exercise(
+        id="08.q1",
+        objective="You can write the backup of a chunked critic, discount and mask included.",
+        question=(
+            "Write answer(rewards, masks, value, discount): the target of one logged chunk. "
+            "rewards and masks have h entries; masks[i] is 0 from the step on at which the episode "
+            "ended (rewards after it are 0), else 1; value is the best chunk's Q at the state "
+            "after the window."
+        ),
+        kind=Function(target, WINDOWS),
+        hints=(
+            "How many steps lie between the state of the target and the state of `value`? And "
+            "which masks must be 1 for that state to be in the same episode?",
+            "sum_i gamma^i r_i + gamma^h V, the second term only if no mask of the chunk is 0",
+            "def answer(rewards, masks, value, discount):\n"
+            "    h = len(rewards)\n"
+            "    earned = sum(discount**i * r for i, r in enumerate(rewards))\n"
+            "    return earned + ... * ... * value",
+        ),
+        solution=(
+            "def answer(rewards, masks, value, discount):\n"
+            "    h = len(rewards)\n"
+            "    earned = sum(discount**i * r for i, r in enumerate(rewards))\n"
+            "    return earned + discount**h * min(masks) * value"
+        ),
+        misconceptions=(
+            Misconception(
+                "one discount for the bootstrap",
+                lambda rewards, masks, value, discount: (
+                    rewards @ discount ** np.arange(len(rewards)) + discount * masks.min() * value
+                ),
+                "The value lies h steps ahead, not one: a chunk is one action for the critic, but "
+                "h steps for the discount. Its bootstrap carries discount**h.",
+            ),
+            Misconception(
+                "the mask of the chunk's start",
+                lambda rewards, masks, value, discount: (
+                    rewards @ discount ** np.arange(len(rewards))
+                    + discount ** len(rewards) * masks[0] * value
+                ),
+                "This reads the mask of the first step. An episode that ends *inside* the chunk "
+                "leaves no state to bootstrap from either.",
+            ),
+            Misconception(
+                "no mask",
+                lambda rewards, masks, value, discount: (
+                    rewards @ discount ** np.arange(len(rewards)) + discount ** len(rewards) * value
+                ),
+                "After the end of the episode there is nothing to earn: where a mask is 0 the "
+                "target must not bootstrap.",
+            ),
+            Misconception(
+                "rewards without discount",
+                lambda rewards, masks, value, discount: (
+                    rewards.sum() + discount ** len(rewards) * masks.min() * value
+                ),
+                "The rewards inside the chunk come one step after another: reward i carries "
+                "discount**i.",
+            ),
+            Misconception(
+                "masked rewards",
+                lambda rewards, masks, value, discount: (
+                    masks.min() * target(rewards, masks, value, discount)
+                ),
+                "A mask of 0 removes the bootstrap, not the rewards: those of a chunk that "
+                "finishes the task were earned.",
+            ),
+        ),
+        equivalents=(
+            "import numpy as np\n"
+            "answer = lambda r, m, v, g: r @ g ** np.arange(len(r)) + g ** len(r) * m[-1] * v",
+            "def answer(rewards, masks, value, discount):\n"
+            "    total = masks.prod() * value\n"
+            "    for r in rewards[::-1]:\n"
+            "        total = r + discount * total\n"
+            "    return total",
+        ),
+        near_misses=(
+            lambda rewards, masks, value, discount: 1.001 * target(rewards, masks, value, discount),
+            lambda rewards, masks, value, discount: (
+                rewards @ discount ** np.arange(len(rewards))
+                + discount ** (len(rewards) - 1) * masks.min() * value
+            ),
+        ),
+    ),
+    Exercise(
+        id="08.q2",
+        objective="You can find the slip at which longer chunks stop paying.",
+        question=(
+            "The lock of 24 cells; no entry of any critic is wrong by more than sigma = 0.02. At "
+            "which slip p is the guarantee for h = 4 equal to that for h = 1? To within 0.002."
+        ),
+        kind=Number(TIE, 2e-3),
+        hints=(
+            "guarantee(lock(24, slip=p), h, 0.02) is exact. For h = 1 it does not depend on p; for "
+            "h = 4 it grows with p.",
+            "open_loop_loss(4, p) = 2 sigma / (1 - gamma) - 2 sigma / (1 - gamma^4)",
+            "low, high = 0.0, 0.5\nfor _ in range(20):\n    p = (low + high) / 2\n"
+            "    ... = ... if guarantee(...) < guarantee(...) else ...",
+        ),
+        solution=(
+            "from chunkrl.tabular.chunk_length import guarantee\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "low, high = 0.0, 0.5\n"
+            "for _ in range(20):\n"
+            "    p = (low + high) / 2\n"
+            "    four, one = (guarantee(lock(24, slip=p), h, 0.02) for h in (4, 1))\n"
+            "    low, high = (p, high) if four < one else (low, p)\n"
+            "answer = p"
+        ),
+        misconceptions=(
+            Misconception(
+                "one error instead of two",
+                0.0868,
+                "A critic can err twice: the best chunk looks worse than it is *and* another looks "
+                "better. Both errors count, hence 2 sigma / (1 - gamma^h).",
+            ),
+            Misconception(
+                "ties h = 2",
+                0.2951,
+                "This is where chunks of 2 meet single actions. Chunks of 4 lose more to every "
+                "slip and meet them earlier.",
+            ),
+            Misconception(
+                "ties h = 8",
+                0.0790,
+                "This is where chunks of 8 meet single actions; the question is about 4.",
+            ),
+            Misconception(
+                "never",
+                0.0,
+                "At p = 0 nothing slips and a chunk loses nothing by not looking, while it "
+                "bootstraps four times less often: there h = 4 is ahead, not level.",
+            ),
+        ),
+        equivalents=(
+            "from scipy.optimize import brentq\n"
+            "from chunkrl.tabular.chunk_length import guarantee as g\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "answer = brentq(lambda p: g(lock(24, p), 4, 0.02) - g(lock(24, p), 1, 0.02), 0, 0.4)",
+            "answer = 0.148",
+        ),
+        near_misses=(0.14, 0.155, 0.1, 0.2),
+    ),
+    Exercise(
+        id="08.q3",
+        objective="You can say which chunk lengths are comparable at all, and why.",
+        question=(
+            "Write answer(h, k): True if chunks of h can never have a larger open-loop value than "
+            "chunks of k, in *any* MDP; False if in some MDP they can."
+        ),
+        kind=Function(
+            nested,
+            ((4, 2), (3, 2), (2, 3), (2, 4), (6, 4), (6, 3), (8, 4), (5, 1), (1, 5), (5, 5)),
+        ),
+        hints=(
+            "A policy that chooses two actions at a time can imitate one that chooses four at a "
+            "time. Can it imitate one that chooses three?",
+            "k-chunks imitate h-chunks if every moment at which the h-policy looks is one at which "
+            "the k-policy looks as well: multiples of h must be multiples of k.",
+            "answer = lambda h, k: h % ... == ...",
+        ),
+        solution="answer = lambda h, k: h % k == 0",
+        misconceptions=(
+            Misconception(
+                "longer is never better",
+                lambda h, k: h >= k,
+                "Longer chunks look less often, but at other moments: h = 3 looks at steps 3, 6, "
+                "9, and h = 2 at 2, 4, 6. If what matters shows at step 3, three wins.",
+            ),
+            Misconception(
+                "the other way round",
+                lambda h, k: k % h == 0,
+                "Turned round: the policy that looks more often can imitate the other one, so it "
+                "is the *longer* chunk that can never win.",
+            ),
+            Misconception(
+                "only doubling",
+                lambda h, k: h % k == 0 and (h // k) & (h // k - 1) == 0,
+                "Two chunks in one are not the only nesting: chunks of 6 are three chunks of 2 "
+                "that do not look in between.",
+            ),
+            Misconception(
+                "a common factor",
+                lambda h, k: np.gcd(h, k) > 1 or k == 1,
+                "4 and 6 share a factor, and yet h = 6 looks at step 6, where h = 4 is in the "
+                "middle of a chunk.",
+            ),
+        ),
+        equivalents=(
+            "def answer(h, k):\n    return set(range(0, 10 * h, h)) <= set(range(0, 10 * h, k))",
+            "import numpy as np\nanswer = lambda h, k: float(np.gcd(h, k) == k)",
+        ),
+        near_misses=(lambda h, k: h % k == 0 and h != k, lambda h, k: True),
+    ),
+    Exercise(
+        id="08.bug",
+        objective="You can tell a regret that hides the price of not looking.",
+        question=(
+            "By this function chunks of 8 are never worse than single actions, however much the "
+            "lock slips:\n\n"
+            "    def regret(mdp, h, choice):\n"
+            "        chunks = chunked(mdp, h)\n"
+            "        return optimal(chunks).value[0] - policy_value(chunks, choice)[0]\n\n"
+            "Repair it and answer with the function."
+        ),
+        kind=Function(regret, _cases()),
+        hints=(
+            "Regret against whom? Print both terms for h = 8 and slip 0.2.",
+            "V*(start) of the lock itself, of a policy that may look at every step, minus the true "
+            "value of the chosen chunks.",
+            "def answer(mdp, h, choice):\n"
+            "    return optimal(...).value[0] - policy_value(chunked(mdp, h), choice)[0]",
+        ),
+        solution=(
+            "from chunkrl.tabular.chunks import chunked\n"
+            "from chunkrl.tabular.mdp import optimal, policy_value\n"
+            "def answer(mdp, h, choice):\n"
+            "    return optimal(mdp).value[0] - policy_value(chunked(mdp, h), choice)[0]"
+        ),
+        misconceptions=(
+            Misconception(
+                "against the best chunks",
+                lambda mdp, h, choice: (
+                    optimal(chunked(mdp, h)).value[0] - policy_value(chunked(mdp, h), choice)[0]
+                ),
+                "This still compares with the best *chunks*, which are just as blind. The loss of "
+                "not looking is in both terms and cancels.",
+            ),
+            Misconception(
+                "only the price of not looking",
+                lambda mdp, h, choice: optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0],
+                "This is the open-loop loss of the best chunks. The chosen ones may be worse: "
+                "evaluate `choice`.",
+            ),
+            Misconception(
+                "looks after every action",
+                lambda mdp, h, choice: (
+                    optimal(mdp).value[0] - policy_value(mdp, choice // 2 ** (h - 1))[0]
+                ),
+                "This executes only the first action of each chunk and asks again. That policy "
+                "looks; the regret is about chunks typed to their end.",
+            ),
+        ),
+        equivalents=(
+            "from chunkrl.tabular.chunks import chunked\n"
+            "from chunkrl.tabular.mdp import optimal, policy_value\n"
+            "answer = lambda mdp, h, choice: (\n"
+            "    optimal(chunked(mdp, 1)).value - policy_value(chunked(mdp, h), choice)\n"
+            ")[0]",
+        ),
+        near_misses=(
+            lambda mdp, h, choice: policy_value(chunked(mdp, h), choice)[0] - optimal(mdp).value[0],
+            lambda mdp, h, choice: 1.001 * regret(mdp, h, choice),
+        ),
+    ),
+)

@@ -1,0 +1,146 @@
+"""What the chunk length costs: the regret of noisy chunked critics, split by cause."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from chunkrl.tabular.chunks import chunked, logged
+from chunkrl.tabular.mdp import MDP, backup, discounted_sum, optimal, policy_value
+from chunkrl.tabular.propagation import entry_errors, noisy, proposals
+from chunkrl.tabular.worlds import World
+
+SETTLED = 1e-9  # a fixed point is reached when no value moves by more than this
+
+
+class Choices(NamedTuple):
+    """Which chunks a critic may pick: every one, N kept, or N drawn anew each time."""
+
+    candidates: int | None = None  # N; None: every chunk
+    frequency: np.ndarray | None = None  # [S, A^h]  who proposes
+    kept: np.ndarray | None = None  # [seeds, S, A^h] bool  N proposals drawn once
+
+
+class Critics(NamedTuple):
+    """Many critics of chunks for one world: what they read, their errors at sigma = 1, choices."""
+
+    truth: MDP  # the chunked MDP: [S, A^h, S], [S, A^h], gamma^h
+    start: int
+    open_loop: float  # V*(start) - V*_h(start)
+    noise: np.ndarray  # [seeds, S, A^h]  N(0, 1), independent
+    choices: Choices
+
+
+class Losses(NamedTuple):
+    """What the greedy chunks of each critic cost at the start, and how far the critics lie.
+
+    V*(start) - V(start) = open_loop + missing + picking, none of them negative.
+    """
+
+    open_loop: float  # V* - V*_h, exact: even the best chunks do not look
+    missing: np.ndarray  # [seeds]  V*_h - the best of the proposed chunks
+    picking: np.ndarray  # [seeds]  that - the chunks that look best to the critic
+    bootstrap: np.ndarray  # [seeds]  claimed - true value of the chunks that look best
+
+    @property
+    def regret(self) -> np.ndarray:
+        return self.open_loop + self.missing + self.picking
+
+
+def critics(
+    world: World,
+    h: int,
+    seeds: int,
+    *,
+    candidates: int | None = None,
+    redrawn: bool = False,
+    seed: int = 0,
+) -> Critics:
+    """`seeds` critics of chunks of h actions; with `candidates` N, the behaviour proposes chunks.
+
+    N samples are drawn once for each cell and kept, or drawn anew at every backup and decision, as
+    a trained agent does (`redrawn`).
+    """
+    truth = chunked(world.mdp, h)
+    loss = optimal(world.mdp).value - optimal(truth).value
+    for_noise, for_proposals = np.random.default_rng(seed).spawn(2)
+    noise = entry_errors(truth, 1.0, seeds, for_noise)
+    choices = Choices()
+    if candidates is not None:
+        frequency = logged(world.mdp, world.behaviour, h).frequency
+        kept = None if redrawn else proposals(frequency, candidates, seeds, for_proposals)
+        choices = Choices(candidates, frequency, kept)
+    return Critics(truth, world.start, float(loss[world.start]), noise, choices)
+
+
+def losses(group: Critics, sigmas: Sequence[float]) -> list[Losses]:
+    """For each sigma the losses of every critic, its entries wrong by N(0, sigma^2)."""
+    best = optimal(group.truth).value[group.start]
+    reachable = values(group, 0.0)[1]
+    found = []
+    for sigma in sigmas:
+        claimed, obtained = values(group, sigma)
+        parts = (best - reachable, reachable - obtained, claimed - obtained)
+        found.append(Losses(group.open_loop, *parts))
+    return found
+
+
+def values(group: Critics, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """What the critics claim for the start, and what their chunks obtain there.  -> 2 x [seeds]"""
+    error, (candidates, frequency, kept) = sigma * group.noise, group.choices
+    if candidates is not None and frequency is not None and kept is None:
+        claimed, obtained = best_of_fresh(group.truth, error, frequency, candidates)
+    else:
+        found = noisy(group.truth, error, proposed=kept)
+        claimed, obtained = found.value, policy_value(group.truth, found.choice)
+    return claimed[:, group.start], obtained[:, group.start]
+
+
+def best_of_fresh(
+    mdp: MDP, error: np.ndarray, frequency: np.ndarray, candidates: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Claimed and true value of best-of-N whose samples are drawn anew each time.
+
+        Q = r + error + gamma P V,    V(s) = E[max of Q(s, c_1) ... Q(s, c_N)],  c_i ~ frequency
+
+    by policy iteration: a policy ranks the chunks, and the law of the best ranked of N samples is
+    exact (`rank_law`).  [seeds, S, C], [S, C] -> 2 x [seeds, S]
+    """
+    wrong = mdp._replace(reward=mdp.reward + error)
+    law = np.broadcast_to(frequency, wrong.reward.shape)
+    value = None
+    while True:
+        follow = np.swapaxes(np.swapaxes(law, -3, -2) @ mdp.transition, -3, -2)
+        now = discounted_sum(follow, (law * wrong.reward).sum(-1), mdp.discount)
+        if value is not None and np.abs(now - value).max() <= SETTLED * (1 + np.abs(now).max()):
+            true_reward = (law * mdp.reward).sum(-1)
+            return now, discounted_sum(follow, true_reward, mdp.discount)
+        value = now
+        law = rank_law(backup(wrong, value), frequency, candidates)
+
+
+def rank_law(score: np.ndarray, frequency: np.ndarray, candidates: int) -> np.ndarray:
+    """P(chunk is the best scored of N samples), ties to the later chunk.  [*B, C], [C] -> [*B, C]
+
+    F(c)^N - F(before c)^N, with F the probability of all chunks up to c in the order of the scores.
+    """
+    order = np.argsort(score, -1, kind="stable")
+    sorted_frequency = np.take_along_axis(np.broadcast_to(frequency, score.shape), order, -1)
+    below = np.cumsum(sorted_frequency, -1)
+    below = (below / below[..., -1:]) ** candidates
+    law = np.empty_like(below)
+    np.put_along_axis(law, order, np.diff(below, axis=-1, prepend=0.0), -1)
+    return law
+
+
+def guarantee(world: World, h: int, eps: float) -> float:
+    """No critic with every error in [-eps, eps] costs more than this at the start.
+
+        V*(s) - V(s) <= [V* - V*_h](s) + 2 eps / (1 - gamma^h)
+
+    The claimed value is at least V*_h - eps / (1 - gamma^h), since the best chunks are a choice,
+    and at most the obtained one + eps / (1 - gamma^h).
+    """
+    truth = chunked(world.mdp, h)
+    loss = optimal(world.mdp).value - optimal(truth).value
+    return float(loss[world.start] + 2 * eps / (1 - truth.discount))

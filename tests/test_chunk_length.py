@@ -1,0 +1,204 @@
+"""Notebook 08: losses of noisy chunked critics, the committed grid and the trained networks."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from chunkrl.course.exercises import nb08
+from chunkrl.tabular import chunk_length, selection
+from chunkrl.tabular.chunk_length import critics, guarantee, losses
+from chunkrl.tabular.chunks import chunked
+from chunkrl.tabular.mdp import MDP, discounted_sum, optimal, policy_value
+from chunkrl.tabular.propagation import noisy
+from chunkrl.tabular.worlds import World, lock, random_mdp, random_policy
+
+
+def sampled(mdp, error, frequency, candidates, sweeps=400):
+    """Claimed and true best-of-N values by enumerating every draw of N chunks, sweep by sweep."""
+    states, chunks = mdp.reward.shape
+    claimed = obtained = np.zeros(states)
+    for _ in range(sweeps):
+        q = mdp.reward + error + mdp.discount * mdp.transition @ claimed
+        true_q = mdp.reward + mdp.discount * mdp.transition @ obtained
+        claimed, obtained = np.zeros(states), np.zeros(states)
+        for draw in itertools.product(range(chunks), repeat=candidates):
+            chance = frequency[:, list(draw)].prod(-1)
+            best = np.array(draw)[q[:, list(draw)].argmax(-1)]
+            claimed += chance * q[np.arange(states), best]
+            obtained += chance * true_q[np.arange(states), best]
+    return claimed, obtained
+
+
+class TestLosses:
+    @pytest.mark.parametrize("options", [{}, {"candidates": 3}, {"candidates": 3, "redrawn": True}])
+    def test_they_add_up_to_the_regret_and_none_is_negative(self, options) -> None:
+        world = lock(8, 0.2)
+        for h in (1, 2, 3):
+            group = critics(world, h, 20, **options)
+            quiet, loud = losses(group, (0.0, 0.7))
+            best = optimal(world.mdp).value[0]
+            claimed, obtained = chunk_length.values(group, 0.7)
+            np.testing.assert_allclose(loud.regret, best - obtained, atol=1e-9)
+            np.testing.assert_allclose(loud.bootstrap, claimed - obtained)
+            loss = best - optimal(chunked(world.mdp, h)).value[0]
+            assert loud.open_loop == pytest.approx(loss, abs=1e-12)
+            assert loud.missing.min() > -1e-9
+            assert loud.picking.min() > -1e-9
+            np.testing.assert_allclose(quiet.picking, 0.0, atol=1e-9)
+            np.testing.assert_allclose(quiet.bootstrap, 0.0, atol=1e-9)
+
+    def test_the_bootstrapping_error_is_the_sum_of_the_errors_on_the_way(self) -> None:
+        """claimed - obtained = sum_k gamma^{hk} E[error(s_k, c_k)] along the greedy chunks."""
+        world, h = lock(10, 0.1), 2
+        group = critics(world, h, 15)
+        error = 0.6 * group.noise
+        choice = noisy(group.truth, error).choice
+        cells = np.arange(11)
+        for seed, found in enumerate(losses(group, [0.6])[0].bootstrap):
+            on_the_way = error[seed, cells, choice[seed]]
+            follow = group.truth.transition[cells, choice[seed]]
+            summed = discounted_sum(follow, on_the_way, group.truth.discount)[0]
+            assert found == pytest.approx(summed, abs=1e-9)
+
+    def test_choices_lie_in_the_proposals_and_missing_chunks_cost(self) -> None:
+        world = lock(12, 0.1, 0.7)
+        few, many = (critics(world, 3, 60, candidates=n) for n in (1, 64))
+        assert few.choices.kept is not None
+        assert (few.choices.kept[:, :12].sum(-1) == 1).all()
+        lost, hardly = (losses(group, [0.0])[0].missing.mean() for group in (few, many))
+        assert lost > 5 > 0.01 > hardly
+
+    def test_all_chunks_is_the_limit_of_many_redrawn_samples(self) -> None:
+        world = lock(6, 0.1)
+        everything = losses(critics(world, 2, 10), [0.5])[0]
+        redrawn = losses(critics(world, 2, 10, candidates=100_000, redrawn=True), [0.5])[0]
+        np.testing.assert_allclose(redrawn.regret, everything.regret, atol=1e-6)
+        np.testing.assert_allclose(redrawn.bootstrap, everything.bootstrap, atol=1e-6)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_fresh_samples_by_enumeration(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        mdp = random_mdp(rng, 3, 4, 0.8)
+        frequency, error = random_policy(rng, 3, 4), 0.5 * rng.standard_normal((1, 3, 4))
+        found = chunk_length.best_of_fresh(mdp, error, frequency, 3)
+        expected = sampled(mdp, error[0], frequency, 3)
+        np.testing.assert_allclose(np.stack(found)[:, 0], np.stack(expected), atol=1e-9)
+
+    def test_the_law_of_the_best_sample(self) -> None:
+        rng = np.random.default_rng(0)
+        score, frequency = rng.standard_normal((5, 7)), rng.dirichlet(np.ones(7))
+        law = chunk_length.rank_law(score, frequency, 4)
+        for row, each in zip(law, score, strict=True):
+            np.testing.assert_allclose(row, selection.best_of_n(frequency, each, 4))
+
+
+class TestGuarantee:
+    @pytest.mark.parametrize("h", [1, 2, 3])
+    def test_no_bounded_error_costs_more(self, h: int) -> None:
+        """Random errors of any sign stay below; the worst errors on two paths meet the bound."""
+        rng, eps = np.random.default_rng(h), 0.3
+        for _ in range(20):
+            world = World(random_mdp(rng, 4, 2, 0.9), random_policy(rng, 4, 2))
+            truth = chunked(world.mdp, h)
+            error = eps * rng.choice([-1.0, 1.0], (200, *truth.reward.shape))
+            obtained = policy_value(truth, noisy(truth, error).choice)[:, 0]
+            regret = optimal(world.mdp).value[0] - obtained
+            assert regret.max() <= guarantee(world, h, eps) + 1e-9
+
+    def test_it_is_met(self) -> None:
+        """Two actions that never leave: the worse is praised and the better is blamed by eps."""
+        eps, discount = 0.1, 0.9
+        transition = np.zeros((3, 2, 3))
+        transition[0, [0, 1], [1, 2]] = transition[1, :, 1] = transition[2, :, 2] = 1
+        reward = np.zeros((3, 2))
+        reward[[1, 2]] = [[0.2 - 1e-9] * 2, [0.0] * 2]
+        reward[0] = [0.2 - 1e-9, 0.0]
+        mdp = random_mdp(np.random.default_rng(0), 3, 2, discount)._replace(
+            transition=transition, reward=reward
+        )
+        error = np.array([[-eps, eps], [-eps] * 2, [eps] * 2])
+        obtained = policy_value(mdp, noisy(mdp, error).choice)[0]
+        world = World(mdp, np.full((3, 2), 0.5))
+        regret = optimal(mdp).value[0] - obtained
+        assert regret == pytest.approx(guarantee(world, 1, eps), abs=1e-6)
+
+
+PAGE = {
+    None: {1: 74.6, 2: 35.4, 3: 7.8, 4: 6.3, 6: 7.7, 8: 8.7},
+    8: {1: 65.0, 2: 18.8, 3: 3.6, 4: 3.7, 6: 5.5, 8: 7.0},
+}
+PAGE_SEEDS = 40  # what the page says it ran
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Regret of 400 critics for each number of the page."""
+    world = lock(24, 0.1)
+    return {
+        (n, h): losses(critics(world, h, 400, candidates=n, seed=1), [1.0])[0].regret
+        for n in PAGE
+        for h in PAGE[n]
+    }
+
+
+class TestReferenceNumbers:
+    """L = 24, slip 0.1, sigma 1, as stated on the page that these notebooks started from."""
+
+    def test_each_within_sampling_error(self, found) -> None:
+        """All twelve, and their sum of squares: chi-squared with twelve degrees of freedom."""
+        scores = []
+        for (n, h), regret in found.items():
+            spread = regret.std() * np.sqrt(1 / PAGE_SEEDS + 1 / len(regret))
+            scores.append((PAGE[n][h] - regret.mean()) / spread)
+        assert np.abs(scores).max() < 3
+        assert np.square(scores).sum() < stats.chi2(12).ppf(0.99)
+
+    def test_the_shape_that_the_page_describes(self, found) -> None:
+        mean = {key: regret.mean() for key, regret in found.items()}
+        assert min(PAGE[None], key=lambda h: mean[None, h]) == 4
+        assert min(PAGE[8], key=lambda h: mean[8, h]) in (3, 4)
+        short, long = (losses(critics(lock(24), h, 100), [1.0])[0].regret.mean() for h in (4, 8))
+        assert long <= short  # without slip nothing rises to the right
+        little = [losses(critics(lock(24, 0.1), h, 400), [0.3])[0].regret.mean() for h in PAGE[8]]
+        assert min(little) == little[0]
+
+
+class TestExercises:
+    def test_the_slip_at_which_two_guarantees_meet(self) -> None:
+        """The open-loop loss of h = 4 makes up for the bootstraps that it saves."""
+        saved = 2 * 0.02 * (1 / (1 - 0.99) - 1 / (1 - 0.99**4))
+
+        def loss(slip):
+            mdp = lock(24, slip).mdp
+            return optimal(mdp).value[0] - optimal(chunked(mdp, 4)).value[0]
+
+        assert loss(nb08.TIE - 5e-4) < saved < loss(nb08.TIE + 5e-4)
+        assert guarantee(lock(24, nb08.TIE), 1, 0.02) == pytest.approx(2 * 0.02 / (1 - 0.99))
+
+    @pytest.mark.parametrize("h", range(1, 7))
+    def test_nested_chunks_never_win_and_others_do_somewhere(self, h: int) -> None:
+        """Where a coin falls just before step h, only those who look at step h get the reward."""
+        rng, coin = np.random.default_rng(h), coin_before(h)
+        worlds = [random_mdp(rng, 4, 2, 0.9, noise) for noise in (0.2, 1.0) for _ in range(10)]
+        value = optimal(chunked(coin, h)).value[0]
+        assert value == pytest.approx(0.9**h)
+        for k in range(1, 7):
+            other = optimal(chunked(coin, k)).value[0]
+            assert (value > other + 1e-9) == (not nb08.nested(h, k)), (h, k)
+            if nb08.nested(h, k):
+                for mdp in worlds:
+                    looks_more = optimal(chunked(mdp, k)).value
+                    assert (optimal(chunked(mdp, h)).value <= looks_more + 1e-9).all()
+
+
+def coin_before(h: int) -> MDP:
+    """A line of h steps; the last leads to heads or tails, where one action each earns 1."""
+    heads, tails, end = h, h + 1, h + 2
+    transition, reward = np.zeros((h + 3, 2, h + 3)), np.zeros((h + 3, 2))
+    transition[np.arange(h - 1), :, np.arange(1, h)] = 1
+    transition[h - 1, :, [heads, tails]] = 0.5
+    transition[[heads, tails, end], :, end] = 1
+    reward[heads, 0] = reward[tails, 1] = 1
+    return MDP(transition, reward, 0.9)
