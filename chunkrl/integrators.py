@@ -8,26 +8,26 @@ import numpy as np
 from chunkrl.errors import ConfigError
 
 Field = Callable[[Any, Any], Any]  # velocity: x [*B, D], t [*B, 1] -> [*B, D]
-Slope = Callable[[Field, Any, Any, float], Any]  # the mean velocity of a step of length dt from x
+Slope = Callable[[Field, Any, Any, Any], Any]  # the mean velocity of a step of length dt from x
 
 
-def euler(velocity: Field, x, t, dt: float):
+def euler(velocity: Field, x, t, dt):
     """The velocity at the start.  Order 1, one evaluation."""
     return velocity(x, t)
 
 
-def midpoint(velocity: Field, x, t, dt: float):
+def midpoint(velocity: Field, x, t, dt):
     """The velocity half an Euler step on.  Order 2, two evaluations."""
     return velocity(x + dt / 2 * velocity(x, t), t + dt / 2)
 
 
-def heun(velocity: Field, x, t, dt: float):
+def heun(velocity: Field, x, t, dt):
     """The mean of the velocities at the start and an Euler step on.  Order 2, two evaluations."""
     start = velocity(x, t)
     return (start + velocity(x + dt * start, t + dt)) / 2
 
 
-def rk4(velocity: Field, x, t, dt: float):
+def rk4(velocity: Field, x, t, dt):
     """The classical Runge-Kutta mean of four velocities.  Order 4, four evaluations."""
     a = velocity(x, t)
     b = velocity(x + dt / 2 * a, t + dt / 2)

@@ -191,6 +191,13 @@ class TestMaps:
         got = flow_maps.share_between(z, maps, -1.0, 1.0)
         np.testing.assert_allclose(got, [inside, inside, 1, inside, 0], atol=1e-12)
 
+    @pytest.mark.parametrize("integrator", ["euler", "rk4"])
+    def test_all_numbers_of_steps_together(self, integrator: str) -> None:
+        noise, velocity = flow_maps.NOISE[::100], mixtures.velocity(TOY)
+        got = flow_maps.ends_up_to(velocity, noise, 6, integrator)
+        alone = [flow_maps.ends(velocity, noise, k, integrator) for k in range(1, 7)]
+        np.testing.assert_allclose(got, alone, atol=1e-12)
+
     def test_by_ten_steps_one_percent_is_left(self) -> None:
         """Issue 4: all of the mass after one Euler step, within 0.01 of the exact after ten."""
         exact = mixtures.mass(TOY, -0.275, 0.275)

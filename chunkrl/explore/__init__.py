@@ -3,6 +3,7 @@
 from chunkrl.explore.best_of_n import BEST_OF_N
 from chunkrl.explore.choices import CHOICES
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
+from chunkrl.explore.flow import FLOW
 from chunkrl.explore.horizon import HORIZON
 from chunkrl.explore.imagination import IMAGINATION
 from chunkrl.explore.off_policy import OFF_POLICY
@@ -23,6 +24,7 @@ EXPLORERS: dict[str, Explorer] = {
         OPTIMISM,
         OFF_POLICY,
         TARGET_PARTS,
+        FLOW,
         SIDES,
         BEST_OF_N,
         OPEN_LOOP,

@@ -5,10 +5,12 @@ and is the cheapest way to move it (the optimal transport).  Few steps, and a ne
 are measured against it.
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from chunkrl.integrators import Field, path
+from chunkrl.integrators import Field, named, path
 from chunkrl.tabular import mixtures
 from chunkrl.tabular.mixtures import Mixture
 
@@ -47,12 +49,36 @@ def ends(velocity: Field, noise: np.ndarray, steps: int, integrator: str = "eule
     return path(velocity, noise[:, None], steps, integrator)[-1, :, 0]
 
 
-def share_between(noise: np.ndarray, end: np.ndarray, low: float, high: float) -> np.ndarray:
-    """P(low < end < high) for noise z ~ N(0, 1), the map z -> end linear between grid points.
+def ends_up_to(
+    velocity: Field, noise: np.ndarray, most: int, integrator: str = "euler"
+) -> np.ndarray:
+    """`ends` for 1, 2, ... `most` steps, all advanced together.  [Q] -> [most, Q]"""
+    slope = named(integrator)
+    dt = 1 / np.arange(1.0, most + 1)[:, None, None]
+    x = np.tile(noise[:, None], (most, 1, 1))  # [most, Q, 1]
+    for k in range(most):  # rows k and later have more than k steps
+        x[k:] += dt[k:] * slope(velocity, x[k:], k * dt[k:], dt[k:])
+    return x[..., 0]
 
-    [Q] rising, [*B, Q] -> [*B]
+
+def share_below(noise: np.ndarray, end: np.ndarray, level: Any) -> np.ndarray:
+    """P(end < level) for noise z ~ N(0, 1), the map z -> end linear between grid points.
+
+    [Q] rising, [*B, Q], a number or [*B, 1] -> [*B]
     """
-    return _share_below(noise, end, high) - _share_below(noise, end, low)
+    left, right = end[..., :-1], end[..., 1:]
+    rise = right - left
+    flat = rise == 0
+    cross = np.where(flat, 0.0, (level - left) / np.where(flat, 1.0, rise)).clip(0, 1)
+    at = ndtr(noise[:-1] + cross * np.diff(noise))  # rank of the noise that is taken to `level`
+    low, high = ndtr(noise[:-1]), ndtr(noise[1:])
+    part = np.where(flat, (left < level) * (high - low), np.where(rise > 0, at - low, high - at))
+    return part.sum(-1)
+
+
+def share_between(noise: np.ndarray, end: np.ndarray, low: float, high: float) -> np.ndarray:
+    """P(low < end < high), as `share_below`.  [Q] rising, [*B, Q] -> [*B]"""
+    return share_below(noise, end, high) - share_below(noise, end, low)
 
 
 def transport_cost(noise: np.ndarray, end: np.ndarray) -> float:
@@ -69,7 +95,7 @@ def optimal_cost(mixture: Mixture) -> float:
     square = mixture.weight @ (mixture.mean[:, 0] ** 2 + mixture.std**2)
     reach = 9 * mixture.std.max()
     x = np.linspace(mixture.mean.min() - reach, mixture.mean.max() + reach, 20_001)
-    rank = ndtr((x[:, None] - mixture.mean[:, 0]) / mixture.std) @ mixture.weight
+    rank = mixtures.cumulative(mixture, x)
     height = np.exp(-(ndtri(rank.clip(1e-300, 1 - 1e-16)) ** 2) / 2) / np.sqrt(2 * np.pi)
     return float(1 + square - 2 * np.trapezoid(height, x))
 
@@ -88,14 +114,3 @@ def least_between(slope: float, low: float, high: float) -> float:
     that far apart leave least between them when they are half-spaces.
     """
     return float(2 * ndtr((high - low) / (2 * slope)) - 1)
-
-
-def _share_below(noise: np.ndarray, end: np.ndarray, level: float) -> np.ndarray:
-    left, right = end[..., :-1], end[..., 1:]
-    rise = right - left
-    flat = rise == 0
-    cross = np.where(flat, 0.0, (level - left) / np.where(flat, 1.0, rise)).clip(0, 1)
-    at = ndtr(noise[:-1] + cross * np.diff(noise))  # rank of the noise that is taken to `level`
-    low, high = ndtr(noise[:-1]), ndtr(noise[1:])
-    part = np.where(flat, (left < level) * (high - low), np.where(rise > 0, at - low, high - at))
-    return part.sum(-1)

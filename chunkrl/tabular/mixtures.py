@@ -8,7 +8,7 @@ samples is known: the velocity, what no velocity can explain, and the least loss
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp, ndtr, softmax
+from scipy.special import logsumexp, ndtr
 
 from chunkrl.errors import ConfigError
 from chunkrl.integrators import Field
@@ -43,29 +43,18 @@ class Given(NamedTuple):
     score: np.ndarray  # [*B, M, D]  gradient of log p(x_t | m)
 
 
-def log_joint(mixture: Mixture, x, t: Any = 1.0) -> np.ndarray:
-    """log P(m) p(x_t | m), where x_t | m ~ N(t mean_m, ((1 - t)^2 + t^2 std_m^2) I).
-
-    [*B, D], [*B, 1] or a number -> [*B, M]
-    """
-    t = np.asarray(t, float)
-    spread = (1 - t) ** 2 + t**2 * mixture.std**2  # [*B, M]
-    offset = np.asarray(x, float)[..., None, :] - t[..., None] * mixture.mean  # [*B, M, D]
-    square = (offset**2).sum(-1) / spread
-    return np.log(mixture.weight) - (square + mixture.dim * np.log(2 * np.pi * spread)) / 2
-
-
 def given(mixture: Mixture, x, t) -> Given:
     """Condition on x_t.  [*B, D], [*B, 1] or a number
 
     Within a mode x_1 - x_0 and x_t are jointly Gaussian with Cov = t std^2 - (1 - t), which leaves
     the variance std^2 / ((1 - t)^2 + t^2 std^2).
     """
-    t, x = np.asarray(t, float), np.asarray(x, float)
-    spread = (1 - t) ** 2 + t**2 * mixture.std**2  # [*B, M]
-    offset = x[..., None, :] - t[..., None] * mixture.mean  # [*B, M, D]
+    offset, spread = _from_modes(mixture, x, t)
     slope = (t * mixture.std**2 - (1 - t)) / spread
-    probability = softmax(log_joint(mixture, x, t), axis=-1)
+    square = (offset**2).sum(-1) / spread
+    log = np.log(mixture.weight) - (square + mixture.dim * np.log(spread)) / 2
+    probability = np.exp(log - log.max(-1, keepdims=True))
+    probability /= probability.sum(-1, keepdims=True)
     return Given(
         probability,
         mixture.mean + slope[..., None] * offset,
@@ -77,7 +66,9 @@ def given(mixture: Mixture, x, t) -> Given:
 
 def log_density(mixture: Mixture, x, t: Any = 1.0) -> np.ndarray:
     """log p_t(x); at t = 1 the data's.  [*B, D], [*B, 1] or a number -> [*B]"""
-    return np.asarray(logsumexp(log_joint(mixture, x, t), axis=-1))
+    offset, spread = _from_modes(mixture, x, t)
+    square = (offset**2).sum(-1) / spread + mixture.dim * np.log(2 * np.pi * spread)
+    return np.asarray(logsumexp(np.log(mixture.weight) - square / 2, axis=-1))
 
 
 def sample(mixture: Mixture, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -141,32 +132,41 @@ def loss_floor(mixture: Mixture, nodes: int = 80) -> float:
     return float(total)
 
 
+def cumulative(mixture: Mixture, x) -> np.ndarray:
+    """P(x_1 < x) of data on a line.  [*B] -> [*B]"""
+    if mixture.dim != 1:
+        raise ConfigError(f"this is for data on a line, not in {mixture.dim} dimensions")
+    scaled = (np.asarray(x, float)[..., None] - mixture.mean[:, 0]) / mixture.std  # [*B, M]
+    return ndtr(scaled) @ mixture.weight
+
+
 def mass(mixture: Mixture, low: float, high: float) -> float:
     """P(low < x_1 < high) of data on a line."""
-    _require_a_line(mixture)
-    ends = (np.array([[low], [high]]) - mixture.mean[:, 0]) / mixture.std  # [2, M]
-    return float(np.diff(ndtr(ends), axis=0)[0] @ mixture.weight)
+    return float(cumulative(mixture, high) - cumulative(mixture, low))
 
 
 def quantile(mixture: Mixture, probability: np.ndarray) -> np.ndarray:
     """x with P(x_1 < x) = probability, by bisection, for data on a line.  [*B] in (0, 1) -> [*B]"""
-    _require_a_line(mixture)
     reach = 40 * mixture.std.max()  # beyond it no probability of a double is left
     low = np.full(np.shape(probability), mixture.mean.min() - reach)
     high = np.full(np.shape(probability), mixture.mean.max() + reach)
     for _ in range(80):
         middle = (low + high) / 2
-        scaled = (middle[..., None] - mixture.mean[:, 0]) / mixture.std  # [*B, M]
-        below = ndtr(scaled) @ mixture.weight < probability
+        below = cumulative(mixture, middle) < probability
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return (low + high) / 2
+
+
+def _from_modes(mixture: Mixture, x, t) -> tuple[np.ndarray, np.ndarray]:
+    """Offset and variance of x_t given m: x - t mean_m, (1 - t)^2 + t^2 std_m^2.
+
+    [*B, D], [*B, 1] or a number -> [*B, M, D], [*B, M]
+    """
+    t = np.asarray(t, float)
+    offset = np.asarray(x, float)[..., None, :] - t[..., None] * mixture.mean
+    return offset, (1 - t) ** 2 + t**2 * mixture.std**2
 
 
 def _expect(known: Given, each: np.ndarray) -> np.ndarray:
     """E[each | x_t].  [*B, M, D] -> [*B, D]"""
     return (known.probability[..., None] * each).sum(-2)
-
-
-def _require_a_line(mixture: Mixture) -> None:
-    if mixture.dim != 1:
-        raise ConfigError(f"this is for data on a line, not in {mixture.dim} dimensions")

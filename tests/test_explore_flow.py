@@ -1,0 +1,49 @@
+"""The explorer of notebook 05 against the exact flow, at all of its settings."""
+
+import numpy as np
+import pytest
+
+from chunkrl.explore import EXPLORERS
+from chunkrl.explore import flow as explorer
+from chunkrl.tabular import flow_maps
+from chunkrl.tabular.mixtures import two_modes, velocity
+
+FLOW = EXPLORERS["flow"]
+
+
+def test_one_euler_step_lands_between_the_modes_and_ten_nearly_never() -> None:
+    """The reader's first picture, and issue 4's number: within 0.01 of the exact mass at K = 10."""
+    numbers = FLOW.numbers()
+    assert numbers.steps == 1
+    assert numbers.between[0] == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(numbers.paths[-1], 0, atol=1e-12)
+    assert abs(numbers.between[9] - numbers.exact_between) < 0.01
+
+
+@pytest.mark.parametrize("distance", [0.2, 1.1, 2.0])
+@pytest.mark.parametrize("width", [0.03, 0.07, 0.5])
+def test_what_is_drawn_as_exact_is(distance: float, width: float) -> None:
+    """Paths keep their rank; the curve of K agrees with a grid ten times as fine."""
+    mixture = two_modes(distance, width)
+    numbers = FLOW.numbers(distance=distance, width=width, steps=7, time=0.4)
+    expected = flow_maps.monotone(mixture, explorer.SHOWN)
+    np.testing.assert_allclose(numbers.exact_paths[-1], expected, atol=1e-3)
+    fine = flow_maps.ends_up_to(velocity(mixture), flow_maps.NOISE, explorer.MOST)
+    shares = flow_maps.share_between(flow_maps.NOISE, fine, *explorer.gap(distance))
+    np.testing.assert_allclose(numbers.between, shares, atol=3e-4)
+    assert numbers.bins.sum() == pytest.approx(1, abs=0.01)
+
+
+def test_shares_are_those_of_simulated_noise() -> None:
+    """20,000 random noises followed step by step, in the gap and in each bin."""
+    noise = np.random.default_rng(0).standard_normal(20_000)
+    for setting in FLOW.random(8, seed=4):
+        numbers = FLOW.numbers(**setting)
+        field = velocity(two_modes(numbers.distance, numbers.width))
+        end = flow_maps.ends(field, noise, numbers.steps, numbers.integrator)
+        low, high = explorer.gap(numbers.distance)
+        share = np.append(numbers.bins, numbers.between[numbers.steps - 1])
+        counted = np.histogram(end, explorer.BINS)[0] / len(noise)
+        counted = np.append(counted, ((low < end) & (end < high)).mean())
+        error = np.sqrt(share * (1 - share) / len(noise))
+        assert (np.abs(counted - share) < 4.5 * error + 1e-3).all(), setting
