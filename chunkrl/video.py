@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chunkrl import tasks
+from chunkrl.errors import ConfigError
 
 if TYPE_CHECKING:
     import gymnasium
@@ -195,9 +196,17 @@ def webp(frames: np.ndarray, fps: float = FPS) -> bytes:
     return buffer.getvalue()
 
 
+def webp_path(path: str | os.PathLike) -> Path:
+    """`path`, if a file of that name is taken for what it will be.  Raises ConfigError."""
+    path = Path(path)
+    if path.suffix.lower() != ".webp":
+        raise ConfigError(f"videos are animated WebP files: let {path.name} end in .webp")
+    return path
+
+
 def save(frames: np.ndarray, path: str | os.PathLike, fps: float = FPS) -> Path:
     """Write an animated WebP; a file at `path` is replaced only by a complete one."""
-    path = Path(path)
+    path = webp_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     unfinished.write_bytes(webp(frames, fps))

@@ -216,8 +216,15 @@ def test_folders_of_shards(tmp_path, content, monkeypatch):
 
 @pytest.mark.parametrize("name", ["../secret", "cube single", f"{NAME[:-3]}-singletask-v0"])
 def test_names_that_are_no_dataset(tmp_path, name):
-    with pytest.raises(ConfigError, match="no dataset"):
+    with pytest.raises(ConfigError, match="no state-based dataset"):
         download(name, tmp_path)
+
+
+def test_a_misspelt_name_is_answered_before_any_mirror_is_asked(tmp_path, monkeypatch):
+    use(monkeypatch, "http://127.0.0.1:1")
+    for name in ("cube-singel-play-v0", "cube-singel-play-100m-v0"):
+        with pytest.raises(ConfigError, match=r"did you mean cube-single-play-v0"):
+            download(name, tmp_path)
 
 
 def test_default_mirrors(monkeypatch):

@@ -225,13 +225,20 @@ def test_no_cut_or_flipped_byte_passes_unseen(tmp_path):
     assert refused > len(whole) / 3 / 4
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"PK", b"<html>404</html>", b"\x80\x04pickle", b"\x93NUMPY"]
-)
-def test_foreign_files(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x80\x04pickle", b"\x93NUMPY"])
+def test_foreign_files_are_not_said_to_be_damaged(tmp_path, content):
+    """A user's own file must not be answered with the advice to remove it."""
     path = tmp_path / "foreign.npz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="not a complete npz"):
+    with pytest.raises(DataError, match="is no npz archive but another kind of file") as error:
+        load(path)
+    assert "emove" not in str(error.value)
+
+
+def test_a_file_that_was_cut_off_is_to_be_fetched_again(tmp_path):
+    path = tmp_path / "cut.npz"
+    path.write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"not a complete npz archive .* Remove it"):
         load(path)
 
 

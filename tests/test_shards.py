@@ -234,7 +234,7 @@ def test_foreign_and_damaged_files_are_refused(tmp_path):
         shards.convert(tmp_path, TASK)
     (tmp_path / "maze-000.npz").write_text("a letter")
     (tmp_path / "maze-000-val.npz").write_text("a letter")
-    with pytest.raises(DataError, match=r"maze-000-val.npz is not a complete npz archive"):
+    with pytest.raises(DataError, match=r"maze-000-val.npz is no npz archive"):
         shards.convert(tmp_path, TASK, progress=False)
     write(tmp_path, "maze-000", seed=0)
     write(tmp_path, "maze-000-val", seed=9)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from chunkrl import tasks, video
+from chunkrl.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,13 @@ def test_no_warning_where_opengl_works(monkeypatch):
         warnings.simplefilter("error")
         video.warn_if_drawn()
     assert "MuJoCo with OpenGL" in video.rendering_backend()
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip"])
+def test_a_name_that_promises_another_format_is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match=f"let {name} end in .webp"):
+        video.save(ramp(2), tmp_path / name)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_saved_animation_has_all_frames_and_their_duration(tmp_path):

@@ -1,5 +1,6 @@
 """Fetch OGBench's official files: from several mirrors, resumed after cuts, checked."""
 
+import difflib
 import http.client
 import os
 import re
@@ -60,8 +61,7 @@ def download(
     and `load` accepts it.  `timeout` is in seconds.  Raises DataError listing what was tried.
     """
     name = dataset if dataset.endswith("-v0") else f"{dataset}-v0"
-    if not re.fullmatch(r"[a-z0-9-]+", name) or "singletask" in name:
-        raise ConfigError(f"{dataset!r} is no dataset. Names look like cube-single-play-v0.")
+    _require_known(name.replace("-100m-", "-"))
     target = official_path(name, folder)
     if "-100m-" in name:
         target = target.with_suffix("")
@@ -79,6 +79,17 @@ def download(
             if not file.exists():
                 _fetch(file, file.relative_to(root).as_posix(), dead, progress, timeout)
     return target
+
+
+def _require_known(name: str) -> None:
+    """Raise ConfigError, with the nearest names, unless OGBench names a state-based set so."""
+    from chunkrl import tasks
+
+    known = sorted({tasks.get(task).dataset for task in tasks.names()})
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"names look like {known[0]}"
+        raise ConfigError(f"OGBench has no state-based dataset {name!r}; {hint}")
 
 
 def _fetch(file: Path, name: str, dead: dict[str, str], progress: bool, timeout: float) -> None:

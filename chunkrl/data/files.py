@@ -79,10 +79,18 @@ def read(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, np.nd
     except DataError:
         raise
     except Exception as error:  # NumPy and zipfile answer damage with a dozen types
+        if not _is_zip(path):
+            raise DataError(f"{path} is no npz archive but another kind of file.") from error
         raise DataError(
-            f"{path} is not a complete npz archive ({error}). It was cut off or is another kind of"
-            " file: remove it, then download or generate it again."
+            f"{path} is not a complete npz archive ({error}): it was cut off or damaged. Remove it,"
+            " then download or generate it again."
         ) from error
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether the file begins as zip archives do, also those that lack their end."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"PK"
 
 
 def _member(path: Path, archive: Any, name: str) -> np.ndarray:
