@@ -115,31 +115,12 @@ class TestExplorer:
             assert sign * mean > 3 * error
 
 
-def clouds(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws of the two Gaussians.  -> [count, 2]"""
-    mode = flow_picks.MODES[rng.integers(0, 2, count)]
-    return mode + flow_picks.WIDTH * rng.standard_normal((count, 2))
-
-
 class TestFlow:
-    @pytest.mark.parametrize(("x", "t"), [((0.3, -0.2), 0.5), ((0.0, 0.1), 0.8), ((-1, 0.5), 0.1)])
-    def test_velocity_is_the_mean_of_the_paths_that_pass(self, x, t: float) -> None:
-        """Weigh 400,000 data points by how likely the noise is that leads through x at t."""
-        data = clouds(400_000, np.random.default_rng(0))
-        noise = (np.array(x) - t * data) / (1 - t)
-        weight = np.exp(-0.5 * (noise**2).sum(-1))
-        weight /= weight.sum()
-        paths = data - noise
-        mean = weight @ paths
-        error = np.sqrt((weight[:, None] ** 2 * (paths - mean) ** 2).sum(0))
-        found = flow_picks.velocity(np.array(x, float), np.array([t]))
-        assert (np.abs(found - mean) < 5 * error).all()
-
     def test_the_flow_goes_both_ways(self) -> None:
         rng = np.random.default_rng(0)
         actions = flow_picks.propose(4, 5_000, rng).reshape(-1, 2)
         assert abs((actions[:, 0] > 0).mean() - 0.5) < 5 * 0.5 / np.sqrt(len(actions))
-        assert np.abs(np.abs(actions[:, 0]) - 0.6).mean() < flow_picks.WIDTH
+        assert np.abs(np.abs(actions[:, 0]) - 0.6).mean() < 0.2
 
     def test_errors_are_as_smooth_as_they_say(self) -> None:
         """Over critics: mean 0, variance 1, correlation exp(-d^2 / (2 l^2))."""

@@ -6,9 +6,11 @@ import numpy as np
 
 from chunkrl.integrators import path
 from chunkrl.policies import best_of_n
+from chunkrl.tabular.mixtures import Mixture, velocity
 
-MODES = np.array([[-0.6, 0.0], [0.6, 0.0]])  # pass an obstacle left or right
-WIDTH = 0.2  # standard deviation of either mode
+WAYS = Mixture(  # past an obstacle: left or right, equally often
+    np.array([0.5, 0.5]), np.array([[-0.6, 0.0], [0.6, 0.0]]), np.array([0.2, 0.2])
+)
 TARGET = np.array([0.8, 0.1])  # the best action; the value falls with the distance to it
 WAVES = 32
 
@@ -20,24 +22,9 @@ class Picks(NamedTuple):
     delivered: np.ndarray
 
 
-def velocity(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """E[data - noise | x_t = x] for data of two Gaussians.  [*B, 2], [*B, 1] -> [*B, 2]
-
-    Within mode k, x_t ~ N(t m_k, s^2) with s^2 = (1 - t)^2 + t^2 w^2, and the conditional mean is
-    m_k + (t w^2 - (1 - t)) / s^2 (x - t m_k); the modes are weighted by their share of x_t = x.
-    """
-    away = x[..., None, :] - t[..., None] * MODES  # [*B, modes, 2]
-    variance = (1 - t) ** 2 + (t * WIDTH) ** 2
-    closeness = -0.5 * (away**2).sum(-1) / variance
-    share = np.exp(closeness - closeness.max(-1, keepdims=True))
-    share = (share / share.sum(-1, keepdims=True))[..., None]
-    slope = (t * WIDTH**2 - (1 - t)) / variance
-    return (share * (MODES + slope[..., None] * away)).sum(-2)
-
-
 def propose(candidates: int, rounds: int, rng: np.random.Generator) -> np.ndarray:
-    """Actions of the flow, 10 Euler steps from noise.  -> [N, B, 2]"""
-    return path(velocity, rng.standard_normal((candidates, rounds, 2)), 10)[-1]
+    """Actions of the exact flow to WAYS, 10 Euler steps from noise.  -> [N, B, 2]"""
+    return path(velocity(WAYS), rng.standard_normal((candidates, rounds, 2)), 10)[-1]
 
 
 def values(actions: np.ndarray) -> np.ndarray:
