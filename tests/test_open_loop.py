@@ -6,7 +6,7 @@ import pytest
 from chunkrl.course.exercises import nb09
 from chunkrl.errors import ConfigError
 from chunkrl.explore import EXPLORERS
-from chunkrl.tabular import luck
+from chunkrl.tabular import bounds, luck
 from chunkrl.tabular.bounds import learned_chunks
 from chunkrl.tabular.chunks import chunk_index, chunked, logged
 from chunkrl.tabular.estimate import first_chunk, rollout
@@ -128,6 +128,24 @@ class TestExplorer:
         assert (run.state[:, -1] == 24).mean() > 0.999
         exact = EXPLORERS["open_loop"].numbers(slip=0.1).obtained[7]
         assert abs(total.mean() - exact) < 5 * total.std() / np.sqrt(len(total))
+
+
+class TestVerdict:
+    def test_the_bounds_hold_in_any_range_of_rewards(self) -> None:
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            mdp = random_mdp(rng, 4, 2, 0.9, noise=0.05)
+            mdp = mdp._replace(reward=7 * mdp.reward - 3)
+            behaviour = random_policy(rng, 4, 2)
+            found = bounds.verdict(mdp, behaviour, 3)
+            data = logged(mdp, behaviour, 3)
+            says, does = (policy_value(m, data.frequency) for m in (data.mdp, chunked(mdp, 3)))
+            assert found.bias == pytest.approx(np.abs(says - does).max())
+            learned = learned_chunks(mdp, behaviour, 3)
+            assert found.regret == pytest.approx((learned.best - learned.obtained).max())
+            assert 0 < found.bias <= found.bias_bound
+            assert found.regret <= found.regret_bound
+            assert found.weak <= found.strong
 
 
 class TestExercises:

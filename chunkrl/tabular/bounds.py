@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chunkrl.tabular.chunks import at_least_one, chunked, logged, n_step
-from chunkrl.tabular.mdp import MDP, backup, chain, optimal, policy_value
+from chunkrl.tabular.mdp import MDP, backup, chain, one_hot, optimal, policy_value
 
 
 class Consistency(NamedTuple):
@@ -134,4 +134,38 @@ def learned_chunks(mdp: MDP, behaviour: np.ndarray, h: int) -> Regret:
         claimed.value,
         policy_value(chunked(mdp, h), claimed.choice),
         policy_value(mdp, first),
+    )
+
+
+class Verdict(NamedTuple):
+    """What Theorems 1 and 3 bound, the largest over states, beside the bounds."""
+
+    weak: float  # eps of the data
+    strong: float  # eps of the data or of an expert's, whichever is larger
+    bias: float  # |V_ac - Vhat_ac|
+    bias_bound: float
+    regret: float  # V* - V+_ac
+    regret_bound: float
+
+
+def verdict(mdp: MDP, behaviour: np.ndarray, h: int) -> Verdict:
+    """Measure data of a closed-loop behaviour [S, A] against Theorems 1 and 3.
+
+    Theorem 3 also asks that the expert's chunks lie in the data: true if `behaviour` takes every
+    action with some probability.
+    """
+    data, typed, best = logged(mdp, behaviour, h), chunked(mdp, h), optimal(mdp)
+    eps = consistency(mdp, behaviour, h)
+    expert = consistency(mdp, one_hot(best.choice, mdp.reward.shape[1]), h)
+    weak, strong = eps.weak.max(), max(eps.strong.max(), expert.strong.max())
+    bias = policy_value(data.mdp, data.frequency) - policy_value(typed, data.frequency)
+    regret = best.value - learned_chunks(mdp, behaviour, h).obtained
+    scale = np.ptp(mdp.reward)
+    return Verdict(
+        float(weak),
+        float(strong),
+        float(np.abs(bias).max()),
+        float(scale * value_bias(weak, mdp.discount, h)),
+        float(regret.max()),
+        float(scale * greedy_regret(strong, mdp.discount, h)),
     )

@@ -108,8 +108,8 @@ EXERCISES = (
             Misconception(
                 "certainty",
                 1.0,
-                "Not all slips show. In the first three cells the right action is the same, so "
-                "after a slip the chunk can still be what the demonstrator types.",
+                "Not all slips show: one at the last press comes too late to be seen, and after an "
+                "earlier one the demonstrator may still press 0, by mistake.",
             ),
         ),
         equivalents=(
