@@ -148,6 +148,18 @@ def download(dataset: Positional[str]) -> None:
 
 
 @data_app.command
+def shards(folder: Positional[Path], task: str) -> None:
+    """Convert a folder of npz files, such as a 100M set, for training that reads it in pieces.
+
+    Prints the folder to train on with `chunkrl train mac --task TASK --shards FOLDER`.  A
+    conversion that was stopped goes on where it was.
+    """
+    from chunkrl.data import shards
+
+    print(shards.convert(folder, task))
+
+
+@data_app.command
 def check(path: Positional[Path], task: str | None = None) -> None:
     """Check a data file to the last byte and, with a task, that it belongs to that task."""
     from chunkrl import data

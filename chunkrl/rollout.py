@@ -79,7 +79,7 @@ class Slot:
         if command.state is None:
             obs = tasks.reset(self.env, command.seed, command.goal)
         else:
-            obs = restore(self.env, command.state, command.seed)
+            obs = restore(self.env, command.state, command.seed, command.goal)
         self.random = np.random.get_state()  # noqa: NPY002
         self.record, self.trace, self.steps = command.record, command.trace, 0
         if self.record and self.recorder is None:

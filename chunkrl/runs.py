@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,35 @@ def read_config(folder: str | Path) -> dict:
     return json.loads(path.read_text())
 
 
+def require_same(folder: Path, config: dict, stored: Iterable[str] = ()) -> None:
+    """Raise TrainingError where `folder` holds a run with another value of anything in `config`.
+
+    Names of `stored` that `config` lacks differ too.  The versions of packages may.
+    """
+    if not (folder / CONFIG).exists():
+        return
+    theirs, ours = read_config(folder), json.loads(json.dumps(config))
+    names = sorted((ours.keys() | set(stored)) - {"versions", "agent"})
+    for name in [*names, *({"agent"} & ours.keys())]:  # it follows from the others: last
+        for what, old, new in _differences(name, theirs.get(name), ours.get(name)):
+            raise TrainingError(
+                f"{folder} holds a run with {what} = {old!r}, not {new!r}: choose another folder,"
+                " or delete this one"
+            )
+
+
+def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Where two values differ, inside dictionaries by key: "settings.horizon", 5, 10."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(f"{name}.{key}", old.get(key), new.get(key))
+    elif old != new and name == "agent":  # long texts: what differs first
+        pairs = zip(str(old).split(", "), str(new).split(", "), strict=False)
+        yield next(((name, a, b) for a, b in pairs if a != b), (name, old, new))
+    elif old != new:
+        yield name, old, new
+
+
 def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], int]:
     """The states, rows and step to go on from; those of a fresh run where there is no checkpoint.
 
@@ -70,13 +100,7 @@ def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], in
     """
     config = json.loads(json.dumps(config))
     if (folder / CONFIG).exists():
-        stored = read_config(folder)
-        for name in sorted((stored.keys() | config.keys()) - {"versions"}):
-            if stored.get(name) != config.get(name):
-                raise TrainingError(
-                    f"{folder} holds a run with {name} = {stored.get(name)!r}, not "
-                    f"{config.get(name)!r}: choose another folder, or delete this one"
-                )
+        require_same(folder, config, read_config(folder).keys())
     else:
         write_json(folder / CONFIG, config)
     if not (folder / CHECKPOINT).exists():

@@ -76,12 +76,14 @@ def at(data: dict[str, np.ndarray], rows: np.ndarray, length: int) -> Logged:
     )
 
 
-def restore(env: "gymnasium.Env", state: SimState, seed: int = 0) -> np.ndarray:
+def restore(
+    env: "gymnasium.Env", state: SimState, seed: int = 0, goal: int | None = None
+) -> np.ndarray:
     """Begin an episode of the environment's task in `state`.  -> obs [O]
 
-    Goal, time limit and random numbers are those of `tasks.reset(env, seed)`.  An environment that
-    is not one of OGBench's manipulation tasks needs a method `restore(state)` that returns the
-    observation.
+    Goal, time limit and random numbers are those of `tasks.reset(env, seed, goal)`.  An
+    environment that is not one of OGBench's manipulation tasks needs a method `restore(state)` that
+    returns the observation.
 
     A step of MuJoCo ends by moving the joints, q_{t+dt} = q_t + dt v_{t+dt}, and in cube tasks what
     OGBench observes and steers by afterwards, the pose of the gripper, still belongs to q_t.  So
@@ -90,13 +92,15 @@ def restore(env: "gymnasium.Env", state: SimState, seed: int = 0) -> np.ndarray:
     the fingers: it also depends on the last command, which is no part of the state.  Logged actions
     lead through the logged observations, the force included (to 1e-3 after 20 steps).
     """
-    tasks.reset(env, seed)
+    tasks.reset(env, seed, goal)
     raw: Any = env.unwrapped
     if hasattr(raw, "restore"):
         return raw.restore(state)
     if not hasattr(raw, "_pinch_site_id"):
         raise ConfigError("only manipulation tasks of OGBench can be put into a logged state")
     import mujoco
+
+    from chunkrl.goal_env import ToldGoal
 
     engine: Any = mujoco  # its stubs lack some functions
     model, data = raw._model, raw._data
@@ -111,4 +115,5 @@ def restore(env: "gymnasium.Env", state: SimState, seed: int = 0) -> np.ndarray:
     data.qpos[:] = state.qpos
     raw.pre_step()  # as the reset does: no button changes, success is that of this state
     raw.post_step()
-    return raw.compute_observation()
+    obs = raw.compute_observation()
+    return env.tell(obs) if isinstance(env, ToldGoal) else obs

@@ -109,3 +109,17 @@ def test_data_and_environments_without_such_states_are_refused(tmp_path):
     maze = tasks.make_env(tasks.get("pointmaze-medium-navigate-singletask-task1-v0"))
     with pytest.raises(ConfigError, match="manipulation"):
         states.restore(maze, states.SimState(np.zeros(2), np.zeros(2)))
+
+
+def test_a_goal_is_told_in_a_restored_state_too():
+    """The state is the logged one, the goal that of its number, not of the episode before."""
+    task = tasks.get("cube-single-play-oraclerep-v0")
+    env = tasks.make_env(task)
+    goals = [tasks.reset(env, 5, number)[28:] for number in (1, 4)]
+    raw = env.unwrapped
+    state = states.SimState(raw.data.qpos.copy(), raw.data.qvel.copy())
+    expected = raw.compute_observation()
+    for number, goal in zip((1, 4), goals, strict=True):
+        seen = states.restore(env, state, 5, number)
+        np.testing.assert_array_equal(seen[28:], goal)
+        np.testing.assert_allclose(seen[12:15], expected[12:15], atol=1e-3)
