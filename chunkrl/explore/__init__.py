@@ -2,6 +2,7 @@
 
 from chunkrl.explore.best_of_n import BEST_OF_N
 from chunkrl.explore.choices import CHOICES
+from chunkrl.explore.drift import DRIFT
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.flow import FLOW
 from chunkrl.explore.horizon import HORIZON
@@ -28,6 +29,7 @@ EXPLORERS: dict[str, Explorer] = {
         SIDES,
         BEST_OF_N,
         OPEN_LOOP,
+        DRIFT,
         IMAGINATION,
     )
 }

@@ -133,8 +133,8 @@ def describe(numbers: Numbers) -> str:
         f"{numbers.value_error:.1f}, a target that imagines {chosen} steps is off by "
         f"{numbers.total[chosen]:.2f} plus or minus {2 * numbers.standard_error[chosen]:.2f}: "
         f"{numbers.model[chosen]:.2f} with the true value, {numbers.bootstrap[chosen]:.2f} with "
-        f"the true model. The best of all lengths is {numbers.best} steps, off by "
-        f"{numbers.total[numbers.best]:.2f}."
+        f"the true model. Without imagining it is off by {numbers.total[0]:.2f}, after {LONGEST} "
+        f"steps by {numbers.total[-1]:.2f}."
     )
 
 

@@ -1,10 +1,22 @@
 """All exercises by identifier; one file for each notebook."""
 
 from chunkrl.course.exercise import Exercise
-from chunkrl.course.exercises import nb00, nb01, nb02, nb03, nb04, nb06, nb07, nb08, nb09, nb11
+from chunkrl.course.exercises import (
+    nb00,
+    nb01,
+    nb02,
+    nb03,
+    nb04,
+    nb06,
+    nb07,
+    nb08,
+    nb09,
+    nb10,
+    nb11,
+)
 
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
-    for notebook in (nb00, nb01, nb02, nb03, nb04, nb06, nb07, nb08, nb09, nb11)
+    for notebook in (nb00, nb01, nb02, nb03, nb04, nb06, nb07, nb08, nb09, nb10, nb11)
     for exercise in notebook.EXERCISES
 }

@@ -1,0 +1,248 @@
+"""How far learned chunk models drift along real action chunks that they have not seen.
+
+`python -m chunkrl.model_error` trains models of 1, 5, 10 and 25 steps on the data of `chunkrl data
+make cube-single-play` and writes the errors that notebook 10 shows.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+
+from chunkrl import train
+from chunkrl.data import chunks, files
+from chunkrl.data.dataset import load
+from chunkrl.data.normalise import Normaliser
+from chunkrl.errors import ConfigError, DataError
+from chunkrl.networks import mlp
+from chunkrl.optim import descend
+from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics
+
+DATASET, TRANSITIONS = "cube-single-play-v0", 150_000
+STORED = Path(__file__).parent / "course" / "data" / "cube_model_error.csv"
+COMMAND = "python -m chunkrl.model_error"
+STEPS = 100  # MAC imagines as many
+# Positions in a cube task's observation, which counts in units of 10 cm.
+POSITIONS = {"hand_cm": slice(12, 15), "cube_cm": slice(19, 22)}
+UNIT_CM = 10.0
+
+Rows = list[dict[str, float]]
+
+
+class State(NamedTuple):
+    params: Any
+    opt_state: Any
+
+
+@dataclass(frozen=True)
+class ChunkModel:
+    """s_{t+h} = s_t + f(s_t, a_t ... a_{t+h-1}): MAC's chunk dynamics, trained alone.
+
+    Observations are normalised to about [-1, 1].  Has the methods of an agent that training needs.
+    """
+
+    obs_dim: int
+    action_dim: int
+    chunk: int = 10
+    hidden: tuple[int, ...] = (256,) * 3
+    lr: float = 3e-4
+
+    @property
+    def net(self):
+        return mlp(self.hidden, self.obs_dim, norm=True)
+
+    @property
+    def tx(self):
+        return optax.adam(self.lr)
+
+    def init(self, key) -> State:
+        obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
+        params = self.net.init(key, obs, chunk)
+        return State(params, self.tx.init(params))
+
+    def predict(self, params, obs: Array, chunk: Array) -> jax.Array:
+        """The state after a chunk.  [*B, O], [*B, hA] -> [*B, O]"""
+        return jnp.asarray(obs) + self.net.apply(params, obs, chunk)
+
+    def draw(self, key, dataset: ChunkDataset, size: int) -> ChunkBatch:
+        """`size` chunks of the data, their starts uniform."""
+        return chunks.sample(key, dataset, size, self.chunk, discount=1.0)
+
+    def loss(self, params, batch: ChunkBatch) -> tuple[jax.Array, Metrics]:
+        """Mean over batch and dimensions of (prediction - s_{t+h})^2."""
+        miss = self.predict(params, batch.obs, batch.chunk) - batch.next_obs
+        mse = (miss**2).mean()
+        return mse, {"mse": mse}
+
+    def update(self, state: State, batch: ChunkBatch, key) -> tuple[State, Metrics]:
+        params, opt_state, metrics = descend(
+            self.tx, self.loss, state.params, state.opt_state, batch
+        )
+        return State(params, opt_state), metrics
+
+
+class Segments(NamedTuple):
+    """N pieces of T steps, each of one trajectory: obs [N, T + 1, O], action [N, T, A]."""
+
+    obs: np.ndarray
+    action: np.ndarray
+
+
+def segments(obs: np.ndarray, action: np.ndarray, ends: np.ndarray, steps: int) -> Segments:
+    """As many pieces of `steps` steps as fit behind one another into each trajectory.
+
+    Rows are states, trajectories end to end; `ends` marks the last row of each, whose action leads
+    nowhere.  [T, O], [T, A], [T]
+
+    # Departs from the released code: it draws starts, reads the rows as (time, batch) and reshapes
+    # them as (batch, time), so that its consecutive frames are of different trajectories.
+    """
+    last = np.flatnonzero(ends)
+    first = np.append(0, last[:-1] + 1)
+    start = np.concatenate(
+        [np.arange(a, b - steps + 1, steps) for a, b in zip(first, last, strict=True)]
+    )
+    if not len(start):
+        raise ConfigError(f"no trajectory has {steps} steps")
+    rows = start[:, None] + np.arange(steps + 1)  # [N, T + 1]
+    return Segments(obs[rows], action[rows[:, :-1]])
+
+
+def unroll(predict: Callable[[Array, Array], Array], pieces: Segments, chunk: int) -> np.ndarray:
+    """Open loop from the true first state, fed the true chunks.  -> [K + 1, N, O]
+
+    s^_0 = s_0,  s^_{(k+1)h} = predict(s^_{kh}, a_{kh} ... a_{(k+1)h - 1}),  k < K = T / h.
+    """
+    count, steps, _ = pieces.action.shape
+    if steps % chunk:
+        raise ConfigError(f"{steps} steps are not a whole number of chunks of {chunk}")
+    parts = pieces.action.reshape(count, steps // chunk, -1)
+    states = [pieces.obs[:, 0]]
+    for k in range(steps // chunk):
+        states.append(np.asarray(predict(states[-1], parts[:, k])))
+    return np.stack(states)
+
+
+def squared_error(states: np.ndarray, pieces: Segments, chunk: int) -> np.ndarray:
+    """Mean over pieces of the squared error after k chunks, by dimension.  -> [K + 1, O]"""
+    truth = np.moveaxis(pieces.obs[:, ::chunk], 0, 1)
+    return ((states - truth).astype(np.float64) ** 2).mean(1)
+
+
+def rows_of(error: np.ndarray, scale: np.ndarray, chunk: int, seed: int) -> Rows:
+    """One row for each multiple of the chunk: MSE in normalised units, positions in cm."""
+    found = []
+    for k, miss in enumerate(error):
+        row: dict[str, float] = {"chunk": chunk, "seed": seed, "step": k * max(chunk, 1)}
+        row["mse"] = float(miss.mean())
+        for name, where in POSITIONS.items():
+            row[name] = float(np.sqrt((miss * scale**2)[where].sum()) * UNIT_CM)
+        found.append(row)
+    return found
+
+
+class Data(NamedTuple):
+    """What training and measuring need, observations normalised by the validation file."""
+
+    train: dict[str, np.ndarray]
+    held_out: dict[str, np.ndarray]
+    normaliser: Normaliser
+
+
+def read(dataset: str = DATASET, transitions: int | None = TRANSITIONS) -> Data:
+    """A dataset of a cube task and its validation file.  Raises DataError."""
+    path = files.locate(dataset, transitions)
+    found = [load(file, compact=True) for file in (path, files.val_path(path))]
+    normaliser = Normaliser.fit(found[1]["observations"])
+    for part in found:
+        part["observations"] = np.asarray(normaliser.apply(part["observations"]))
+    return Data(found[0], found[1], normaliser)
+
+
+def measure(
+    data: Data,
+    model: ChunkModel,
+    seeds: tuple[int, ...],
+    updates: int,
+    batch_size: int,
+    steps: int = STEPS,
+) -> Rows:
+    """Train one model for each seed and unroll it along the held-out trajectories."""
+    logs, held = data.train, data.held_out
+    obs, ends = logs["observations"], logs["valids"] == 0
+    nothing = np.zeros(len(obs), np.float32)
+    dataset = chunks.dataset(
+        obs, logs["actions"], nothing, nothing, chunks.final_rows(ends), model.chunk
+    )
+    agent: Any = model  # it never acts, which is all that an agent has more
+    states, _ = train.fit(agent, dataset, updates, batch_size, seeds, every=min(1000, updates))
+    pieces = segments(held["observations"], held["actions"], held["valids"] == 0, steps)
+    found = []
+    for i, seed in enumerate(seeds):
+        params = jax.tree.map(lambda leaf, i=i: leaf[i], states.params)
+        predict = jax.jit(lambda s, a, params=params: model.predict(params, s, a))
+        error = squared_error(unroll(predict, pieces, model.chunk), pieces, model.chunk)
+        found += rows_of(error, np.asarray(data.normaliser.scale), model.chunk, seed)
+    return found
+
+
+def standing_still(data: Data, steps: int = STEPS) -> Rows:
+    """The error of predicting that nothing moves: the scale of all others.  Its chunk is 0."""
+    held = data.held_out
+    pieces = segments(held["observations"], held["actions"], held["valids"] == 0, steps)
+    states = np.repeat(pieces.obs[None, :, 0], steps + 1, 0)
+    return rows_of(squared_error(states, pieces, 1), np.asarray(data.normaliser.scale), 0, 0)
+
+
+def stored(path: Path = STORED) -> Rows:
+    """The measurements that come with the package (or those of `path`)."""
+    try:
+        with open(path, newline="") as file:
+            return [
+                {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}. Make it again: {COMMAND}") from error
+
+
+def write(path: Path, rows: Rows) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+    files.write(path, lambda file: file.write(text.getvalue().encode()))
+
+
+def main(
+    out: Annotated[Path, tyro.conf.Positional] = STORED,
+    dataset: str = DATASET,
+    transitions: int | None = TRANSITIONS,
+    chunk_lengths: tuple[int, ...] = (1, 5, 10, 25),
+    seeds: tuple[int, ...] = (0, 1, 2),
+    updates: int = 3000,
+    batch_size: int = 256,
+    hidden: tuple[int, ...] = (256, 256, 256),
+    lr: float = 3e-4,
+) -> None:
+    """Train a chunk model for each length and seed, and write their errors into OUT (.csv)."""
+    data = read(dataset, transitions)
+    rows = standing_still(data)
+    widths = data.train["observations"].shape[1], data.train["actions"].shape[1]
+    for chunk in chunk_lengths:
+        model = ChunkModel(*widths, chunk, hidden, lr)
+        rows += measure(data, model, seeds, updates, batch_size)
+        write(out, rows)
+        print(f"chunk {chunk}: {out} holds {len(rows)} rows")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
