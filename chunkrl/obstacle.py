@@ -5,15 +5,12 @@ The policy sees how far the board is and nothing else, so the operator's side is
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from chunkrl.networks import Params
-from chunkrl.optim import descend
 from chunkrl.policies import Flow
 from chunkrl.tabular.sides import AHEAD, SIDEWAYS, STEPS, World
 
@@ -39,10 +36,13 @@ def logged(world: World, h: int, count: int, key):
 
 
 def demonstrations(world: World, h: int, count: int, key):
-    """Windows of h logged actions from every place on the way.  -> obs [N, 1], chunk [N, h, 2]"""
+    """Windows of h logged actions from every place on the way.  -> obs [N, 1], chunk [N, 2 h]
+
+    Chunks are flat and time-major, for `cloning.clone`.
+    """
     key_place, key_chunk = jax.random.split(key)
     step = jax.random.randint(key_place, (count, 1), 0, STEPS)
-    return 1 - step / STEPS, logged(world, h, count, key_chunk)
+    return 1 - step / STEPS, logged(world, h, count, key_chunk).reshape(count, -1)
 
 
 def exact(world: World, h: int) -> Propose:
@@ -65,38 +65,9 @@ def learned(policy: Flow, params: Params) -> Propose:
 
     def propose(obs, key):
         chunk = policy.sample(params, obs, jax.random.normal(key, (policy.dim,)))
-        return chunk.reshape(-1, 2)  # time-major, as `clone` flattens it
+        return chunk.reshape(-1, 2)  # time-major, as `demonstrations` flattens it
 
     return propose
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2), static_argnames=("batch_size", "lr"))
-def clone(policy: Flow, world: World, updates: int, key, batch_size: int = 512, lr: float = 1e-2):
-    """Train `policy` on fresh demonstrations, in one scan.  -> params, loss [updates]
-
-    Its `dim` is 2 h.  The learning rate falls to 0 on a cosine.
-    """
-    tx = optax.adam(optax.cosine_decay_schedule(lr, updates))
-
-    def loss(params, key):
-        key_data, key_noise, key_t = jax.random.split(key, 3)
-        obs, chunk = demonstrations(world, policy.dim // 2, batch_size, key_data)
-        noise = jax.random.normal(key_noise, (batch_size, policy.dim))
-        t = jax.random.uniform(key_t, (batch_size, 1))
-        chunk = chunk.reshape(batch_size, -1)
-        value = policy.clone(params, obs, chunk, jnp.ones_like(chunk), noise, t)
-        return value, value
-
-    def update(carry, key):
-        params, opt_state, value = descend(tx, loss, *carry, key)
-        return (params, opt_state), value
-
-    key_init, key_updates = jax.random.split(key)
-    params = policy.init(key_init, jnp.zeros((1, 1)))
-    carry, losses = jax.lax.scan(
-        update, (params, tx.init(params)), jax.random.split(key_updates, updates)
-    )
-    return carry[0], losses
 
 
 def rollout(propose: Propose, steps: int, execute: int, key, start=START):
