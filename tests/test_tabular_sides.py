@@ -8,10 +8,9 @@ from scipy.special import ndtr
 
 from chunkrl import traces
 from chunkrl.course.exercises import EXERCISES
-from chunkrl.errors import ConfigError
 from chunkrl.explore import EXPLORERS
+from chunkrl.explore.sides import CENTRES, clones, picture
 from chunkrl.tabular import sides
-from chunkrl.tabular.memory import memory_needed, taps
 from chunkrl.tabular.sides import World
 
 WORLDS = [World(), World(0.5, 0.0), World(0.3, 0.05), World(0.9, 0.1)]
@@ -211,42 +210,20 @@ def test_the_explorer_predicts_the_share_of_hits_without_memory() -> None:
     assert round(100 * sides.collision(sides.displacement(World(), 10))) == 0
 
 
-class TestMemory:
-    """Exercise 06.q3: how much of the past makes the operator's next action predictable."""
-
-    @pytest.mark.parametrize("period", range(1, 6))
-    def test_an_operator_who_taps_asks_for_a_whole_period(self, period: int) -> None:
-        """Enough: the push is among any `period` steps.  Not less: then a past of zeros remains."""
-        assert memory_needed(taps(period, 2 * period + 2)) == period
-
-    def test_by_regression_on_sampled_data(self) -> None:
-        """Best prediction of the next tap from the last k, as means of 20,000 logged runs."""
-        rng = np.random.default_rng(5)
-        runs = taps(3, 12)[rng.integers(6, size=20_000)]
-        left = []
-        for k in range(6):
-            digits = (runs[:, 10 - k : 10] + 1) @ 3 ** np.arange(k)
-            total = np.bincount(digits, runs[:, 10], 3**k)
-            count = np.bincount(digits, minlength=3**k)
-            left.append(np.var(runs[:, 10] - (total / np.maximum(count, 1))[digits]))
-        assert left[2] > 0.1
-        np.testing.assert_allclose(left[3:], 0.0, atol=1e-12)
-        assert memory_needed(taps(3, 12)) == 3
-
-    def test_taps_are_every_side_and_phase(self) -> None:
-        assert taps(2, 4).tolist() == [
-            [-1, 0, -1, 0],
-            [0, -1, 0, -1],
-            [1, 0, 1, 0],
-            [0, 1, 0, 1],
-        ]
-
-    def test_coins_need_no_memory_and_an_echo_needs_its_delay(self) -> None:
-        coins = np.array(list(itertools.product((0, 1), repeat=5)))
-        assert memory_needed(coins) == 0
-        assert memory_needed(np.concatenate([coins, coins], 1)) == 5
-        assert memory_needed(np.array([[0, 0, 0, 0]])) == 0
-
-    def test_no_steps(self) -> None:
-        with pytest.raises(ConfigError, match="no steps"):
-            memory_needed(np.zeros((2, 0)))
+def test_what_learned_runs_show_is_counted_from_them() -> None:
+    """Two made-up runs each: to the right past the board, and straight into it."""
+    passing = np.stack([0.1 * np.arange(11), 0.1 * np.arange(11)], -1)
+    straight = passing * [0.0, 1.0]
+    found = clones(
+        World(), np.stack([passing] * 2), np.stack([straight] * 2), np.stack([passing, straight])
+    )
+    assert found.hit.tolist() == [0.0, 1.0, 0.5]
+    right, still = np.argmin(np.abs(CENTRES - 0.1)), np.argmin(np.abs(CENTRES))
+    assert found.share[:, right].tolist() == [1.0, 0.0, 0.5]
+    assert found.share[:, still].tolist() == [0.0, 1.0, 0.5]
+    step = sides.displacement(World(), 1, 0, 1)
+    assert found.law[right] == pytest.approx(float(np.diff(step.below([0.09, 0.11]))[0]))
+    shown = picture(found, 7)
+    assert shown.png.startswith(b"\x89PNG")
+    for said in ("0% of the operator's", "100% of a learned flow of single", "50%", "chunks of 7"):
+        assert said in shown.alt

@@ -104,12 +104,7 @@ def layout(figure: Figure, names: tuple[str, str, str] = NAMES) -> tuple[Axes, .
     return *top, *bottom
 
 
-HIT: dict[str, Any] = {
-    "color": plots.VERMILLION,
-    "marker": "x",
-    "markersize": 5.5,
-    "linestyle": "none",
-}
+HIT: dict[str, Any] = plots.MARK | {"marker": "x", "markersize": 5.5}
 
 
 def draw_paths(axes: Axes, sideways: np.ndarray, world: World, style: dict[str, Any]) -> None:
@@ -161,11 +156,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 def describe(numbers: Numbers) -> str:
     world = numbers.world
-    memory = (
-        "without memory"
-        if numbers.memory == 0
-        else f"that remembers {numbers.memory} step{'s' * (numbers.memory > 1)}"
-    )
+    steps = f"that remembers {numbers.memory} step{'s' * (numbers.memory > 1)}"
+    memory = steps if numbers.memory else "without memory"
     return (
         f"An operator passes a board on the right with probability {world.balance:.2f}, with noise "
         f"of {world.noise:.2f} m in each step. {numbers.hit[0]:.0%} of the runs of a Gaussian "
