@@ -98,8 +98,14 @@ class TestField:
         floor = mixtures.loss_floor(mixture, 40)
         loss = (error**2).mean(-1)
         assert abs(loss.mean() - floor) < 4 * loss.std() / np.sqrt(len(x))
-        worse = ((error + 0.3) ** 2).mean(-1)
-        assert abs(worse.mean() - floor - 0.09) < 4 * worse.std() / np.sqrt(len(x))
+        # Another field pays what the quadrature says: one that is off by 0.3 everywhere, and rest.
+        exact = mixtures.velocity(mixture)
+        for field in (lambda x, t: exact(x, t) + 0.3, lambda x, t: 0 * x):
+            worse = ((x - noise - field(interpolate(x, noise, t), t)) ** 2).mean(-1)
+            expected = floor + mixtures.excess_loss(mixture, field, 40)
+            assert abs(worse.mean() - expected) < 4 * worse.std() / np.sqrt(len(x))
+        off = mixtures.excess_loss(mixture, lambda x, t: exact(x, t) + 0.3, 40)
+        assert off == pytest.approx(0.09, rel=1e-9)
 
 
 class TestFloor:

@@ -5,6 +5,7 @@ I).  Given the mode m all of it is Gaussian, so x_t is a mixture too, and what a
 samples is known: the velocity, what no velocity can explain, and the least loss.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,17 +120,19 @@ def loss_floor(mixture: Mixture, nodes: int = 80) -> float:
     Gauss quadrature with `nodes` points in t and in each dimension of x.  For one mode of width s
     it is s pi / 2.
     """
-    times, share = np.polynomial.legendre.leggauss(nodes)
-    points, weight = np.polynomial.hermite_e.hermegauss(nodes)
-    weight = weight / weight.sum()
-    grid = np.stack(np.meshgrid(*[points] * mixture.dim), -1).reshape(-1, mixture.dim)  # [Q, D]
-    law = np.prod(np.stack(np.meshgrid(*[weight] * mixture.dim), -1), -1).reshape(-1)  # [Q]
-    total = 0.0
-    for t, part in zip((times + 1) / 2, share / 2, strict=True):
-        std = np.sqrt((1 - t) ** 2 + t**2 * mixture.std**2)[:, None, None]
-        x = t * mixture.mean[:, None] + std * grid  # [M, Q, D]
-        total += part * mixture.weight @ (conditional_variance(mixture, x, t) @ law)
-    return float(total)
+    return _over_paths(mixture, lambda x, t: conditional_variance(mixture, x, t), nodes)
+
+
+def excess_loss(mixture: Mixture, field: Field, nodes: int = 80) -> float:
+    """E (field(x_t, t) - v(x_t, t))^2, mean over dimensions: its loss minus the floor.
+
+    The loss of any field is the floor plus its distance to the exact velocity, because that is a
+    conditional mean.
+    """
+    exact = velocity(mixture)
+    return _over_paths(
+        mixture, lambda x, t: (np.asarray(field(x, t) - exact(x, t)) ** 2).mean(-1), nodes
+    )
 
 
 def cumulative(mixture: Mixture, x) -> np.ndarray:
@@ -165,6 +168,24 @@ def _from_modes(mixture: Mixture, x, t) -> tuple[np.ndarray, np.ndarray]:
     t = np.asarray(t, float)
     offset = np.asarray(x, float)[..., None, :] - t[..., None] * mixture.mean
     return offset, (1 - t) ** 2 + t**2 * mixture.std**2
+
+
+def _over_paths(
+    mixture: Mixture, f: Callable[[np.ndarray, np.ndarray], np.ndarray], nodes: int
+) -> float:
+    """E f(x_t, t) over t ~ U[0, 1] and x_t, by Gauss quadrature.  f: [*B, D], [*B, 1] -> [*B]"""
+    times, share = np.polynomial.legendre.leggauss(nodes)
+    points, weight = np.polynomial.hermite_e.hermegauss(nodes)
+    weight = weight / weight.sum()
+    grid = np.stack(np.meshgrid(*[points] * mixture.dim), -1).reshape(-1, mixture.dim)  # [Q, D]
+    law = np.prod(np.stack(np.meshgrid(*[weight] * mixture.dim), -1), -1).reshape(-1)  # [Q]
+    total = 0.0
+    for t, part in zip((times + 1) / 2, share / 2, strict=True):
+        std = np.sqrt((1 - t) ** 2 + t**2 * mixture.std**2)[:, None, None]
+        x = t * mixture.mean[:, None] + std * grid  # [M, Q, D]
+        at = np.full((*x.shape[:-1], 1), t)
+        total += float(part * mixture.weight @ (f(x, at) @ law))
+    return total
 
 
 def _expect(known: Given, each: np.ndarray) -> np.ndarray:

@@ -1,0 +1,337 @@
+"""Exercises of notebook 05: paths, the loss that is left, and too few steps of a flow."""
+
+import numpy as np
+
+from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.flow import interpolate
+from chunkrl.integrators import path
+from chunkrl.tabular import flow_maps
+from chunkrl.tabular.mixtures import Mixture, loss_floor, mass, two_modes, velocity
+
+TWO = two_modes(0.8, 0.1)
+LOW, HIGH = -0.2, 0.2
+ONE = Mixture(np.ones(1), np.array([[0.55]]), np.array([0.07]))
+
+
+def straight(noise: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """x_t and dx_t/dt of the straight path from noise to x.  [B, D], [B, D], [B, 1] -> [2, B, D]"""
+    return np.stack([interpolate(x, noise, t), x - noise])
+
+
+def left_between(steps: int) -> float:
+    """Mass in the gap of TWO after so many Euler steps of its exact velocity."""
+    end = flow_maps.ends(velocity(TWO), flow_maps.NOISE, steps)
+    return float(flow_maps.share_between(flow_maps.NOISE, end, LOW, HIGH))
+
+
+def sampled(velocity, noise: np.ndarray, steps: int) -> np.ndarray:
+    return path(velocity, noise, steps)[-1]
+
+
+def stepped(times, share, reuse: bool = False):
+    """A sampler with these step times and step lengths, `times(k, K)` and `share(K)`."""
+
+    def sample(velocity, noise, steps):
+        x = noise
+        for k in range(steps):
+            t = np.full((len(noise), 1), times(k, steps))
+            x = x + velocity(noise if reuse else x, t) * share(steps)
+        return x
+
+    return sample
+
+
+def between_with(sampler, low: float = LOW):
+    """The answer to 05.q3 that follows the flow by another sampler."""
+
+    def answer(steps):
+        noise = flow_maps.NOISE
+        end = sampler(velocity(TWO), noise[:, None], steps)[:, 0]
+        return flow_maps.share_between(noise, end, low, HIGH)
+
+    return answer
+
+
+def turning(x, t):
+    return np.cos(3 * t) - x
+
+
+def growing(x, t):
+    return x * t + x[:, ::-1]
+
+
+PATHS = tuple(
+    (rng.normal(size=shape), rng.normal(size=shape), rng.uniform(0.1, 0.9, (shape[0], 1)))
+    for rng, shape in ((np.random.default_rng(i), (i, 1 + i % 2)) for i in (1, 2, 5))
+)
+
+EXERCISES = (
+    Exercise(
+        id="05.q1",
+        objective="You can write down the path and the velocity that a flow is trained on.",
+        question=(
+            "Write answer(noise, x, t): the point at flow time t of the straight path at constant "
+            "speed from `noise` (t = 0) to the action `x` (t = 1), and the velocity there. Return "
+            "both: (x_t, velocity). Shapes: [B, D], [B, D], [B, 1]."
+        ),
+        kind=Function(straight, PATHS),
+        hints=(
+            "Where is the point at t = 0, at t = 1, and half way? How far does it go in one unit "
+            "of time?",
+            "x_t = (1 - t) noise + t x, and the velocity is its derivative in t.",
+            "def answer(noise, x, t):\n    return (1 - t) * ... + t * ..., ... - ...",
+        ),
+        solution=("def answer(noise, x, t):\n    return (1 - t) * noise + t * x, x - noise"),
+        misconceptions=(
+            Misconception(
+                "time runs backwards",
+                lambda noise, x, t: np.stack([t * noise + (1 - t) * x, noise - x]),
+                "This path begins at the action and ends in noise, as diffusion models count time. "
+                "Here t = 0 is noise and t = 1 the action.",
+            ),
+            Misconception(
+                "velocity towards the noise",
+                lambda noise, x, t: np.stack([(1 - t) * noise + t * x, noise - x]),
+                "The path is right, but this velocity leads from the action back to the noise.",
+            ),
+            Misconception(
+                "what is left to go",
+                lambda noise, x, t: np.stack([(1 - t) * noise + t * x, (1 - t) * (x - noise)]),
+                "x - x_t is the way that is left, and it must be done in the time that is left: "
+                "divide by 1 - t.",
+            ),
+            Misconception(
+                "the point as velocity",
+                lambda noise, x, t: np.stack([(1 - t) * noise + t * x, x]),
+                "This predicts the action itself. The velocity is how fast the point moves, and "
+                "the point has to leave the noise behind as well.",
+            ),
+        ),
+        equivalents=(
+            "def answer(noise, x, t):\n"
+            "    x_t = noise + t * (x - noise)\n"
+            "    return [x_t, (x - x_t) / (1 - t)]",
+            "from chunkrl import flow\n"
+            "def answer(noise, x, t):\n"
+            "    x_t = flow.interpolate(x, noise, t)\n"
+            "    return x_t, flow.conditional_velocity(x_t, x, t)",
+        ),
+        near_misses=(
+            lambda noise, x, t: np.stack([(1 - t) * noise + t * x, 1.001 * (x - noise)]),
+            lambda noise, x, t: np.stack([x - noise, (1 - t) * noise + t * x]),
+        ),
+    ),
+    Exercise(
+        id="05.q2",
+        objective="You can say where the loss of a flow ends, before you train it.",
+        question=(
+            "Another robot always passes on the same side: one mode at 0.55, of width 0.07. At "
+            "which value does its flow-matching loss end?"
+        ),
+        kind=Number(loss_floor(ONE), 0.003, "of loss"),
+        hints=(
+            "Even with one mode, two lines can cross in a point: what differs between them there?",
+            "With one mode of width s, Var[velocity | x_t] = s^2 / ((1 - t)^2 + t^2 s^2) "
+            "everywhere. Average it over t from 0 to 1.",
+            "t = (np.arange(100_000) + 0.5) / 100_000\nanswer = (0.07**2 / (...)).mean()",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "t = (np.arange(100_000) + 0.5) / 100_000\n"
+            "answer = (0.07**2 / ((1 - t)**2 + t**2 * 0.07**2)).mean()"
+        ),
+        misconceptions=(
+            Misconception(
+                "a perfect network has no loss",
+                0.0,
+                "That needs every line through a point to have the same velocity. Lines that end "
+                "in different places of the mode still cross.",
+            ),
+            Misconception(
+                "the variance of the data",
+                0.07**2,
+                "0.0049 is the variance of the action. At t near 1 the unknown is the noise, not "
+                "the action, and its variance is 1.",
+            ),
+            Misconception(
+                "half of the two-mode floor",
+                0.3331,
+                "The second mode does more than double the floor: what costs most in the 0.666 is "
+                "not knowing the side.",
+            ),
+            Misconception(
+                "nothing is known about the velocity",
+                1 + 0.07**2,
+                "This is the variance of action - noise before x_t is seen. The network does see "
+                "x_t and t.",
+            ),
+            Misconception(
+                "the width",
+                0.07,
+                "Near, and the right dependence: the floor of one mode is proportional to its "
+                "width. Average the variance over t to get the factor.",
+            ),
+        ),
+        equivalents=(
+            "import numpy as np\nanswer = 0.07 * np.pi / 2",
+            "import numpy as np\n"
+            "from chunkrl.tabular.mixtures import Mixture, loss_floor\n"
+            "answer = loss_floor(Mixture(np.ones(1), np.array([[0.55]]), np.array([0.07])))",
+        ),
+        near_misses=(0.106, 0.114, 0.14),
+    ),
+    Exercise(
+        id="05.q3",
+        objective="You can measure what too few steps of a flow leave between two modes.",
+        question=(
+            "Modes at -0.4 and 0.4 of width 0.1: `two_modes(0.8, 0.1)`. Write answer(steps): the "
+            "share of samples that `steps` Euler steps of the exact velocity leave between -0.2 "
+            "and 0.2. It is tried with 1, 2, 4 and 8 steps and may be off by 5%."
+        ),
+        kind=Function(left_between, ((1,), (2,), (4,), (8,)), tolerance=0.05),
+        hints=(
+            "Follow many noises, and count the ends in the gap. Random noise is coarse: 10,000 "
+            "noises at equally spaced ranks are better.",
+            "x <- x + v(x, k / K) / K for k = 0 ... K - 1. Or use `ends`, `NOISE` and "
+            "`share_between` of the cells above.",
+            "from scipy.special import ndtri\n"
+            "def answer(steps):\n"
+            "    x = ndtri((np.arange(10_000) + 0.5) / 10_000)[:, None]\n"
+            "    for k in range(steps):\n"
+            "        x = x + ...\n"
+            "    return (abs(x) < 0.2).mean()",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "from scipy.special import ndtri\n"
+            "from chunkrl.tabular.mixtures import two_modes, velocity\n"
+            "def answer(steps):\n"
+            "    v = velocity(two_modes(0.8, 0.1))\n"
+            "    x = ndtri((np.arange(10_000) + 0.5) / 10_000)[:, None]\n"
+            "    for k in range(steps):\n"
+            "        x = x + v(x, np.full_like(x, k / steps)) / steps\n"
+            "    return (abs(x) < 0.2).mean()"
+        ),
+        misconceptions=(
+            Misconception(
+                "the exact field gives exact samples",
+                lambda steps: mass(TWO, LOW, HIGH),
+                "This is the share in the data. The velocity is exact, but few steps do not "
+                "follow it.",
+            ),
+            Misconception(
+                "a whole step each time",
+                between_with(stepped(lambda k, K: k / K, lambda K: 1.0)),
+                "A velocity is for one unit of time, and a step lasts 1/K of it.",
+            ),
+            Misconception(
+                "velocity at the end of the step",
+                between_with(stepped(lambda k, K: (k + 1) / K, lambda K: 1 / K)),
+                "Euler takes the velocity at the beginning of each step: t = k/K, from 0.",
+            ),
+            Misconception(
+                "one side only",
+                between_with(sampled, 0.0),
+                "This counts the ends between 0 and 0.2 only; the gap reaches to -0.2.",
+            ),
+        ),
+        equivalents=(
+            "from chunkrl.tabular.flow_maps import NOISE, ends, share_between\n"
+            "from chunkrl.tabular.mixtures import two_modes, velocity\n"
+            "answer = lambda K: share_between(\n"
+            "    NOISE, ends(velocity(two_modes(0.8, 0.1)), NOISE, K), -0.2, 0.2)",
+            "import numpy as np\n"
+            "from chunkrl.integrators import path\n"
+            "from chunkrl.tabular.mixtures import two_modes, velocity\n"
+            "noise = np.random.default_rng(0).standard_normal((40_000, 1))\n"
+            "answer = lambda K: np.mean(\n"
+            "    np.abs(path(velocity(two_modes(0.8, 0.1)), noise, K)[-1]) < 0.2)",
+        ),
+        near_misses=(
+            lambda steps: 1.1 * left_between(steps),
+            lambda steps: left_between(steps + 1),
+        ),
+    ),
+    Exercise(
+        id="05.bug",
+        objective="You can follow a flow through time without missing where a step begins.",
+        question=(
+            "This sampler takes `steps` Euler steps from noise at t = 0 to an action at t = 1:\n\n"
+            "    def sample(velocity, noise, steps):\n"
+            "        x = noise\n"
+            "        for t in np.linspace(0, 1, steps):\n"
+            "            x = x + velocity(x, np.full((len(x), 1), t)) / steps\n"
+            "        return x\n\n"
+            "Repair it and answer with the function."
+        ),
+        kind=Function(
+            sampled,
+            (
+                (turning, np.array([[0.5], [-2.0]]), 4),
+                (growing, np.array([[1.0, -0.5]]), 3),
+                (turning, np.array([[1.0]]), 1),
+                (growing, np.array([[0.3, 0.1], [2.0, -1.0]]), 10),
+            ),
+        ),
+        hints=(
+            "Print the times of 5 steps. How long is each step, and where does the last one end?",
+            "Step k of K begins at t = k / K, so the last begins at 1 - 1/K.",
+            "def answer(velocity, noise, steps):\n"
+            "    x = noise\n"
+            "    for k in range(steps):\n"
+            "        x = x + velocity(x, np.full((len(x), 1), ...)) / steps\n"
+            "    return x",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "def answer(velocity, noise, steps):\n"
+            "    x = noise\n"
+            "    for k in range(steps):\n"
+            "        x = x + velocity(x, np.full((len(x), 1), k / steps)) / steps\n"
+            "    return x"
+        ),
+        misconceptions=(
+            Misconception(
+                "still to the end",
+                stepped(lambda k, K: k / max(K - 1, 1), lambda K: 1 / K),
+                "The last step still begins at t = 1, where the flow has already arrived: steps of "
+                "1/K must begin 1/K apart.",
+            ),
+            Misconception(
+                "longer steps",
+                stepped(lambda k, K: k / max(K - 1, 1), lambda K: 1 / max(K - 1, 1)),
+                "Now each step is as long as the times are apart, but there are K of them, so the "
+                "flow runs on after t = 1.",
+            ),
+            Misconception(
+                "velocity at the end of the step",
+                stepped(lambda k, K: (k + 1) / K, lambda K: 1 / K),
+                "These are the times at which the steps end. Euler uses the velocity where a step "
+                "begins.",
+            ),
+            Misconception(
+                "in the middle",
+                stepped(lambda k, K: (k + 0.5) / K, lambda K: 1 / K),
+                "The velocity in the middle of a step belongs to the point in the middle; at the "
+                "point where the step begins Euler asks for the time of its beginning.",
+            ),
+            Misconception(
+                "always from the noise",
+                stepped(lambda k, K: k / K, lambda K: 1 / K, reuse=True),
+                "The times are right now, but the velocity is asked for at the noise in every step "
+                "and not at the point that the flow has reached.",
+            ),
+        ),
+        equivalents=(
+            "import numpy as np\n"
+            "def answer(velocity, noise, steps):\n"
+            "    x = noise\n"
+            "    for t in np.linspace(0, 1, steps, endpoint=False):\n"
+            "        x = x + velocity(x, np.full((len(x), 1), t)) / steps\n"
+            "    return x",
+            "from chunkrl.integrators import path\n"
+            "answer = lambda velocity, noise, steps: path(velocity, noise, steps)[-1]",
+        ),
+        near_misses=(lambda velocity, noise, steps: 1.001 * sampled(velocity, noise, steps),),
+    ),
+)
