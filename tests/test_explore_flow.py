@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from chunkrl.explore import EXPLORERS
+from chunkrl.explore import EXPLORERS, flow_map
 from chunkrl.explore import flow as explorer
 from chunkrl.tabular import flow_maps
-from chunkrl.tabular.mixtures import two_modes, velocity
+from chunkrl.tabular.mixtures import mass, two_modes, velocity
 
 FLOW = EXPLORERS["flow"]
 
@@ -47,3 +47,21 @@ def test_shares_are_those_of_simulated_noise() -> None:
         counted = np.append(counted, ((low < end) & (end < high)).mean())
         error = np.sqrt(share * (1 - share) / len(noise))
         assert (np.abs(counted - share) < 4.5 * error + 1e-3).all(), setting
+
+
+def test_maps_are_measured_against_the_exact_flow() -> None:
+    """A perfect learner leaves what the data have; a straight student what the bound says."""
+    mixture, noise = two_modes(1.1, 0.3), flow_map.NOISE
+    perfect = flow_maps.monotone(mixture, noise)
+    numbers = flow_map.maps(1.1, 0.3, 10, perfect[:, None], 0.5 * noise)
+    np.testing.assert_allclose(numbers.exact, perfect)
+    assert numbers.between[0] == mass(mixture, -0.275, 0.275)
+    assert numbers.between[2] == pytest.approx(numbers.between[0], abs=1e-4)
+    assert numbers.between[3] == pytest.approx(flow_maps.least_between(0.5, -0.275, 0.275))
+    ten = flow_maps.ends_up_to(velocity(mixture), noise, 10)[-1]
+    expected = flow_maps.share_between(noise, ten, -0.275, 0.275)
+    assert numbers.between[1] == pytest.approx(expected)
+    assert flow_map.steepest(-0.5 * noise + 2 * np.abs(noise)) == pytest.approx(1.5, rel=1e-3)
+    shown = flow_map.picture(numbers)
+    assert f"{100 * numbers.between[3]:.1f}%" in shown.alt
+    assert shown.png != flow_map.picture(numbers._replace(student=noise)).png
