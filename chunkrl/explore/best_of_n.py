@@ -213,23 +213,12 @@ def table(numbers: Numbers) -> Table:
         "right chunk drawn",
         "picked by noisy critics",
     )
-    rows = []
-    for column, n in enumerate(SAMPLED.tolist()):
-        (seen, true), (cost, hit) = numbers.sampled[:, column, 0], numbers.noisy[:, column, 0]
-        rows.append(
-            (
-                n,
-                numbers.promised[n - 1],
-                seen,
-                numbers.delivered[n - 1],
-                true,
-                numbers.bound[n - 1],
-                numbers.perfect[n - 1],
-                cost,
-                numbers.hit[n - 1],
-                hit,
-            )
-        )
+    at = SAMPLED - 1
+    (seen, true), (cost, hit) = numbers.sampled[..., 0], numbers.noisy[..., 0]
+    exact = (numbers.promised, numbers.delivered, numbers.bound, numbers.perfect, numbers.hit)
+    promise, delivery, bound, perfect, drawn = (curve[at] for curve in exact)
+    columns = (promise, seen, delivery, true, bound, perfect, cost, drawn, hit)
+    rows = list(zip(SAMPLED.tolist(), *(column.tolist() for column in columns), strict=True))
     return header, rows
 
 
