@@ -2,11 +2,13 @@
 
 from chunkrl.explore.best_of_n import BEST_OF_N
 from chunkrl.explore.choices import CHOICES
+from chunkrl.explore.chunk_length import CHUNK_LENGTH
 from chunkrl.explore.drift import DRIFT
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.flow import FLOW
 from chunkrl.explore.horizon import HORIZON
 from chunkrl.explore.imagination import IMAGINATION
+from chunkrl.explore.lock_network import LOCK_NETWORK
 from chunkrl.explore.off_policy import OFF_POLICY
 from chunkrl.explore.open_loop import OPEN_LOOP
 from chunkrl.explore.optimism import OPTIMISM
@@ -28,6 +30,8 @@ EXPLORERS: dict[str, Explorer] = {
         FLOW,
         SIDES,
         BEST_OF_N,
+        CHUNK_LENGTH,
+        LOCK_NETWORK,
         OPEN_LOOP,
         DRIFT,
         IMAGINATION,
