@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from chunkrl.course.exercises import EXERCISES
 from chunkrl.explore import EXPLORERS, flow_map
 from chunkrl.explore import flow as explorer
 from chunkrl.tabular import flow_maps
@@ -65,3 +67,18 @@ def test_maps_are_measured_against_the_exact_flow() -> None:
     shown = flow_map.picture(numbers)
     assert f"{100 * numbers.between[3]:.1f}%" in shown.alt
     assert shown.png != flow_map.picture(numbers._replace(student=noise)).png
+
+
+def test_the_values_of_notebook_05() -> None:
+    """One mode's floor in closed form; what Euler leaves, by a loop and a score of its own."""
+    assert EXERCISES["05.q2"].kind.right == pytest.approx(0.07 * np.pi / 2, rel=1e-9)
+    x = stats.norm.ppf((np.arange(50_000) + 0.5) / 50_000)
+    for steps, want in zip((1, 2, 4, 8), EXERCISES["05.q3"].kind.right, strict=True):
+        at = x
+        for t in np.arange(steps) / steps:
+            spread = (1 - t) ** 2 + (0.1 * t) ** 2
+            mode = 0.4 * np.tanh(0.4 * t * at / spread)  # E[mode | x_t] of modes at -0.4 and 0.4
+            noise = (1 - t) * (at - t * mode) / spread
+            action = mode + 0.01 * t * (at - t * mode) / spread
+            at = at + (action - noise) / steps
+        assert (np.abs(at) < 0.2).mean() == pytest.approx(float(want), abs=2e-4)
