@@ -34,14 +34,26 @@ def train(
     flow_steps: int | None = None,
     discount: float | None = None,
     lr: float | None = None,
-    success_timing: Literal["pre", "post"] = "pre",
+    rollout: int | None = None,
+    rollout_batch: int | None = None,
+    lam: float | None = None,
+    act_candidates: int | None = None,
+    execute: int | None = None,
+    sum_reward: bool | None = None,
+    true_mask: bool | None = None,
+    critic_on_data: bool | None = None,
+    clone_value_goal: bool | None = None,
+    step_discount: bool | None = None,
+    success_timing: Literal["pre", "post"] | None = None,
     workers: int | None = None,
 ) -> None:
-    """Train a method (qc, qc-fql, bfn, bfn-n, fql, fql-n) on an OGBench task.
+    """Train a method (qc, qc-fql, bfn, bfn-n, fql, fql-n, mac and its relatives) on OGBench.
 
     Makes the data where there are none, evaluates on the way, and writes metrics.csv, config.json
     and checkpoint.npz into the folder (default: runs/METHOD-TASK-PRESET).  The same command after
-    an interruption goes on from the last checkpoint.  Options left out have the preset's value.
+    an interruption goes on from the last checkpoint.  Options left out have the preset's value;
+    those from `rollout` to `step-discount` are of the model-based methods (mac, mac-gau, mac-fql,
+    mac-no-teacher, mve) alone.
     """
     from chunkrl import agents, experiment
 
@@ -68,6 +80,16 @@ def train(
             "flow_steps": flow_steps,
             "discount": discount,
             "lr": lr,
+            "rollout": rollout,
+            "rollout_batch": rollout_batch,
+            "lam": lam,
+            "act_candidates": act_candidates,
+            "execute": execute,
+            "sum_reward": sum_reward,
+            "true_mask": true_mask,
+            "critic_on_data": critic_on_data,
+            "clone_value_goal": clone_value_goal,
+            "step_discount": step_discount,
         },
     )
     for row in result.rows[-len(seeds) :]:
@@ -75,7 +97,7 @@ def train(
             f"seed {row['seed']}: success {row['success']:.0%} "
             f"[{row['success_low']:.0%}, {row['success_high']:.0%}] over {row['episodes']} "
             f"episodes after {row['step']} updates, {row['seconds']:.0f} s "
-            f"(success timing: {success_timing})"
+            f"(success timing: {result.config['success_timing']})"
         )
 
 
@@ -91,8 +113,8 @@ def evaluate(
 ) -> None:
     """Play episodes with the agents of a run folder; write evaluation.json there.
 
-    Executes the first `execute` actions of each chunk (default: all of them).  `video` writes one
-    episode of the first seed as an animated WebP.
+    Executes the first `execute` actions of each chunk (default: as the agent does).  `video` writes
+    one episode of the first seed as an animated WebP.
     """
     import os
 
@@ -104,7 +126,10 @@ def evaluate(
     timing = success_timing or loaded.config["success_timing"]
     results = []
     with Evaluator(
-        loaded.task, workers or os.cpu_count() or 1, success_timing=timing, execute=execute
+        loaded.task,
+        workers or os.cpu_count() or 1,
+        success_timing=timing,
+        execute=execute or loaded.agent.execute,
     ) as play:
         for i, trained in enumerate(loaded.config["seeds"]):
             record = int(video is not None and i == 0)

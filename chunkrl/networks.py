@@ -1,11 +1,14 @@
 """Function approximators as pairs of pure functions; the only module that imports Flax."""
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Params = Any  # a pytree of arrays; never looked inside
 
@@ -15,10 +18,6 @@ class Network(NamedTuple):
 
     init: Callable[..., Params]
     apply: Callable[..., jax.Array]
-
-
-# Glorot uniform, for every layer including the last.
-kernel_init = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
 
 
 def fourier_features(t, dim):
@@ -33,27 +32,51 @@ def fourier_features(t, dim):
     return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
 
 
+class Dense(nn.Module):
+    """x W + b of the concatenated inputs.
+
+    Where an input has a leading axis of size 1 that another has not, its share x_i W_i is computed
+    once and added to all: a state is multiplied once, not once per candidate.
+    """
+
+    features: int
+    scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, *inputs):
+        groups = [list(g) for _, g in itertools.groupby(inputs, lambda x: x.shape[:-1])]
+        parts = [jnp.concatenate(group, axis=-1) for group in groups]
+        widths = [x.shape[-1] for x in parts]
+        init = nn.initializers.variance_scaling(self.scale, "fan_avg", "uniform")  # Glorot at 1
+        kernel = self.param("kernel", init, (sum(widths), self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        rows = jnp.split(kernel, np.cumsum(widths)[:-1])
+        out = functools.reduce(jnp.add, map(jnp.matmul, parts, rows))
+        return out + bias.reshape((1,) * (out.ndim - 1) + (-1,))
+
+
 class _MLP(nn.Module):
     hidden: tuple[int, ...]
     out: int
     norm: bool
+    last_scale: float
 
     @nn.compact
     def __call__(self, *inputs):
-        x = jnp.concatenate(inputs, axis=-1)
         for width in self.hidden:
-            x = nn.gelu(nn.Dense(width, kernel_init=kernel_init)(x))
-            x = nn.LayerNorm()(x) if self.norm else x
-        return nn.Dense(self.out, kernel_init=kernel_init)(x)
+            x = nn.gelu(Dense(width)(*inputs))
+            inputs = (nn.LayerNorm()(x) if self.norm else x,)
+        return Dense(self.out, self.last_scale)(*inputs)
 
 
-def mlp(hidden: tuple[int, ...], out: int, norm: bool = False) -> Network:
+def mlp(hidden: tuple[int, ...], out: int, norm: bool = False, last_scale: float = 1.0) -> Network:
     """(Dense -> gelu (tanh form) -> LayerNorm if `norm`) per hidden width, then Dense.
 
-    Inputs are concatenated: [*B, .] x ... -> [*B, out].  Normalisation comes after the activation,
-    as in the FQL code; its epsilon is 1e-6.
+    Inputs are concatenated: [*B, .] x ... -> [*B, out]; leading axes of size 1 broadcast, and cost
+    only once.  Normalisation comes after the activation, as in the FQL code; its epsilon is 1e-6.
+    `last_scale` is the variance of the last layer's initialisation relative to Glorot's.
     """
-    module = _MLP(hidden, out, norm)
+    module = _MLP(hidden, out, norm, last_scale)
     return Network(module.init, module.apply)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,8 +1,12 @@
-"""The named methods: each is a row of one table."""
+"""The named methods: each is a row of a table."""
+
+import inspect
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.agents.model_based import ModelBasedActorCritic
+from chunkrl.agents.scoring import GoalReward, LearnedReward
 from chunkrl.errors import ConfigError
-from chunkrl.policies import Flow, OneStep
+from chunkrl.policies import Flow, Gaussian, OneStep
 
 # fmt: off
 METHODS = {
@@ -14,18 +18,42 @@ METHODS = {
     "fql":     (1,       1,       OneStep),  # flow Q-learning
     "fql_n":   (1,       "h",     OneStep),
 }
+
+MODEL_BASED = {
+    #                   chunk  policy    climbs the critic, else best of N
+    "mac":             ("h",   OneStep,  False),  # chunk model, cloned flow distilled to one step
+    "mac_gau":         ("h",   Gaussian, False),  # a Gaussian policy in place of the flow
+    "mac_fql":         ("h",   OneStep,  True),   # one proposal, trained up the critic (FQL)
+    "mac_no_teacher":  ("h",   Flow,     False),  # the flow itself, followed in a single step
+    "mve":             (1,     OneStep,  False),  # single-step model-based value expansion
+}
 # fmt: on
 
 
 def canonical(name: str) -> str:
-    """The key of METHODS that `name` means; "qc-fql" is "qc_fql".  Raises ConfigError."""
-    key = name.lower().replace("-", "_")
-    if key not in METHODS:
-        raise ConfigError(f"there is no method {name!r}; choose one of {', '.join(METHODS)}")
+    """The name of a method as the tables have it; "qc-fql" is "qc_fql".  Raises ConfigError."""
+    key, known = name.lower().replace("-", "_"), [*METHODS, *MODEL_BASED]
+    if key not in known:
+        raise ConfigError(f"there is no method {name!r}; choose one of {', '.join(known)}")
     return key
 
 
 def make(
+    name: str, obs_dim: int, action_dim: int, **settings
+) -> ChunkedActorCritic | ModelBasedActorCritic:
+    """The method `name` for observations of `obs_dim` and actions of `action_dim` numbers.
+
+    `settings` are those of `flow_q` or of `model_based`.  Raises ConfigError.
+    """
+    name = canonical(name)
+    build = flow_q if name in METHODS else model_based
+    known = [*inspect.signature(build).parameters][3:]
+    for setting in settings.keys() - set(known):
+        raise ConfigError(f"{name} has no setting {setting!r}; it has {', '.join(known)}")
+    return build(name, obs_dim, action_dim, **settings)
+
+
+def flow_q(
     name: str,
     obs_dim: int,
     action_dim: int,
@@ -38,14 +66,12 @@ def make(
     tau: float = 0.005,
     lr: float = 3e-4,
 ) -> ChunkedActorCritic:
-    """The method `name` for observations of `obs_dim` and actions of `action_dim` numbers.
+    """A row of METHODS.  `horizon` is the h (and n) of the table.
 
-    `horizon` is the h (and n) of the table above.  `candidates` is used by the best-of-N methods
-    only, `alpha` by the one-step policies only.  Raises ConfigError.
+    `candidates` is used by the best-of-N methods only, `alpha` by the one-step policies only.
     """
-    chunk, backup, policy = METHODS[canonical(name)]
-    if min(horizon, candidates, flow_steps, *hidden) < 1:
-        raise ConfigError("horizon, candidates, flow_steps and hidden widths are at least 1")
+    chunk, backup, policy = METHODS[name]
+    require_positive(horizon, candidates, flow_steps, *hidden)
     chunk, backup = (horizon if x == "h" else x for x in (chunk, backup))
     settings = {"hidden": tuple(hidden), "steps": flow_steps}
     if policy is OneStep:
@@ -62,3 +88,73 @@ def make(
         lr=lr,
         hidden=tuple(hidden),
     )
+
+
+def model_based(
+    name: str,
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 0,
+    horizon: int = 10,
+    rollout: int = 10,
+    rollout_batch: int = 1024,
+    lam: float = 1.0,
+    candidates: int = 8,
+    act_candidates: int = 32,
+    execute: int = 1,
+    alpha: float = 0.3,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = (1024,) * 4,
+    discount: float = 0.999,
+    tau: float = 0.005,
+    lr: float = 3e-4,
+    sum_reward: bool = False,
+    true_mask: bool = False,
+    critic_on_data: bool = False,
+    clone_value_goal: bool = False,
+    step_discount: bool | None = None,
+) -> ModelBasedActorCritic:
+    """A row of MODEL_BASED.  `horizon` is the h of the table; the rest are fields of the agent.
+
+    `goal_dim` > 0 learns to reach goals, 0 the task's rewards; `sum_reward` and `true_mask` are
+    about the latter.  `candidates` are for best-of-N, `alpha` for MAC (FQL); `step_discount` is by
+    default as published: True for MAC (FQL) alone.
+    """
+    chunk, policy, climb = MODEL_BASED[name]
+    chunk = horizon if chunk == "h" else chunk
+    require_positive(chunk, rollout, rollout_batch, candidates, act_candidates, flow_steps, *hidden)
+    if not 1 <= execute <= chunk:
+        raise ConfigError(f"execute is from 1 to the chunk's {chunk} actions, not {execute}")
+    settings = {"hidden": tuple(hidden), "norm": True}
+    if policy is OneStep:
+        settings |= {"steps": flow_steps, "climb": climb, "alpha": alpha if climb else 1.0}
+        settings |= {"normalize_q": climb}
+    if policy is Flow:
+        settings["steps"] = 1
+    return ModelBasedActorCritic(
+        obs_dim,
+        action_dim,
+        policy(chunk * action_dim, **settings),
+        GoalReward() if goal_dim else LearnedReward(tuple(hidden), sum_reward, true_mask),
+        goal_dim=goal_dim,
+        chunk=chunk,
+        rollout=rollout,
+        rollout_batch=rollout_batch,
+        lam=lam,
+        candidates=1 if climb else candidates,
+        act_candidates=1 if climb else act_candidates,
+        execute=execute,
+        discount=discount,
+        tau=tau,
+        lr=lr,
+        hidden=tuple(hidden),
+        climb_imagined=climb,
+        critic_on_data=critic_on_data,
+        clone_value_goal=clone_value_goal,
+        step_discount=climb if step_discount is None else step_discount,
+    )
+
+
+def require_positive(*sizes: int) -> None:
+    if min(sizes) < 1:
+        raise ConfigError("horizon, rollout, candidates, flow_steps and widths are at least 1")

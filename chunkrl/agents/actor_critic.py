@@ -56,6 +56,11 @@ class ChunkedActorCritic:
     min_q: bool = False  # aggregate the critics by min, not mean (q_agg of the reference code)
 
     @property
+    def execute(self) -> int:
+        """Actions executed before acting again: the whole chunk."""
+        return self.chunk
+
+    @property
     def critic(self):
         return ensemble(scalar_mlp(self.hidden, norm=True), self.num_critics)
 
@@ -98,9 +103,8 @@ class ChunkedActorCritic:
         """
         if self.candidates == 1:
             return self.policy.sample(params.policy, obs, noise[0])
-        obs = jnp.broadcast_to(obs, (*noise.shape[:-1], self.obs_dim))
-        chunks = self.policy.sample(params.policy, obs, noise)
-        return best_of_n(chunks, lambda chunks: self.q(params.critic, obs, chunks))
+        chunks = self.policy.sample(params.policy, obs[None], noise)
+        return best_of_n(chunks, lambda chunks: self.q(params.critic, obs[None], chunks))
 
     def td_target(self, state: State, batch: Batch, next_chunk):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask Q'(s_{t+n}, a').  [B, hA] -> [B]

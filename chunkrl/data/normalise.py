@@ -29,6 +29,11 @@ class Normaliser(NamedTuple):
         scale = (high - low) / 2 + np.asarray(MARGIN, x.dtype)
         return cls((high + low) / 2, np.where(high == low, 1, scale) if guard else scale)
 
+    @classmethod
+    def identity(cls, size: int) -> Self:
+        """Changes nothing, to the last bit."""
+        return cls(np.zeros(size, np.float32), np.ones(size, np.float32))
+
     def apply(self, x: Array) -> Array:
         """Normalised `x`; nothing is clipped.  [*B, D] -> [*B, D]"""
         return (x - _rows(self.centre, x)) / _rows(self.scale, x)

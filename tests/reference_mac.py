@@ -1,0 +1,81 @@
+"""Reads MAC's parity vectors: parameters, batches, noise and agents of this package."""
+
+import jax.numpy as jnp
+import numpy as np
+from reference import Vectors
+
+from chunkrl.agents.model_based import ModelBasedActorCritic, Noise, Params
+from chunkrl.agents.scoring import Empty, GoalReward, LearnedReward
+from chunkrl.policies import OneStep, OneStepParams
+from chunkrl.types import ChunkBatch
+
+
+class MACVectors(Vectors):
+    """The arrays of one file of MAC."""
+
+    @property
+    def goals(self) -> bool:
+        return self.meta["goal_conditioned"]
+
+    def agent(self, **changes) -> ModelBasedActorCritic:
+        meta, hidden = self.meta, tuple(self.meta["hidden"])
+        dim = meta["horizon"] * meta["action_dim"]
+        settings = {
+            "goal_dim": meta["goal_dim"],
+            "chunk": meta["horizon"],
+            "rollout": meta["rollout_steps"],
+            "rollout_batch": meta["rollout_batch_size"],
+            "lam": meta["lam"],
+            "candidates": meta["num_candidates_train"],
+            "act_candidates": meta["num_candidates_test"],
+            "execute": meta["action_chunking_test"],
+            "discount": meta["discount"],
+            "tau": meta["tau"],
+            "lr": meta["lr"],
+            "hidden": hidden,
+            "slow_value": meta["target_network"],
+            "logistic": meta["value_loss"] == "bce",
+        }
+        policy = OneStep(
+            dim, 1.0, hidden=hidden, steps=meta["flow_steps"], norm=meta["layer_norm"], climb=False
+        )
+        reward = GoalReward(meta["gc_negative"]) if self.goals else LearnedReward(hidden)
+        return ModelBasedActorCritic(
+            meta["obs_dim"], meta["action_dim"], policy, reward, **settings | changes
+        )
+
+    def params(self, prefix: str = "params") -> Params:
+        net = lambda name: self.net(f"{prefix}.{name}")
+        return Params(
+            net("dynamics"),
+            Empty() if self.goals else net("reward"),  # the authors train it with goals, unused
+            net("success"),
+            net("value"),
+            net("critic"),
+            OneStepParams(net("flow"), net("onestep")),
+        )
+
+    def target(self, prefix: str = "params"):
+        return self.net(f"{prefix}.target_value")
+
+    def batch(self, prefix: str = "batch") -> ChunkBatch:
+        field = lambda name: jnp.asarray(self[f"{prefix}.{name}"])
+        none = jnp.zeros((len(self[f"{prefix}.masks"]), 0))
+        return ChunkBatch(
+            field("observations"),
+            field("actions"),
+            field("rewards"),
+            field("masks"),
+            field("next_observations"),
+            field("value_goals") if self.goals else none,
+            field("actor_goals") if self.goals else none,
+        )
+
+    def noise(self, prefix: str = "rand") -> Noise:
+        names = ("x0", "t", "noise", "rollout_noise")
+        return Noise(*(jnp.asarray(self[f"{prefix}.{name}"]) for name in names))
+
+    def seen(self, case: str):
+        """The observations of an acting case, with their goals."""
+        goals = self.get(f"{case}.goals", np.zeros((*self[f"{case}.observations"].shape[:-1], 0)))
+        return jnp.concatenate([self[f"{case}.observations"], goals], axis=-1, dtype=jnp.float32)

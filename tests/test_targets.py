@@ -1,0 +1,74 @@
+"""Returns along imagined trajectories against sums written out."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from chunkrl import targets
+
+K, B = 6, 5
+
+
+def trajectories(seed=0):
+    """Rewards, discounts with some zeros, and the values of s_0 ... s_K."""
+    r = np.random.default_rng(seed)
+    mask = r.integers(0, 3, (K, B)) > 0
+    arrays = (r.normal(size=(K, B)), 0.9 * mask, r.normal(size=(K + 1, B)))
+    return (jnp.asarray(x, jnp.float32) for x in arrays)
+
+
+def closed_form(reward, discount, value, n, k):
+    """The n-step return of s_k: n rewards, then the value."""
+    total, weight = 0.0, 1.0
+    for j in range(k, k + n):
+        total, weight = total + weight * reward[j], weight * discount[j]
+    return total + weight * value[k + n]
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.7, 1.0])
+def test_a_lambda_return_mixes_the_n_step_returns(lam):
+    """(1 - lam) sum_{n<N} lam^{n-1} G^n + lam^{N-1} G^N, N the steps that are left."""
+    reward, discount, value = trajectories()
+    got = targets.lambda_return(reward, discount, value[1:], lam)
+    for k in range(K):
+        left = K - k
+        steps = [closed_form(reward, discount, value, n, k) for n in range(1, left + 1)]
+        expect = lam ** (left - 1) * steps[-1]
+        expect += (1 - lam) * sum(lam ** (n - 1) * steps[n - 1] for n in range(1, left))
+        np.testing.assert_allclose(got[k], expect, atol=1e-5)
+
+
+def test_generalised_advantages_and_values_add_up_to_it():
+    reward, discount, value = trajectories()
+    advantage, expect = np.zeros(B), [np.zeros(B)] * K
+    for k in reversed(range(K)):
+        delta = reward[k] + discount[k] * value[k + 1] - value[k]
+        advantage = delta + 0.7 * discount[k] * advantage
+        expect[k] = advantage + value[k]
+    got = targets.lambda_return(reward, discount, value[1:], 0.7)
+    np.testing.assert_allclose(got, np.stack(expect), atol=1e-5)
+
+
+def test_value_expansion_is_the_longest_return_and_a_success_cuts_it():
+    """With lambda = 1 only the last value counts, and nothing after a success in the middle."""
+    reward, discount, value = trajectories()
+    got = targets.value_expansion(reward, discount, value[-1])
+    same = targets.lambda_return(reward, discount, value[1:], 1.0)
+    np.testing.assert_allclose(got, same, atol=1e-6)
+    for k in range(K):
+        expect = closed_form(reward, discount, value, K - k, k)
+        np.testing.assert_allclose(got[k], expect, atol=1e-5)
+    cut = targets.value_expansion(reward, discount.at[2].set(0), value[-1])
+    np.testing.assert_allclose(cut[2], reward[2])
+    np.testing.assert_allclose(cut[1], reward[1] + discount[1] * reward[2], rtol=1e-5)
+
+
+def test_cross_entropy_is_least_at_the_logit_of_its_target():
+    target = jnp.array([0.2, 0.9])
+    at = lambda p: targets.cross_entropy(jnp.log(p / (1 - p)), target)
+    entropy = -target * jnp.log(target) - (1 - target) * jnp.log(1 - target)
+    np.testing.assert_allclose(at(target), entropy, rtol=1e-5)
+    assert (at(target + 0.05) > entropy).all()
+    assert (at(target - 0.05) > entropy).all()
+    beyond = targets.cross_entropy(jnp.array([2.0]), jnp.array([1.7]))
+    np.testing.assert_allclose(beyond, np.log1p(np.exp(-2.0)), rtol=1e-5)
