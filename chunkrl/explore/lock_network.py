@@ -132,7 +132,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         regret.text(place - 0.12, value + 0.02 * top, f"{value:.1f}", ha="right")
     plots.headline(
         entry,
-        f"{numbers.setting}: lowest mean regret at h = {best(numbers)} ({seeds} per h)",
+        f"{numbers.setting}: lowest mean regret at h = {best(numbers)} ({seeds} networks per h)",
     )
 
 
