@@ -82,9 +82,10 @@ def test_rows_count_in_centimetres() -> None:
     """An error of 0.3, 0.4 in two numbers with scales 1 and 0.5, in units of 10 cm."""
     miss, scale = np.zeros((2, 28)), np.ones(28)
     miss[1, 12], miss[1, 20], scale[20] = 0.3**2, 0.4**2, 0.5
-    still, moved = rows_of(miss, scale, 25, 3)
+    still, moved = rows_of(miss, scale, 25, 3, 7)
     assert (still["step"], still["mse"], still["hand_cm"]) == (0, 0, 0)
     assert (moved["chunk"], moved["seed"], moved["step"]) == (25, 3, 25)
+    assert moved["updates"] == 7
     assert moved["mse"] == pytest.approx((0.09 + 0.16) / 28)
     assert moved["hand_cm"] == pytest.approx(3.0)
     assert moved["cube_cm"] == pytest.approx(2.0)
@@ -128,7 +129,7 @@ def test_the_command_trains_measures_and_writes(tmp_path, monkeypatch) -> None:
     model_error.main(
         out, transitions=None, chunk_lengths=(10,), seeds=(0, 1), updates=300, hidden=(64,), lr=0.01
     )
-    rows = model_error.stored(out)
+    rows = model_error.stored(300, out)
     assert cube_drift.chunks_of(rows) == [10]
     assert len(rows) == 101 + 2 * 11
     still, ten = cube_drift.curve(rows, 0), cube_drift.curve(rows, 10)
@@ -138,6 +139,27 @@ def test_the_command_trains_measures_and_writes(tmp_path, monkeypatch) -> None:
     assert ten[-1, 2] > 0
     first = [row["mse"] for row in rows if row["step"] == 0]
     assert first == [0.0] * 3
+
+
+def test_rows_after_other_numbers_of_updates_stay(tmp_path, monkeypatch) -> None:
+    still = rows_of(np.zeros((1, 28)), np.ones(28), 0, 0)
+    monkeypatch.setattr(model_error, "standing_still", lambda data: still)
+    fake = lambda data, model, seeds, updates, size: rows_of(
+        np.full((1, 28), float(len(seeds))), np.ones(28), model.chunk, 0, updates
+    )
+    monkeypatch.setattr(model_error, "measure", fake)
+    logs = {"observations": np.zeros((2, 28)), "actions": np.zeros((2, 5))}
+    monkeypatch.setattr(model_error, "read", lambda *_: model_error.Data(logs, logs, None))
+    out = tmp_path / "out.csv"
+    for updates, seeds in ((100, (0,)), (200, (0, 1)), (100, (0, 1, 2))):
+        model_error.main(out, chunk_lengths=(5,), seeds=seeds, updates=updates)
+    for updates, value in ((100, 3.0), (200, 2.0)):
+        found = model_error.stored(updates, out)
+        assert [(row["chunk"], row["mse"]) for row in found] == [(0, 0.0), (5, value)]
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_text("chunk,mse\n5,1.0\n")
+    with pytest.raises(DataError, match="no column 'updates'"):
+        model_error.stored(path=foreign)
 
 
 def test_intervals_over_seeds_by_hand() -> None:
@@ -154,8 +176,9 @@ def test_intervals_over_seeds_by_hand() -> None:
 class TestStored:
     """The measurements that come with the package."""
 
-    def test_form(self) -> None:
-        rows = model_error.stored()
+    @pytest.mark.parametrize("updates", [3000, 10_000])
+    def test_form(self, updates: int) -> None:
+        rows = model_error.stored(updates)
         assert cube_drift.chunks_of(rows) == [1, 5, 10, 25]
         for chunk in (1, 5, 10, 25):
             mine = [row for row in rows if row["chunk"] == chunk]
@@ -167,7 +190,7 @@ class TestStored:
 
     def test_a_missing_file_names_its_command(self, tmp_path) -> None:
         with pytest.raises(DataError, match=r"python -m chunkrl\.model_error"):
-            model_error.stored(tmp_path / "none.csv")
+            model_error.stored(path=tmp_path / "none.csv")
 
     @pytest.mark.parametrize("quantity", cube_drift.QUANTITIES)
     def test_the_picture_says_what_it_shows(self, quantity: str) -> None:
