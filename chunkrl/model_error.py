@@ -2,7 +2,7 @@
 
 `python -m chunkrl.model_error` trains models of 1, 5, 10 and 25 steps on the data of `chunkrl data
 make cube-single-play` and writes the errors that notebook 10 shows.  The stored file was made by it
-and by `--updates 3000` and `--updates 20000 --chunk-lengths 1 --seeds 0`.
+and by `--updates 3000` and `--updates 20000 --chunk-lengths 1 10 --seeds 0`.
 """
 
 import csv
