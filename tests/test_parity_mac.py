@@ -128,7 +128,8 @@ def test_losses_and_gradients(parity, name):
     state = State(params, v.target(), None)
     grad, metrics = jax.grad(agent.loss, has_aux=True)(params, state, v.batch(), v.noise())
     ours = {"flow": "clone", "distill": "distill", "bc_actor": ("clone", "improve")}
-    ours |= {"critic": "td"} | {k: k for k in ("dynamics", "value", "success", "reward")}
+    ours |= {"critic": "td", "success": "success_loss"}
+    ours |= {k: k for k in ("dynamics", "value", "reward")}
     got = {k: sum(metrics[n] for n in ([x] if isinstance(x, str) else x)) for k, x in ours.items()}
     got["total"] = metrics["loss"]
     expect = {k: v[f"loss.{k}"] for k in got}

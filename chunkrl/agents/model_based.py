@@ -195,7 +195,7 @@ class ModelBasedActorCritic:
         return {
             "dynamics": ((predicted - batch.next_obs) ** 2).mean(),
             "reward": self.reward.loss(params.reward, seen, batch.chunk, batch.reward),
-            "success": targets.cross_entropy(logit, 1 - batch.mask).mean(),
+            "success_loss": targets.cross_entropy(logit, 1 - batch.mask).mean(),
         }
 
     def value_losses(self, params: Params, state: State, batch: ChunkBatch, x: Imagined) -> Metrics:
@@ -215,7 +215,7 @@ class ModelBasedActorCritic:
             td += self.error(scalar.apply(params.critic, seen, batch.chunk), target)
         returns = self.returns(state, x)
         value = self.error(scalar.apply(params.value, x.seen), returns)
-        return {"value": value, "td": td, "return": returns.mean()}
+        return {"value": value, "td": td, "imagined_return": returns.mean()}
 
     def policy_losses(self, params: Params, state: State, batch: ChunkBatch, x: Imagined, noise):
         """Cloning on the data, improvement there or on the imagined states.  -> metrics"""
@@ -237,7 +237,7 @@ class ModelBasedActorCritic:
         metrics = self.model_losses(params, batch)
         metrics |= self.value_losses(params, state, batch, x)
         metrics |= self.policy_losses(params, state, batch, x, noise)
-        terms = ("dynamics", "reward", "success", "value", "td", "clone", "improve")
+        terms = ("dynamics", "reward", "success_loss", "value", "td", "clone", "improve")
         total = sum(metrics[name] for name in terms)
         return total, {"loss": total, **metrics}
 
