@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
 
-from chunkrl.errors import ChunkRLError
+from chunkrl.errors import ChunkRLError, ConfigError
 from chunkrl.experiment import TASK
 
 app = tyro.extras.SubcommandApp()
@@ -17,47 +17,87 @@ app.command(data_app, name="data", help="Generate, download and check datasets."
 Preset = Literal["smoke", "laptop", "paper"]
 
 
+def about(help: str) -> Any:
+    """What `--help` says about an option."""
+    return tyro.conf.arg(help=help)
+
+
 @app.command
 def train(
-    method: Positional[str],
-    task: str = TASK,
-    preset: Preset = "laptop",
-    seeds: Annotated[tuple[int, ...], tyro.conf.arg(help="trained together")] = (0,),
-    folder: Path | None = None,
-    updates: int | None = None,
-    transitions: int | None = None,
-    batch_size: int | None = None,
-    episodes: int | None = None,
-    horizon: int | None = None,
-    candidates: int | None = None,
-    alpha: float | None = None,
-    flow_steps: int | None = None,
-    discount: float | None = None,
-    lr: float | None = None,
-    rollout: int | None = None,
-    rollout_batch: int | None = None,
-    lam: float | None = None,
-    act_candidates: int | None = None,
-    execute: int | None = None,
-    sum_reward: bool | None = None,
-    true_mask: bool | None = None,
-    critic_on_data: bool | None = None,
-    clone_value_goal: bool | None = None,
-    step_discount: bool | None = None,
-    success_timing: Literal["pre", "post"] | None = None,
-    workers: int | None = None,
+    method: Annotated[Positional[str], about("qc, qc-fql, bfn, bfn-n, fql, fql-n, mac, ...")],
+    task: Annotated[
+        str, about("OGBench's name; those with -oraclerep have goals (mac only)")
+    ] = TASK,
+    preset: Annotated[
+        Preset, about("seconds, minutes on 2 CPU cores, the papers' sizes")
+    ] = "laptop",
+    seeds: Annotated[tuple[int, ...], about("trained together")] = (0,),
+    folder: Annotated[Path | None, about("of the run; the same again continues it")] = None,
+    updates: Annotated[int | None, about("gradient steps; may grow when a run continues")] = None,
+    transitions: Annotated[int | None, about("size of the data made where there are none")] = None,
+    batch_size: Annotated[int | None, about("transitions or chunks per update")] = None,
+    episodes: Annotated[
+        int | None, about("per evaluation; rounded up to the same per goal")
+    ] = None,
+    horizon: Annotated[int | None, about("actions per chunk, h; of the -n methods, n")] = None,
+    candidates: Annotated[int | None, about("N proposals that the critic chooses from")] = None,
+    alpha: Annotated[float | None, about("weight of staying close to the data (FQL)")] = None,
+    flow_steps: Annotated[int | None, about("Euler steps of the cloned flow")] = None,
+    discount: Annotated[float | None, about("gamma, per environment step")] = None,
+    lr: Annotated[float | None, about("learning rate of Adam")] = None,
+    rollout: Annotated[int | None, about("mac: imagined chunks")] = None,
+    rollout_batch: Annotated[int | None, about("mac: states that imagination starts from")] = None,
+    lam: Annotated[
+        float | None, about("mac: lambda of the returns; 1 = only the last value")
+    ] = None,
+    act_candidates: Annotated[int | None, about("mac: N when acting")] = None,
+    execute: Annotated[int | None, about("mac: actions of a chunk executed when acting")] = None,
+    sum_reward: Annotated[bool | None, about("mac: sum a chunk's rewards, not their mean")] = None,
+    true_mask: Annotated[bool | None, about("mac: a solved task ends, as the data say")] = None,
+    critic_on_data: Annotated[bool | None, about("mac: fit Q at the data's chunks too")] = None,
+    clone_value_goal: Annotated[bool | None, about("mac: clone for the value's goals")] = None,
+    step_discount: Annotated[bool | None, about("mac: gamma, not gamma^h, in the returns")] = None,
+    success_timing: Annotated[
+        Literal["pre", "post"] | None, about("score the state before or after a step")
+    ] = None,
+    shards: Annotated[Path | None, about("mac: folder of a 100M set, in place of one file")] = None,
+    replace_every: Annotated[int, about("updates that a shard stays on the device")] = 1000,
+    workers: Annotated[int | None, about("processes for data and episodes; one per core")] = None,
 ) -> None:
-    """Train a method (qc, qc-fql, bfn, bfn-n, fql, fql-n, mac and its relatives) on OGBench.
+    """Train a method on an OGBench task.
 
     Makes the data where there are none, evaluates on the way, and writes metrics.csv, config.json
-    and checkpoint.npz into the folder (default: runs/METHOD-TASK-PRESET).  The same command after
-    an interruption goes on from the last checkpoint.  Options left out have the preset's value;
-    those from `rollout` to `step-discount` are of the model-based methods (mac, mac-gau, mac-fql,
-    mac-no-teacher, mve) alone.
+    and checkpoint.npz into the folder (default: under runs/, named by the options given).  The same
+    command after an interruption goes on from the last checkpoint.  Options left out have the
+    preset's value; one that the method has no use for is refused.  "mac:" marks options of the
+    model-based methods alone: mac, mac-gau, mac-fql, mac-no-teacher, mve.
     """
     from chunkrl import agents, experiment
 
-    folder = folder or Path("runs") / f"{agents.canonical(method)}-{task}-{preset}"
+    size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
+    settings = {
+        "horizon": horizon,
+        "candidates": candidates,
+        "alpha": alpha,
+        "flow_steps": flow_steps,
+        "discount": discount,
+        "lr": lr,
+        "rollout": rollout,
+        "rollout_batch": rollout_batch,
+        "lam": lam,
+        "act_candidates": act_candidates,
+        "execute": execute,
+        "sum_reward": sum_reward,
+        "true_mask": true_mask,
+        "critic_on_data": critic_on_data,
+        "clone_value_goal": clone_value_goal,
+        "step_discount": step_discount,
+    }
+    if folder is None:
+        name = f"{agents.canonical(method)}-{task}-{preset}"
+        others = {"seeds": None if seeds == (0,) else "-".join(map(str, seeds))}
+        others |= {"timing": success_timing, "shards": shards and shards.resolve().name}
+        folder = Path("runs") / default_name(name, size | settings | others)
     print(f"run folder: {folder}")
     result = experiment.run(
         method,
@@ -67,62 +107,61 @@ def train(
         folder,
         success_timing,
         workers,
-        size={
-            "updates": updates,
-            "transitions": transitions,
-            "batch_size": batch_size,
-            "episodes": episodes,
-        },
-        settings={
-            "horizon": horizon,
-            "candidates": candidates,
-            "alpha": alpha,
-            "flow_steps": flow_steps,
-            "discount": discount,
-            "lr": lr,
-            "rollout": rollout,
-            "rollout_batch": rollout_batch,
-            "lam": lam,
-            "act_candidates": act_candidates,
-            "execute": execute,
-            "sum_reward": sum_reward,
-            "true_mask": true_mask,
-            "critic_on_data": critic_on_data,
-            "clone_value_goal": clone_value_goal,
-            "step_discount": step_discount,
-        },
+        size={"updates": updates, **size},
+        settings=settings,
+        shards=shards,
+        replace_every=replace_every,
     )
     for row in result.rows[-len(seeds) :]:
         print(
             f"seed {row['seed']}: success {row['success']:.0%} "
             f"[{row['success_low']:.0%}, {row['success_high']:.0%}] over {row['episodes']} "
             f"episodes after {row['step']} updates, {row['seconds']:.0f} s "
-            f"(success timing: {result.config['success_timing']})"
+            f"(success timing: {result.config['success_timing']}){by_goal(row)}"
         )
+
+
+def default_name(name: str, given: dict) -> str:
+    """The name of a run's folder: with every option that was given, so that no two runs meet."""
+    options = [f"{key}{value}" for key, value in given.items() if value is not None]
+    return "-".join([name, *options])
+
+
+def by_goal(row: dict) -> str:
+    """The success rate for each goal, where the task has goals."""
+    rates = [f"{rate:.0%}" for name, rate in row.items() if name.startswith("success_goal")]
+    return f", by goal {' '.join(rates)}" if rates else ""
 
 
 @app.command
 def evaluate(
-    folder: Positional[Path],
-    episodes: int = 50,
-    seed: int = 0,
-    execute: int | None = None,
-    success_timing: Literal["pre", "post"] | None = None,
-    video: Path | None = None,
-    workers: int | None = None,
+    folder: Annotated[Positional[Path], about("that `chunkrl train` wrote")],
+    episodes: Annotated[int, about("per seed; rounded up to the same per goal")] = 50,
+    seed: Annotated[int, about("of the episodes")] = 0,
+    execute: Annotated[
+        int | None, about("actions of each chunk; default: as the agent does")
+    ] = None,
+    success_timing: Annotated[
+        Literal["pre", "post"] | None, about("score the state before or after a step")
+    ] = None,
+    video: Annotated[Path | None, about(".webp file of the first seed's first episode")] = None,
+    workers: Annotated[int | None, about("processes that play; default: one per core")] = None,
 ) -> None:
-    """Play episodes with the agents of a run folder; write evaluation.json there.
-
-    Executes the first `execute` actions of each chunk (default: as the agent does).  `video` writes
-    one episode of the first seed as an animated WebP.
-    """
+    """Play episodes with the agents of a run folder; write evaluation.json there."""
     import os
 
     from chunkrl import experiment, runs
     from chunkrl.evaluate import Evaluator
-    from chunkrl.video import save
+    from chunkrl.video import save, webp_path
 
+    if video is not None:
+        webp_path(video)  # before any episode is played
     loaded = experiment.load(folder)
+    if execute is not None and not 1 <= execute <= loaded.agent.chunk:
+        raise ConfigError(
+            f"--execute {execute}: a chunk of this agent has {loaded.agent.chunk} actions; choose"
+            f" 1 to {loaded.agent.chunk}"
+        )
     timing = success_timing or loaded.config["success_timing"]
     results = []
     with Evaluator(
@@ -139,7 +178,8 @@ def evaluate(
             print(
                 f"seed {trained}: success {summary['success']:.0%} [{summary['success_low']:.0%}, "
                 f"{summary['success_high']:.0%}], return {summary['return']:.1f}, "
-                f"length {summary['length']:.0f} over {episodes} episodes"
+                f"length {summary['length']:.0f} over {summary['episodes']} episodes"
+                f"{by_goal(summary)}"
             )
             if video is not None and record:
                 save(result.frames[0], video)
@@ -149,11 +189,11 @@ def evaluate(
 
 @data_app.command
 def make(
-    dataset: Positional[str],
-    transitions: int = 150_000,
-    seed: int = 0,
-    path: Path | None = None,
-    workers: int | None = None,
+    dataset: Annotated[Positional[str], about("such as cube-double-play")],
+    transitions: Annotated[int, about("rounded up to whole episodes")] = 150_000,
+    seed: Annotated[int, about("of the whole dataset; the workers do not matter")] = 0,
+    path: Annotated[Path | None, about(".npz file to write; default: in the data folder")] = None,
+    workers: Annotated[int | None, about("processes; default: one per core")] = None,
 ) -> None:
     """Generate a dataset, such as cube-double-play, with OGBench's own scripted oracles.
 
@@ -165,19 +205,28 @@ def make(
 
 
 @data_app.command
-def download(dataset: Positional[str]) -> None:
-    """Download an official OGBench dataset, such as cube-double-play-v0; resumes where it was."""
+def download(
+    dataset: Annotated[Positional[str], about("such as cube-double-play-v0")],
+) -> None:
+    """Download an official OGBench dataset; a download that was cut goes on where it was.
+
+    Of a 100M set, such as cube-octuple-play-100m-v0, this is a folder of 100 pairs of files.
+    """
     from chunkrl import data
 
     print(data.download(dataset))
 
 
 @data_app.command
-def shards(folder: Positional[Path], task: str) -> None:
-    """Convert a folder of npz files, such as a 100M set, for training that reads it in pieces.
+def shards(
+    folder: Annotated[Positional[Path], about("of npz files, such as a downloaded 100M set")],
+    task: Annotated[str, about("that will be trained on, such as cube-octuple-play-oraclerep-v0")],
+) -> None:
+    """Convert a folder of npz files for training that holds one at a time on the device.
 
-    Prints the folder to train on with `chunkrl train mac --task TASK --shards FOLDER`.  A
-    conversion that was stopped goes on where it was.
+    Prints the folder for `chunkrl train mac --task TASK --shards FOLDER` (which converts by itself
+    what is not converted); the npz files are not needed afterwards.  A conversion that was stopped
+    goes on where it was.
     """
     from chunkrl.data import shards
 
@@ -185,11 +234,17 @@ def shards(folder: Positional[Path], task: str) -> None:
 
 
 @data_app.command
-def check(path: Positional[Path], task: str | None = None) -> None:
+def check(
+    path: Annotated[Positional[Path], about("of an npz file")],
+    task: Annotated[str | None, about("that the data must belong to")] = None,
+) -> None:
     """Check a data file to the last byte and, with a task, that it belongs to that task."""
-    from chunkrl import data
+    from chunkrl import data, tasks
 
-    if task:
+    if task and tasks.get(task).goals:
+        loaded = data.load_chunks(task, path, chunk=1)
+        print(f"{path}: {len(loaded.obs)} states, each a goal of {loaded.goal.shape[1]} numbers")
+    elif task:
         loaded = data.load_task(task, path=path)
         solved = int((loaded.mask == 0).sum())
         print(f"{path}: {len(loaded.obs)} transitions, {solved} in solved states of {task}")

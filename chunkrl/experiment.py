@@ -13,9 +13,10 @@ import numpy as np
 from chunkrl import agents, checkpoint, data, presets, runs, tasks, train
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.model_based import ModelBasedActorCritic
-from chunkrl.data import files
+from chunkrl.data import files, recipes
+from chunkrl.data import shards as data_shards
 from chunkrl.data.normalise import Normaliser
-from chunkrl.errors import TrainingError
+from chunkrl.errors import ConfigError, DataError, TrainingError
 from chunkrl.evaluate import Evaluator
 from chunkrl.types import Agent
 
@@ -60,6 +61,35 @@ def training_data(
     return dataset, obs.join(goal)
 
 
+def open_shards(
+    agent: ChunkedActorCritic | ModelBasedActorCritic,
+    task: tasks.Task,
+    folder: Path,
+    replace_every: int,
+    progress: bool,
+) -> data_shards.Shards:
+    """The shards in `folder`, converted where they are not yet."""
+    if isinstance(agent, ChunkedActorCritic):
+        raise ConfigError("only the model-based methods (mac, ...) learn from shards")
+    if not data_shards.is_converted(folder):
+        folder = data_shards.convert(folder, task, progress=progress)
+    opened = data_shards.Shards(folder, agent.chunk, replace_every)
+    if opened.task != task.name:
+        raise DataError(f"the shards in {folder} are of the task {opened.task}, not {task.name}")
+    return opened
+
+
+def data_path(task: tasks.Task, transitions: int, official: bool = False) -> Path:
+    """Where the train file of `task` lies, or will: whole episodes, at least `transitions`.
+
+    `official` prefers OGBench's own file where that has been downloaded.
+    """
+    path = files.official_path(task.dataset)
+    if official and path.exists():
+        return path
+    return files.generated_path(task.dataset, recipes.whole(task.dataset, transitions))
+
+
 def data_file(
     task: tasks.Task,
     transitions: int,
@@ -67,16 +97,10 @@ def data_file(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """The train file of `task` with `transitions` transitions, generated where it is not on disk.
-
-    `official` prefers OGBench's own file where that has been downloaded.
-    """
-    path = files.official_path(task.dataset)
-    if official and path.exists():
-        return path
-    made = files.generated_path(task.dataset, transitions)
-    if made.with_suffix(".json").exists():  # the last file written; of whatever versions
-        return made
+    """The file of `data_path`, generated where it is not on disk."""
+    path = data_path(task, transitions, official)
+    if path == files.official_path(task.dataset) or path.with_suffix(".json").exists():
+        return path  # a recipe is the last file written; of whatever versions
     return data.generate(task.dataset, transitions, workers=workers, progress=progress)
 
 
@@ -98,23 +122,28 @@ def run(
     progress: bool = True,
     size: dict | None = None,
     settings: dict | None = None,
+    shards: str | Path | None = None,
+    replace_every: int = 1000,
 ) -> Experiment:
     """Train `method` on `task` from nothing; `folder` keeps what continuing and loading need.
 
     `size` changes fields of the preset, `settings` keyword arguments of `agents.make`; None keeps
     the preset's value.  `workers` processes generate data and play episodes (default: one a core).
-    Raises ChunkRLError.
+    `shards` is a folder of npz files, or of what `data.shards.convert` made of them, to train on
+    instead, one after the other for `replace_every` updates each.  Raises ChunkRLError.
     """
     the_task, amount = tasks.get(task), presets.preset(preset, method, **(size or {}))
     method = agents.canonical(method)
     chosen = presets.settings(method, the_task.domain, amount)
-    chosen |= {k: v for k, v in (settings or {}).items() if v is not None}
+    given = {k: v for k, v in (settings or {}).items() if v is not None}
+    agents.require_used(method, given, bool(the_task.goals))
+    chosen |= given
     spec = tasks.spec(the_task)
     chosen |= {"goal_dim": spec.goal_dim} if spec.goal_dim else {}
     agent = agents.make(method, spec.obs_dim, spec.action_dim, **chosen)
     timing = tasks.timing(the_task, success_timing)
-    path = data_file(the_task, amount.transitions, preset == "paper", workers, progress)
-    dataset, normaliser = training_data(agent, the_task, path)
+    official = preset == "paper"
+    path = Path(shards).resolve() if shards else data_path(the_task, amount.transitions, official)
     config = {
         "method": method,
         "task": task,
@@ -122,9 +151,19 @@ def run(
         "settings": {"obs_dim": spec.obs_dim, "action_dim": spec.action_dim, **chosen},
         "success_timing": timing,
         "episodes": amount.episodes,
-        "data_file": path.name,
+        "seeds": list(seeds),
+        "batch_size": amount.batch_size,
+        "data_file": path.parent.name if data_shards.is_converted(path) else path.name,
         "versions": versions(),
     }
+    if folder is not None:
+        runs.require_same(Path(folder), config)  # before data are made for nothing
+    if shards:
+        dataset = open_shards(agent, the_task, path, replace_every, progress)
+        normaliser = dataset.normaliser
+    else:
+        data_file(the_task, amount.transitions, official, workers, progress)
+        dataset, normaliser = training_data(agent, the_task, path)
     if isinstance(agent, ModelBasedActorCritic):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
     count = workers or os.cpu_count() or 1

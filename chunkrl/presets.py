@@ -75,7 +75,14 @@ def preset(name: str, method: str = "qc", **changes) -> Preset:
     presets = MODEL_PRESETS if canonical(method) in MODEL_BASED else PRESETS
     if name not in presets:
         raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(presets)}")
-    return replace(presets[name], **{k: v for k, v in changes.items() if v is not None})
+    given = {k: v for k, v in changes.items() if v is not None}
+    for key, value in given.items():
+        if isinstance(value, int) and value < 1:
+            raise ConfigError(f"{key} = {value}: must be at least 1")
+    size = replace(presets[name], **given)
+    if size.updates % size.every:
+        raise ConfigError(f"updates = {size.updates}: choose a multiple of {size.every}")
+    return size
 
 
 def settings(method: str, domain: str, size: Preset) -> dict:

@@ -1,6 +1,7 @@
 """The named methods: each is a row of a table."""
 
 import inspect
+from collections.abc import Iterable
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.model_based import ModelBasedActorCritic
@@ -53,6 +54,36 @@ def make(
     return build(name, obs_dim, action_dim, **settings)
 
 
+def unused(name: str, goals: bool = False) -> set[str]:
+    """The settings that would change nothing about method `name`, on a task with goals or without.
+
+    `make` still accepts them, so that one set of settings can make several methods.
+    """
+    name = canonical(name)
+    if name in METHODS:
+        chunk, backup, policy = METHODS[name]
+        alone = {"candidates"} if policy is OneStep else {"alpha"}
+        return alone | (set() if "h" in (chunk, backup) else {"horizon"})
+    chunk, policy, climb = MODEL_BASED[name]
+    names = {"candidates", "act_candidates"} if climb else {"alpha"}
+    names |= set() if chunk == "h" else {"horizon", "execute"}
+    names |= set() if policy is OneStep else {"flow_steps"}
+    return names | ({"sum_reward", "true_mask"} if goals else {"clone_value_goal"})
+
+
+def require_used(name: str, given: Iterable[str], goals: bool = False) -> None:
+    """Raise ConfigError where a user gave what method `name` has no use for."""
+    known = [*inspect.signature(flow_q if name in METHODS else model_based).parameters][3:]
+    idle = unused(name, goals)
+    for setting in given:
+        if setting in idle or setting not in known:
+            used = ", ".join(x for x in known if x not in {*idle, "goal_dim"})
+            where = " on a task with goals" if goals else ""
+            raise ConfigError(f"{name} does not use {setting}{where}; it uses {used}")
+    if goals and "goal_dim" not in known:
+        raise ConfigError(f"{name} learns from rewards: for a task with goals choose mac")
+
+
 def flow_q(
     name: str,
     obs_dim: int,
@@ -71,7 +102,8 @@ def flow_q(
     `candidates` is used by the best-of-N methods only, `alpha` by the one-step policies only.
     """
     chunk, backup, policy = METHODS[name]
-    require_positive(horizon, candidates, flow_steps, *hidden)
+    require_positive(horizon=horizon, candidates=candidates, flow_steps=flow_steps)
+    require_positive(hidden=min(hidden))
     chunk, backup = (horizon if x == "h" else x for x in (chunk, backup))
     settings = {"hidden": tuple(hidden), "steps": flow_steps}
     if policy is OneStep:
@@ -122,7 +154,9 @@ def model_based(
     """
     chunk, policy, climb = MODEL_BASED[name]
     chunk = horizon if chunk == "h" else chunk
-    require_positive(chunk, rollout, rollout_batch, candidates, act_candidates, flow_steps, *hidden)
+    require_positive(horizon=horizon, rollout=rollout, rollout_batch=rollout_batch)
+    require_positive(candidates=candidates, act_candidates=act_candidates, flow_steps=flow_steps)
+    require_positive(hidden=min(hidden))
     if not 1 <= execute <= chunk:
         raise ConfigError(f"execute is from 1 to the chunk's {chunk} actions, not {execute}")
     settings = {"hidden": tuple(hidden), "norm": True}
@@ -155,6 +189,7 @@ def model_based(
     )
 
 
-def require_positive(*sizes: int) -> None:
-    if min(sizes) < 1:
-        raise ConfigError("horizon, rollout, candidates, flow_steps and widths are at least 1")
+def require_positive(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ConfigError(f"{name} = {size}: must be at least 1")

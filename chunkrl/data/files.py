@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from chunkrl.data.recipes import recipe
+from chunkrl.data.recipes import whole
 from chunkrl.errors import DataError
 
 OGBENCH_FOLDER = "~/.ogbench/data"  # where OGBench puts its own downloads
@@ -45,9 +45,7 @@ def locate(dataset: str, transitions: int | None = None, folder: str | Path | No
     if transitions is None:
         path, command = official_path(dataset, folder), f"chunkrl data download {dataset}"
     else:
-        plan = recipe(dataset)
-        whole = plan.episodes(transitions) * (plan.states - 1)
-        path = generated_path(dataset, whole, folder=folder)
+        path = generated_path(dataset, whole(dataset, transitions), folder=folder)
         command = f"chunkrl data make {dataset} --transitions {transitions}"
     if path.exists():
         return path

@@ -58,3 +58,9 @@ def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
     else:
         raise ConfigError(f"No scripted oracle for {dataset!r}. Possible: {FORMS}.")
     return published if states is None else dataclasses.replace(published, states=states)
+
+
+def whole(dataset: str, transitions: int) -> int:
+    """The transitions of the whole episodes that `transitions` are rounded up to."""
+    plan = recipe(dataset)
+    return plan.episodes(transitions) * (plan.states - 1)

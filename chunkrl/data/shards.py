@@ -45,7 +45,7 @@ def convert(
     folder = Path(folder).expanduser()
     files = [path for path in sorted(folder.glob("*.npz")) if not path.stem.endswith("-val")]
     target = folder / f"arrays-{task.name}"
-    if not files and (target / DESCRIPTION).exists():
+    if not files and is_converted(target):
         return target
     if not files:
         raise DataError(
@@ -64,9 +64,14 @@ def convert(
     return target
 
 
+def is_converted(folder: Path) -> bool:
+    """Whether `convert` wrote `folder`, at least in part."""
+    return (folder / DESCRIPTION).exists()
+
+
 def _describe(target: Path, task: "Task", files: list[Path], guard: bool) -> dict[str, Any]:
     """What `target` holds, checked against what it held before; written there."""
-    stored = _read(target) if (target / DESCRIPTION).exists() else None
+    stored = _read(target) if is_converted(target) else None
     foreign = [path.name for path in target.iterdir() if not path.name.startswith(".")]
     if stored is None and foreign:
         raise DataError(f"{target} holds {foreign[0]!r} and no {DESCRIPTION}: move it away.")
