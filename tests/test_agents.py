@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chunkrl import train
-from chunkrl.agents import METHODS, make
+from chunkrl.agents import METHODS, MODEL_BASED, make, require_used, unused
 from chunkrl.agents.actor_critic import Params
 from chunkrl.errors import ConfigError
 from chunkrl.networks import num_params
@@ -216,3 +216,39 @@ def test_an_agent_is_a_value():
     assert hash(agent) == hash(agent_of("qc"))
     with pytest.raises(dataclasses.FrozenInstanceError):
         agent.tau = 0.1
+
+
+OTHER = {
+    "horizon": 3,
+    "candidates": 7,
+    "act_candidates": 7,
+    "alpha": 7.0,
+    "flow_steps": 3,
+    "sum_reward": True,
+    "true_mask": True,
+    "discount": 0.5,
+    "lam": 0.5,
+}
+
+
+@pytest.mark.parametrize("goal_dim", [0, 3])
+@pytest.mark.parametrize("name", [*METHODS, *MODEL_BASED])
+def test_a_setting_is_called_unused_exactly_where_it_changes_nothing(name, goal_dim):
+    goals = {} if name in METHODS else {"goal_dim": goal_dim}
+    if name in METHODS and goal_dim:
+        with pytest.raises(ConfigError, match=f"{name} learns from rewards"):
+            require_used(name, [], goals=True)
+        return
+    plain, idle = make(name, O, A, **goals), set()
+    for setting, value in OTHER.items():
+        try:
+            idle |= {setting} if make(name, O, A, **goals, **{setting: value}) == plain else set()
+        except ConfigError:  # methods without a model have no such setting
+            assert name in METHODS
+            with pytest.raises(ConfigError, match=f"{name} does not use {setting}"):
+                require_used(name, [setting])
+    assert unused(name, bool(goal_dim)) & OTHER.keys() == idle
+    for setting in idle:
+        with pytest.raises(ConfigError, match=f"{name} does not use {setting}"):
+            require_used(name, ["discount", setting], bool(goal_dim))
+    require_used(name, ["discount"], bool(goal_dim))
