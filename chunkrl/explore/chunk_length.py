@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from chunkrl import plots
@@ -157,7 +158,13 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
     ):
         shown = part > 0.002 * top
         below = numbers.regret - level - part
-        regret.bar(H[shown], part[shown], width=0.7, bottom=below[shown], **style)
+        left, right = H[shown] - 0.35, H[shown] + 0.35
+        low, high = below[shown], (below + part)[shown]
+        corners = np.array([[left, low], [left, high], [right, high], [right, low]])
+        # One artist for all bars of a part: a slider waits for each of them.
+        regret.add_collection(
+            PolyCollection(list(corners.T.swapaxes(1, 2)), **style), autolim=False
+        )
         level = level + part
     fits = numbers.regret < 0.9 * top
     error = 2 * numbers.regret_error[fits]
