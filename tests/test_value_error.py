@@ -12,16 +12,10 @@ from chunkrl import tasks
 from chunkrl.errors import ConfigError
 from chunkrl.evaluate import decision_keys
 from chunkrl.states import Logged, SimState
-from chunkrl.value_error import (
-    Beliefs,
-    Model,
-    Simulator,
-    imagined,
-    mean,
-    mean_square,
-    realised,
-    split,
-)
+from chunkrl.value_error.beliefs import Beliefs, Model
+from chunkrl.value_error.parts import mean, over_states, root, split, squares
+from chunkrl.value_error.targets import imagined, realised
+from chunkrl.value_error.truth import Simulator
 
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")
 GAMMA, GAIN, NOISE, HORIZON = 0.8, 0.25, 0.1, 60
@@ -99,7 +93,7 @@ def test_perfect_beliefs_are_reported_to_be_right(rollouts):
     error, standard_error = mean(found.error)
     assert (standard_error > 0.001).all()
     assert (np.abs(error) < 3 * standard_error + TAIL).all()
-    square, its_error = mean_square(found.error)
+    square, its_error = over_states(squares(found.error))
     assert (np.abs(square) < 3 * its_error + TAIL).all()
     np.testing.assert_allclose(found.bootstrap, parts(rollouts, beliefs(drift=0.3)).bootstrap)
 
@@ -224,14 +218,19 @@ def test_means_and_squares_are_clustered_by_state():
     """Against numbers: two states with errors (1, 3) and (5, 7); products 3 and 35."""
     errors = np.array([[1.0, 3.0], [5.0, 7.0]])
     assert mean(errors) == (4.0, np.std([2, 6], ddof=1) / np.sqrt(2))
-    assert mean_square(errors) == (19.0, np.std([3, 35], ddof=1) / np.sqrt(2))
+    np.testing.assert_allclose(squares(errors), [3.0, 35.0])
+    spread = np.std([3, 35], ddof=1) / np.sqrt(2)  # 16
+    assert spread == pytest.approx(16)
+    np.testing.assert_allclose(root(squares(errors)), np.sqrt([19, 0, 19 + 32]))
+    three = np.array([[1.0, 2.0, 4.0]])  # pairs 2, 4, 8
+    np.testing.assert_allclose(squares(three), [14 / 3])
 
 
 def test_pure_noise_has_no_expected_square():
     noise = np.random.default_rng(0).normal(size=(500, 4))
-    square, standard_error = mean_square(noise)
+    square, standard_error = over_states(squares(noise))
     assert abs(square) < 3 * standard_error
-    square, standard_error = mean_square(noise + 2)
+    square, standard_error = over_states(squares(noise + 2))
     assert abs(square - 4) < 3 * standard_error
     assert np.mean((noise + 2).mean(1) ** 2) > 4.1  # what the pairs avoid
 

@@ -1,6 +1,4 @@
-"""Targets for the value of a state, and their errors split into causes."""
-
-from typing import NamedTuple
+"""Targets for the value of a state: imagined in a learned model, or made along real rollouts."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,29 +7,6 @@ from chunkrl.errors import ConfigError
 from chunkrl.evaluate import decision_keys
 from chunkrl.value_error.beliefs import Beliefs, Model
 from chunkrl.value_error.truth import Rollouts
-
-
-class Parts(NamedTuple):
-    """The errors of targets, by state and rollout: target - truth = model + bootstrap.
-
-        model      target - what it would be along a real rollout
-        bootstrap  what it would be along a real rollout - truth
-
-    Each part changes one thing, so nothing is left over: the first swaps the learned model for the
-    simulator and keeps the learned value at the end, the second swaps that value for the true one.
-    """
-
-    model: np.ndarray  # [H + 1, S, M]
-    bootstrap: np.ndarray  # [H + 1, S, M]
-
-    @property
-    def error(self) -> np.ndarray:
-        return self.model + self.bootstrap
-
-
-def split(target: np.ndarray, real: np.ndarray, truth: np.ndarray) -> Parts:
-    """From `imagined` and `realised` targets [H + 1, S, M] and true values [S, M]."""
-    return Parts(target - real, real - truth[None])
 
 
 def imagined(
@@ -91,23 +66,3 @@ def realised(beliefs: Beliefs, rollouts: Rollouts, depth: int, seed: int = 0) ->
         last = np.where(over, 0.0, beliefs.discount**t * value)
         targets.append(discounted[..., :t].sum(-1) + last)
     return np.array(targets)
-
-
-def mean(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over states and rollouts; its standard error is over states.  [.., S, M] -> [..]
-
-    The rollouts of a state share its luck; states are independent of each other.
-    """
-    by_state = errors.mean(-1)
-    return by_state.mean(-1), by_state.std(-1, ddof=1) / np.sqrt(by_state.shape[-1])
-
-
-def mean_square(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over states of (expected error)^2, with its standard error.  [.., S, M] -> [..]
-
-    The average over pairs of different rollouts, e_m e_m', so that the noise of a rollout does not
-    count as error; it needs M >= 2 and may come out a little below 0.
-    """
-    repeats = errors.shape[-1]
-    pairs = (errors.sum(-1) ** 2 - (errors**2).sum(-1)) / (repeats * (repeats - 1))
-    return mean(pairs[..., None])
