@@ -13,6 +13,7 @@ from chunkrl.explore.off_policy import OFF_POLICY
 from chunkrl.explore.open_loop import OPEN_LOOP
 from chunkrl.explore.optimism import OPTIMISM
 from chunkrl.explore.returns import RETURNS
+from chunkrl.explore.robot_values import ROBOT_VALUES
 from chunkrl.explore.sides import SIDES
 from chunkrl.explore.support import SUPPORT
 from chunkrl.explore.target_parts import TARGET_PARTS
@@ -35,6 +36,7 @@ EXPLORERS: dict[str, Explorer] = {
         OPEN_LOOP,
         DRIFT,
         IMAGINATION,
+        ROBOT_VALUES,
     )
 }
 

@@ -14,10 +14,11 @@ from chunkrl.course.exercises import (
     nb09,
     nb10,
     nb11,
+    nb13,
 )
 
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
-    for notebook in (nb00, nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb10, nb11)
+    for notebook in (nb00, nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb10, nb11, nb13)
     for exercise in notebook.EXERCISES
 }

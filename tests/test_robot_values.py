@@ -1,0 +1,97 @@
+"""Notebook 13's numbers: planted errors come back out of a record, and the stored one is whole."""
+
+import numpy as np
+import pytest
+
+from chunkrl.explore import EXPLORERS, robot_values
+from chunkrl.value_error.record import Backups, Record, Values, estimates
+
+SEEDS, N, MODELS, DEPTH, STATES, REPEATS = 2, 2, 2, 4, 5, 3
+
+
+def planted():
+    """Bootstrap errors 3, 2, 1, 0 by depth (for the second N one more), models off by H and 2 H."""
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(-90, 0, (SEEDS, N, STATES, REPEATS))
+    left = np.arange(3.0, -1.0, -1.0) + np.arange(N)[:, None]  # [N, H]
+    real = truth[:, :, None] + left[None, :, :, None, None]
+    drift = np.arange(DEPTH) * np.array([[1.0], [2.0]])  # [J, H]
+    target = real[:, :, None] + drift[None, None, :, :, None, None]
+    logged = truth[:, :1].repeat(2, 1) + np.array([0.0, -4.0])[:, None, None]
+    return Record(
+        Values(truth, 0 * truth, truth > -50, truth + 7, real, target),
+        Backups(logged, logged + 1, logged[:, 0].mean(-1) + 2),
+        np.arange(SEEDS),
+        np.array([8, 1]),
+        np.array([10, 1]),
+        np.array([10, 50]),
+        np.arange(STATES),
+        {"discount": 0.99, "chunk": 10},
+    )
+
+
+@pytest.mark.parametrize(("c", "candidates"), [(0, 8), (1, 1)])
+@pytest.mark.parametrize(("j", "steps"), [(0, 10), (1, 1)])
+def test_planted_parts_come_back(c, candidates, j, steps):
+    found = robot_values.errors(planted(), steps, candidates)
+    model = np.arange(DEPTH) * [1.0, 2.0][j]
+    bootstrap = np.arange(3.0, -1.0, -1.0) + c
+    np.testing.assert_allclose(found.model.rms, model, atol=1e-6)
+    np.testing.assert_allclose(found.bootstrap.rms, bootstrap, atol=1e-6)
+    np.testing.assert_allclose(found.total.rms, model + bootstrap, atol=1e-6)
+    np.testing.assert_allclose(found.total.high, found.total.low, atol=1e-6)
+
+
+def test_errors_of_different_sign_do_not_cancel_over_seeds():
+    record = planted()
+    real = record.values.real.copy()
+    real[1] = 2 * record.values.truth[1][:, None] - real[1]  # the second seed errs downwards
+    values = record.values._replace(real=real, target=real[:, :, None].repeat(2, 2))
+    found = robot_values.errors(record._replace(values=values), 10, 8)
+    np.testing.assert_allclose(found.total.rms, [3, 2, 1, 0], atol=1e-6)
+
+
+def test_every_stand_in_for_a_value_is_held_against_its_own_truth():
+    """V and the chosen chunk against V^pi, logged chunks against Q at the logged chunk."""
+    found = {name: errors.mean() for name, errors in estimates(planted()).items()}
+    expected = {
+        "value V(s)": 3.0,
+        "critic Q(s, chosen chunk)": 7.0,
+        "critic Q(s, logged chunk)": 2.0,
+        "logged 10-step target": 1.0,
+        "logged 50-step target": -3.0,  # V is 1 too high, and the logged actions cost 4
+    }
+    assert found == pytest.approx(expected)
+    few = planted()._replace(lengths=np.array([5, 50]))
+    assert list(estimates(few)) == list(expected)[:2]
+
+
+def test_the_stored_measurement_says_what_it_is_of():
+    record = robot_values.record()
+    assert {"method", "task", "updates", "versions", "horizon", "data_file"} <= record.about.keys()
+    truth = record.values.truth
+    least = -1 / (1 - record.discount)
+    assert ((least - 1e-3 <= truth) & (truth <= 0)).all()
+    assert record.values.real.shape[2] == robot_values.DEEPEST + 1
+    # A target of no imagined steps is the value, whatever the model.
+    for j in range(len(record.steps)):
+        same = record.values.target[:, :, j, 0], record.values.real[:, :, 0]
+        np.testing.assert_allclose(*same, rtol=1e-3, atol=1e-2)
+
+
+def test_drifts_are_those_of_notebook_10():
+    from chunkrl.model_error import stored
+
+    rows = [row for row in stored() if row["chunk"] == 5 and row["step"] == 50]
+    line = robot_values.drifts((5,))[5]
+    assert 0 not in line.step
+    found = float(line.mean[line.step == 50][0])
+    assert found == pytest.approx(np.mean([row["cube_cm"] for row in rows]))
+
+
+def test_the_headline_numbers_are_those_of_the_curves():
+    explorer = EXPLORERS["robot_values"]
+    numbers = explorer.numbers(depth=0)
+    assert numbers.errors.model.rms[0] == pytest.approx(0, abs=0.05)
+    assert numbers.errors.total.rms[0] == pytest.approx(numbers.errors.bootstrap.rms[0], rel=1e-2)
+    assert f"off by {numbers.errors.total.rms[numbers.best]:.1f}" in explorer.alt(depth=0)
