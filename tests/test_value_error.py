@@ -48,7 +48,7 @@ def beliefs(value_error=0.0, drift=0.0, too_rich=0.0):
         return reward(obs, chunks) - too_rich + GAMMA**2 * SLOPE * after
 
     model = Model(2, lambda obs, actions: obs + actions.sum(1) + drift, reward)
-    return Beliefs(GAMMA, 2, act, value, critic, model)
+    return Beliefs(GAMMA, 2, False, act, value, critic, model)
 
 
 def logged(actions=((0.3, -0.2, 0.1, -0.6),)):
