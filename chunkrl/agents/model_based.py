@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl import targets
+from chunkrl.agents.imagination import Imagined, Noise, in_blocks
 from chunkrl.agents.scoring import Reward
 from chunkrl.networks import Params as Tree
 from chunkrl.networks import mlp, scalar_mlp
-from chunkrl.optim import descend, polyak
+from chunkrl.optim import descend, mean_of_blocks, polyak
 from chunkrl.policies import Policy, best_of_n
 from chunkrl.types import ChunkBatch, ChunkDataset, Metrics
 
@@ -30,25 +31,6 @@ class State(NamedTuple):
     params: Params  # differentiated and optimised
     target_value: Tree  # no gradient, no slots in the optimiser
     opt_state: optax.OptState
-
-
-class Noise(NamedTuple):
-    """All the randomness of one update, D = hA."""
-
-    flow: jax.Array  # [B, D]           normal: x_0 of flow matching
-    t: jax.Array  # [B, 1]              uniform: flow time
-    improve: jax.Array  # [B, D] or [K, R, D]  normal: z of the one-step policy
-    rollout: jax.Array  # [K, N, R, D]  normal: candidates along the R imagined trajectories
-
-
-class Imagined(NamedTuple):
-    """R trajectories of K chunks inside the model; all of it constant."""
-
-    seen: jax.Array  # [K, R, O + G]  s_k and the goal
-    chunk: jax.Array  # [K, R, D]
-    next_seen: jax.Array  # [K, R, O + G]
-    reward: jax.Array  # [K, R]
-    mask: jax.Array  # [K, R]         0 where the chunk is thought to succeed
 
 
 @dataclass(frozen=True)
@@ -84,6 +66,8 @@ class ModelBasedActorCritic:
     step_discount: bool = False  # MAC (FQL)'s code: returns count an imagined chunk gamma
     slow_value: bool = True  # returns end in the target value, not in the value
     logistic: bool = False  # values are probabilities: cross entropy on logits, returns in [0, 1]
+    half: bool = False  # imagine in bfloat16, which some accelerators do faster
+    rows: int = 1024  # that a network is given at once while imagining on a CPU
 
     @property
     def dynamics(self):
@@ -144,7 +128,7 @@ class ModelBasedActorCritic:
 
     def predict(self, dynamics, obs, chunk):
         """s_{t+h} = s_t + f(s_t, a_{t:t+h}).  [*B, O], [*B, D] -> [*B, O]"""
-        return obs + self.dynamics.apply(dynamics, obs, chunk)
+        return obs + self.dynamics.apply(dynamics, obs.astype(chunk.dtype), chunk)
 
     def propose(self, params: Params, seen, noise):
         """argmax_j Q(s, a_j) over N samples a_j.  [*B, O + G], [N, *B, D] -> [*B, D]"""
@@ -158,17 +142,21 @@ class ModelBasedActorCritic:
 
         Trajectories go on after a success; its mask cuts their returns.
         """
+        dtype = jnp.bfloat16 if self.half else jnp.float32
+        params, noise = jax.tree.map(lambda leaf: leaf.astype(dtype), (params, noise))
 
         def step(obs, noise):
             seen = jnp.concatenate([obs, goal], axis=-1)
-            chunk = self.propose(params, seen, noise)
-            return self.predict(params.dynamics, obs, chunk), (seen, chunk)
+            low = seen.astype(dtype)
+            chunk = in_blocks(partial(self.propose, params), low, noise, self.rows)
+            next_obs = self.predict(params.dynamics, obs, chunk)
+            success = (self.scalar.apply(params.success, low, chunk) > 0).astype(jnp.float32)
+            reward = self.reward.predict(params.reward, low, chunk, success)
+            following = jnp.concatenate([next_obs, goal], axis=-1)
+            return next_obs, Imagined(seen, chunk, following, reward, 1 - success)
 
-        last, (seen, chunk) = jax.lax.scan(step, obs, noise)
-        next_seen = jnp.concatenate([seen[1:], jnp.concatenate([last, goal], axis=-1)[None]])
-        success = (self.scalar.apply(params.success, seen, chunk) > 0).astype(jnp.float32)
-        reward = self.reward.predict(params.reward, seen, chunk, success)
-        return Imagined(seen, chunk, next_seen, reward, 1 - success)
+        x = jax.lax.scan(step, obs, noise)[1]
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), x)
 
     def error(self, output, target):
         """The mean error of outputs of the value or the critic.  -> []"""
@@ -214,7 +202,8 @@ class ModelBasedActorCritic:
             target = self.td_target(frozen, batch.reward, batch.mask, next_seen)
             td += self.error(scalar.apply(params.critic, seen, batch.chunk), target)
         returns = self.returns(state, x)
-        value = self.error(scalar.apply(params.value, x.seen), returns)
+        step_error = lambda params, x: self.error(scalar.apply(params, x[0]), x[1])
+        value = mean_of_blocks(step_error)(params.value, (x.seen, returns))
         return {"value": value, "td": td, "imagined_return": returns.mean()}
 
     def policy_losses(self, params: Params, state: State, batch: ChunkBatch, x: Imagined, noise):
