@@ -5,8 +5,6 @@ make cube-single-play` and writes the errors that notebook 10 shows.  The stored
 and by `--updates 3000` and `--updates 20000 --chunk-lengths 1 10 --seeds 0`.
 """
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +17,11 @@ import optax
 import tyro
 
 from chunkrl import train
+from chunkrl.course import stored as committed
 from chunkrl.data import chunks, files
 from chunkrl.data.dataset import load
 from chunkrl.data.normalise import Normaliser
-from chunkrl.errors import ConfigError, DataError
+from chunkrl.errors import ConfigError
 from chunkrl.networks import mlp
 from chunkrl.optim import descend
 from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics
@@ -35,6 +34,7 @@ UPDATES = 10_000
 # Positions in a cube task's observation, which counts in units of 10 cm.
 POSITIONS = {"hand_cm": slice(12, 15), "cube_cm": slice(19, 22)}
 UNIT_CM = 10.0
+COLUMNS = ("updates", "chunk", "seed", "step", "mse", *POSITIONS)
 
 Rows = list[dict[str, float]]
 
@@ -211,25 +211,12 @@ def stored(updates: int = UPDATES, path: Path = STORED) -> Rows:
 
 
 def _stored(path: Path) -> Rows:
-    try:
-        with open(path, newline="") as file:
-            rows = [
-                {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)
-            ]
-            if any("updates" not in row for row in rows):
-                raise ValueError("it has no column 'updates'")
-            return rows
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}. Make it again: {COMMAND}") from error
+    return committed.rows(path, lambda row: {name: float(row[name]) for name in COLUMNS}, COMMAND)
 
 
 def write(path: Path, rows: Rows) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
-    files.write(path, lambda file: file.write(text.getvalue().encode()))
+    lines = [[f"{row[name]:.6g}" for name in COLUMNS] for row in rows]
+    committed.save_rows(path, COLUMNS, lines)
 
 
 def main(

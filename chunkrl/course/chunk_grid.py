@@ -3,8 +3,6 @@
 `python -m chunkrl.course.chunk_grid` writes chunk_grid.npz: minutes on two quiet cores.
 """
 
-import io
-import os
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tyro
 
-from chunkrl.errors import DataError
+from chunkrl.course import stored
 from chunkrl.tabular.chunk_length import critics, losses
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import lock
@@ -91,30 +89,21 @@ def build() -> Grid:
                 for h in range(1, LONGEST + 1):
                     numbers[i, j, k, h - 1] = cell(length, slip, choice, h)
             print(f"{length} cells, slip {slip}", flush=True)
-    stored = dict(zip(Cell._fields, np.moveaxis(numbers.astype(np.float16), -1, 0), strict=True))
-    stored["open_loop"] = stored["open_loop"][:, :, 0, :, 0]
-    stored["missing"] = stored["missing"][..., 0]
-    return Grid(**stored)
+    parts = dict(zip(Cell._fields, np.moveaxis(numbers.astype(np.float16), -1, 0), strict=True))
+    parts["open_loop"] = parts["open_loop"][:, :, 0, :, 0]
+    parts["missing"] = parts["missing"][..., 0]
+    return Grid(**parts)
 
 
 @cache
 def load() -> Grid:
     """The committed grid."""
-    try:
-        with np.load(FILE, allow_pickle=False) as file:
-            return Grid(**{field: file[field] for field in Grid._fields})
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{FILE}: {error}. Make it again: {COMMAND}") from error
+    return Grid(**stored.arrays(FILE, Grid._fields, COMMAND))
 
 
 def main() -> None:
     """Compute and write the grid."""
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **build()._asdict())
-    temporary = FILE.with_name(f".{FILE.name}.part")
-    temporary.write_bytes(stream.getvalue())
-    os.replace(temporary, FILE)
-    print(f"{FILE.name}: {len(stream.getvalue()) / 1000:.0f} kB")
+    stored.save_arrays(FILE, build()._asdict())
 
 
 if __name__ == "__main__":

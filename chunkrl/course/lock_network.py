@@ -4,9 +4,6 @@
 seed: minutes on two quiet cores.
 """
 
-import csv
-import io
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +15,7 @@ import numpy as np
 import optax
 import tyro
 
-from chunkrl.errors import DataError
+from chunkrl.course import stored
 from chunkrl.networks import scalar_mlp
 from chunkrl.optim import descend
 from chunkrl.tabular.chunk_length import rank_law
@@ -171,16 +168,9 @@ def runs(h: int, windows: int, candidates: int, seeds: int) -> list[Run]:
 
 def load() -> list[Run]:
     """The committed runs."""
-    try:
-        with FILE.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return [
-            Run(*(int(row[name]) for name in Run._fields[:4]),
-                *(float(row[name]) for name in Run._fields[4:]))
-            for row in rows
-        ]  # fmt: skip
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{FILE}: {error}. Make it again: {COMMAND}") from error
+    kinds = {name: int if name in Run._fields[:4] else float for name in Run._fields}
+    read = lambda row: Run(**{name: kind(row[name]) for name, kind in kinds.items()})
+    return stored.rows(FILE, read, COMMAND)
 
 
 def main() -> None:
@@ -191,13 +181,8 @@ def main() -> None:
             found += runs(h, windows, candidates, seeds)
             mean = np.mean([run.regret for run in found[-seeds:]])
             print(f"{windows} windows, N = {candidates}, h = {h}: {mean:.1f}", flush=True)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(Run._fields)
-    writer.writerows([*run[:4], *(f"{x:.3f}" for x in run[4:])] for run in found)
-    temporary = FILE.with_name(f".{FILE.name}.part")
-    temporary.write_text(stream.getvalue())
-    os.replace(temporary, FILE)
+    lines = [[*run[:4], *(f"{x:.3f}" for x in run[4:])] for run in found]
+    stored.save_rows(FILE, Run._fields, lines)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
 Made by `python -m chunkrl.course.real_data` from the file of `chunkrl data make cube-single-play`.
 """
 
-import io
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tyro
 
+from chunkrl.course import stored
 from chunkrl.errors import DataError
 
 COMMAND = "python -m chunkrl.course.real_data"
@@ -68,33 +67,15 @@ def journeys(obs: np.ndarray, mask: np.ndarray, goal: np.ndarray, length: int) -
 
 
 def load_coverage() -> Coverage:
-    return Coverage(**_read("cube_paths.npz", Coverage._fields))
+    return Coverage(**stored.arrays(HERE / "cube_paths.npz", Coverage._fields, COMMAND))
 
 
 def load_journeys() -> Journeys:
-    return Journeys(**_read("cube_journeys.npz", Journeys._fields))
+    return Journeys(**stored.arrays(HERE / "cube_journeys.npz", Journeys._fields, COMMAND))
 
 
 def _metres(scaled: np.ndarray) -> np.ndarray:
     return scaled.astype(np.float64) * UNIT + MIDDLE
-
-
-def _read(name: str, fields: tuple[str, ...]) -> dict[str, np.ndarray]:
-    path = HERE / name
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {field: file[field] for field in fields}
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path}: {error}. Make it again: {COMMAND}") from error
-
-
-def _write(name: str, extract: Coverage | Journeys) -> None:
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **extract._asdict())
-    temporary = HERE / f".{name}.part"
-    temporary.write_bytes(stream.getvalue())
-    os.replace(temporary, HERE / name)
-    print(f"{HERE / name}: {len(stream.getvalue()) / 1000:.0f} kB")
 
 
 def main() -> None:
@@ -108,8 +89,9 @@ def main() -> None:
     environment = tasks.make_env(task).unwrapped
     environment.reset()
     goal = environment.cur_task_info["goal_xyzs"][0]  # pyright: ignore[reportAttributeAccessIssue]
-    _write("cube_paths.npz", coverage(obs, action, length))
-    _write("cube_journeys.npz", journeys(obs, mask, goal, length))
+    paths, logged = coverage(obs, action, length), journeys(obs, mask, goal, length)
+    stored.save_arrays(HERE / "cube_paths.npz", paths._asdict())
+    stored.save_arrays(HERE / "cube_journeys.npz", logged._asdict())
 
 
 if __name__ == "__main__":
