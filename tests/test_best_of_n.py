@@ -36,6 +36,14 @@ class TestLaw:
             expected = by_counting(probability, score[index], candidates)
             np.testing.assert_allclose(found[index], expected, atol=1e-14)
 
+    def test_each_state_may_draw_by_a_law_of_its_own(self) -> None:
+        rng = np.random.default_rng(0)
+        probability, score = rng.dirichlet(np.ones(4), 3), rng.standard_normal((2, 3, 4))
+        found = selection.best_of_n(probability, score, 3)
+        for critic, state in np.ndindex(2, 3):
+            expected = by_counting(probability[state], score[critic, state], 3)
+            np.testing.assert_allclose(found[critic, state], expected, atol=1e-14)
+
     def test_what_is_never_drawn_is_never_picked(self) -> None:
         law = selection.best_of_n(np.array([0.5, 0.0, 0.5]), np.array([1.0, 9.0, 2.0]), 3)
         np.testing.assert_allclose(law, [1 / 8, 0, 7 / 8])

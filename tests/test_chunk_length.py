@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from chunkrl.course.exercises import nb08
-from chunkrl.tabular import chunk_length, selection
+from chunkrl.tabular import chunk_length
 from chunkrl.tabular.chunk_length import critics, guarantee, losses
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import MDP, discounted_sum, optimal, policy_value
@@ -85,13 +85,6 @@ class TestLosses:
         found = chunk_length.best_of_fresh(mdp, error, frequency, 3)
         expected = sampled(mdp, error[0], frequency, 3)
         np.testing.assert_allclose(np.stack(found)[:, 0], np.stack(expected), atol=1e-9)
-
-    def test_the_law_of_the_best_sample(self) -> None:
-        rng = np.random.default_rng(0)
-        score, frequency = rng.standard_normal((5, 7)), rng.dirichlet(np.ones(7))
-        law = chunk_length.rank_law(score, frequency, 4)
-        for row, each in zip(law, score, strict=True):
-            np.testing.assert_allclose(row, selection.best_of_n(frequency, each, 4))
 
 
 class TestGuarantee:

@@ -6,9 +6,9 @@ import pytest
 from chunkrl.course import chunk_grid, lock_network
 from chunkrl.errors import DataError
 from chunkrl.explore import EXPLORERS
-from chunkrl.tabular.chunk_length import rank_law
 from chunkrl.tabular.chunks import chunked, logged
 from chunkrl.tabular.mdp import backup, optimal
+from chunkrl.tabular.selection import best_of_n
 from chunkrl.tabular.worlds import lock
 
 
@@ -96,7 +96,7 @@ class TestNetworks:
         rng = np.random.default_rng(0)
         q, frequency = rng.standard_normal((5, 8)), rng.dirichlet(np.ones(8), 5)
         found = lock_network.best_value(q.astype(np.float32), frequency.astype(np.float32), 8)
-        expected = (rank_law(q, frequency, 8) * q).sum(-1)
+        expected = (best_of_n(frequency, q, 8) * q).sum(-1)
         np.testing.assert_allclose(np.asarray(found), expected, atol=1e-5)
         everything = lock_network.best_value(q.astype(np.float32), None, 0)
         np.testing.assert_allclose(np.asarray(everything), q.max(-1), atol=1e-6)

@@ -18,10 +18,10 @@ import tyro
 from chunkrl.course import stored
 from chunkrl.networks import scalar_mlp
 from chunkrl.optim import descend
-from chunkrl.tabular.chunk_length import rank_law
 from chunkrl.tabular.chunks import chunk_index, chunk_table, chunked, logged
 from chunkrl.tabular.estimate import rollout, targets
 from chunkrl.tabular.mdp import backup, optimal, policy_value
+from chunkrl.tabular.selection import best_of_n
 from chunkrl.tabular.worlds import lock
 
 COMMAND = "python -m chunkrl.course.lock_network"
@@ -81,7 +81,10 @@ def places() -> np.ndarray:
 
 
 def best_value(q, frequency, candidates: int):
-    """Expected best of N samples, or the maximum over all chunks.  [L, C] -> [L]"""
+    """Expected best of N samples, or the maximum over all chunks.  [L, C] -> [L]
+
+    With the law of `selection.best_of_n`, in JAX.
+    """
     if not candidates:
         return q.max(-1)
     order = jnp.argsort(q, -1)
@@ -139,7 +142,7 @@ def judge(q: np.ndarray, h: int, candidates: int) -> Iterator[tuple[float, ...]]
     truth, best = chunked(world.mdp, h), optimal(world.mdp).value[world.start]
     frequency = logged(world.mdp, world.behaviour, h).frequency
     q = np.pad(q, ((0, 0), (0, 1), (0, 0)))  # the end
-    law = rank_law(q, frequency, candidates) if candidates else np.eye(2**h)[q.argmax(-1)]
+    law = best_of_n(frequency, q, candidates) if candidates else np.eye(2**h)[q.argmax(-1)]
     claimed = (law * q).sum(-1)
     error = (q - backup(truth, claimed))[:, :LENGTH]
     for each, claim, policy in zip(error, claimed, law, strict=True):
@@ -168,8 +171,8 @@ def runs(h: int, windows: int, candidates: int, seeds: int) -> list[Run]:
 
 def load() -> list[Run]:
     """The committed runs."""
-    kinds = {name: int if name in Run._fields[:4] else float for name in Run._fields}
-    read = lambda row: Run(**{name: kind(row[name]) for name, kind in kinds.items()})
+    setting, result = Run._fields[:4], Run._fields[4:]
+    read = lambda row: Run(*(int(row[k]) for k in setting), *(float(row[k]) for k in result))
     return stored.rows(FILE, read, COMMAND)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from chunkrl.tabular.chunks import chunked, logged
 from chunkrl.tabular.mdp import MDP, backup, discounted_sum, optimal, policy_value
 from chunkrl.tabular.propagation import entry_errors, noisy, proposals
+from chunkrl.tabular.selection import best_of_n
 from chunkrl.tabular.worlds import World
 
 SETTLED = 1e-9  # a fixed point is reached when no value moves by more than this
@@ -104,7 +105,7 @@ def best_of_fresh(
         Q = r + error + gamma P V,    V(s) = E[max of Q(s, c_1) ... Q(s, c_N)],  c_i ~ frequency
 
     by policy iteration: a policy ranks the chunks, and the law of the best ranked of N samples is
-    exact (`rank_law`).  [seeds, S, C], [S, C] -> 2 x [seeds, S]
+    exact (`selection.best_of_n`).  [seeds, S, C], [S, C] -> 2 x [seeds, S]
     """
     wrong = mdp._replace(reward=mdp.reward + error)
     law = np.broadcast_to(frequency, wrong.reward.shape)
@@ -116,21 +117,7 @@ def best_of_fresh(
             true_reward = (law * mdp.reward).sum(-1)
             return now, discounted_sum(follow, true_reward, mdp.discount)
         value = now
-        law = rank_law(backup(wrong, value), frequency, candidates)
-
-
-def rank_law(score: np.ndarray, frequency: np.ndarray, candidates: int) -> np.ndarray:
-    """P(chunk is the best scored of N samples), ties to the later chunk.  [*B, C], [C] -> [*B, C]
-
-    F(c)^N - F(before c)^N, with F the probability of all chunks up to c in the order of the scores.
-    """
-    order = np.argsort(score, -1, kind="stable")
-    sorted_frequency = np.take_along_axis(np.broadcast_to(frequency, score.shape), order, -1)
-    below = np.cumsum(sorted_frequency, -1)
-    below = (below / below[..., -1:]) ** candidates
-    law = np.empty_like(below)
-    np.put_along_axis(law, order, np.diff(below, axis=-1, prepend=0.0), -1)
-    return law
+        law = best_of_n(frequency, backup(wrong, value), candidates)
 
 
 def guarantee(world: World, h: int, eps: float) -> float:

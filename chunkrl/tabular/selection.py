@@ -38,13 +38,15 @@ def divergence_bound(candidates: int) -> float:
 
 
 def best_of_n(probability: np.ndarray, score: np.ndarray, candidates: int) -> np.ndarray:
-    """The law of the best of N draws from `probability` [C], by `score` [*B, C].  -> [*B, C]
+    """The law of the best of N draws from `probability`, by `score`.  2 x [*B, C] -> [*B, C]
 
     P(best has score <= x) = P(score <= x)^N; inside a group of equal scores, in proportion.
+    Leading axes of `probability` may be missing or 1: one law of the draws for many critics.
     """
     at_least_one(candidates=candidates)
     order = np.argsort(score, -1)
-    ranked, mass = np.take_along_axis(score, order, -1), probability[order]
+    mass = np.take_along_axis(np.broadcast_to(probability, score.shape), order, -1)
+    ranked = np.take_along_axis(score, order, -1)
     upto = np.minimum(np.cumsum(mass, -1), 1.0)
     below = np.concatenate([np.zeros_like(upto[..., :1]), upto[..., :-1]], -1)
     step, edge = ranked[..., 1:] != ranked[..., :-1], np.ones_like(ranked[..., :1], bool)
