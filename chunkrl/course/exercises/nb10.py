@@ -87,7 +87,7 @@ EXERCISES = (
         ),
         kind=Number(best_chunk(0.1, 500), 1e-9, "steps"),
         hints=(
-            "Start from the explorer's first picture and read its points.",
+            "Set the explorer to these numbers and read its points.",
             "Few calls attenuate seldom; a long chunk has many coefficients and few examples.",
             'numbers = EXPLORERS["drift"].numbers()\nanswer = (1, 2, 5, 10, 25, 50)[...]',
         ),
