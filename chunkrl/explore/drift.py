@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider, Table
+from chunkrl.tabular.expansion import root_mean_square
 from chunkrl.tabular.linear import (
     ChunkMap,
     covariance,
@@ -72,10 +73,7 @@ def learned(
         found = tuple(fit(logs, h, every_start) for h in CHUNKS)
         errors.append([drift(SYSTEM, each, STEPS, dynamics_noise)[-1] for each in found])
         maps = maps or found
-    squares = np.array(errors) ** 2
-    rms = np.sqrt(squares.mean(0))
-    spread = squares.std(0, ddof=1) / np.sqrt(len(squares))
-    return Learned(maps, rms, spread / (2 * np.where(rms > 0, rms, 1.0)))
+    return Learned(maps, *root_mean_square(np.array(errors)[..., None] ** 2))
 
 
 def unlimited(noise: float, dynamics_noise: float) -> np.ndarray:

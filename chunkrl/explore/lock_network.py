@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course import lock_network
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Table
+from chunkrl.explore.optimism import mean_and_error
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import lock
@@ -70,11 +71,6 @@ def results() -> dict[str, np.ndarray]:
 def compute(setting: str) -> Numbers:
     """The committed runs of one setting."""
     return Numbers(setting, open_loop(), *results()[setting])
-
-
-def mean_and_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over seeds and its standard error.  [*B, seeds] -> 2 x [*B]"""
-    return samples.mean(-1), samples.std(-1, ddof=1) / np.sqrt(samples.shape[-1])
 
 
 def best(numbers: Numbers) -> int:
