@@ -1,5 +1,6 @@
 """The design claims of the model-based family: gradient routing, reductions, exact values."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -9,9 +10,13 @@ import pytest
 
 from chunkrl import presets, train
 from chunkrl.agents import MODEL_BASED, canonical, make
-from chunkrl.agents.imagination import in_blocks
+from chunkrl.agents.imagination import Imagined, in_blocks
+from chunkrl.agents.model_based import ModelBasedActorCritic, State
+from chunkrl.agents.scoring import GoalReward
 from chunkrl.errors import ConfigError
+from chunkrl.networks import mlp, num_params
 from chunkrl.optim import mean_of_blocks
+from chunkrl.policies import Gaussian, OneStep
 from chunkrl.types import ChunkBatch
 
 O, A, G, B, H = 7, 2, 3, 16, (16, 16)  # noqa: E741
@@ -90,6 +95,163 @@ def test_the_teacher_gets_nothing_from_distillation_nor_the_critic_from_the_poli
     assert not any(map(np.any, jax.tree.leaves(grad.policy.head)))
 
 
+def test_one_imagined_chunk_is_one_step_of_td_in_the_model():
+    agent = agent_of(rollout=1, discount=0.9)
+    state, batch, noise = started(agent)
+    x = agent.imagine(state.params, batch.obs, batch.value_goal, noise.rollout)
+    next_obs = agent.predict(state.params.dynamics, batch.obs, x.chunk[0])
+    following = agent.v(state.target_value, next_obs)
+    expect = x.reward[0] + 0.9**4 * x.mask[0] * following
+    np.testing.assert_allclose(agent.returns(state, x)[0], expect, rtol=1e-5)
+
+
+def imagined_of(reward, mask, next_seen):
+    zeros = jnp.zeros((len(reward), 1, 4 * A))
+    return Imagined(next_seen, zeros, next_seen, reward, mask)
+
+
+@pytest.mark.parametrize(("name", "gamma"), [("mac", 0.9**4), ("mac_fql", 0.9)])
+def test_a_chunk_counts_gamma_to_the_h_except_as_published_in_mac_fql(name, gamma):
+    agent = agent_of(name, discount=0.9)
+    assert agent_of("mac_fql", step_discount=False).step_discount is False
+    state, _, _ = started(agent)
+    reward, mask = jnp.array([[0.0], [1.0], [0.0]]), jnp.array([[1.0], [1.0], [0.0]])
+    returns = agent.returns(state, imagined_of(reward, mask, jnp.zeros((3, 1, O))))
+    np.testing.assert_allclose(returns[:, 0], [gamma, 1.0, 0.0], rtol=1e-6)
+
+
+def test_one_candidate_is_the_cloned_policy_and_more_have_a_higher_value():
+    agent, keys = agent_of(), jax.random.split(jax.random.key(5), 2)
+    state, _, _ = started(agent)
+    seen = jax.random.normal(keys[0], (200, O))
+    noise = jax.random.normal(keys[1], (32, 200, 4 * A))
+    one = agent.propose(state.params, seen, noise[:1])
+    sample = agent.policy.sample(state.params.policy, seen, noise[0])
+    np.testing.assert_array_equal(one, sample)
+    chosen = [
+        float(
+            agent.q(state.params.critic, seen, agent.propose(state.params, seen, noise[:n])).mean()
+        )
+        for n in (1, 2, 8, 32)
+    ]
+    assert chosen == sorted(chosen)
+    assert chosen[-1] > chosen[0] + 0.01
+
+
+def test_the_critic_can_learn_from_the_chunks_of_the_data_as_well():
+    agent = agent_of(discount=0.9)
+    state, batch, noise = started(agent)
+    x = agent.imagine(state.params, batch.obs, batch.value_goal, noise.rollout)
+    alone = agent.value_losses(state.params, state, batch, x)["td"]
+    both = dataclasses.replace(agent, critic_on_data=True)
+    target = batch.reward + 0.9**4 * batch.mask * agent.v(state.params.value, batch.next_obs)
+    error = (agent.q(state.params.critic, batch.obs, batch.chunk) - target) ** 2
+    got = both.value_losses(state.params, state, batch, x)["td"]
+    np.testing.assert_allclose(got - alone, error.mean(), rtol=1e-4)
+
+
+def test_policies_are_cloned_for_the_goals_of_the_actor_or_of_the_value():
+    for choice, field in ((False, "actor_goal"), (True, "value_goal")):
+        agent = agent_of(goal_dim=G, clone_value_goal=choice)
+        state, batch, noise = started(agent)
+        x = agent.imagine(state.params, batch.obs, batch.value_goal, noise.rollout)
+        got = agent.policy_losses(state.params, state, batch, x, noise)["clone"]
+        seen = jnp.concatenate([batch.obs, getattr(batch, field)], axis=-1)
+        flow = agent.policy.flow
+        expect = flow.clone(state.params.policy.flow, seen, batch.chunk, 1.0, noise.flow, noise.t)
+        np.testing.assert_allclose(got, expect, rtol=1e-6)
+
+
+def test_mac_fql_climbs_the_critic_at_imagined_states():
+    """0.3 mean (mu - flow)^2 - mean Q / mean_b |mean_k Q|, over all K x B imagined states."""
+    agent = agent_of("mac_fql")
+    state, batch, noise = started(agent)
+    x = agent.imagine(state.params, batch.obs, batch.value_goal, noise.rollout)
+    policy, params = agent.policy, state.params
+    proposal = policy.head.apply(params.policy.head, x.seen, noise.improve)
+    teacher = policy.flow.sample(params.policy.flow, x.seen, noise.improve)
+    q = np.asarray(agent.q(params.critic, x.seen, proposal.clip(-1, 1)))
+    assert q.shape == (3, B)
+    expect = 0.3 * ((proposal - teacher) ** 2).mean() - q.mean() / np.abs(q.mean(axis=0)).mean()
+    got = agent.policy_losses(params, state, batch, x, noise)["improve"]
+    np.testing.assert_allclose(got, expect, rtol=1e-4)
+
+
+def test_without_a_teacher_the_flow_is_followed_in_one_step():
+    agent = agent_of("mac_no_teacher")
+    state, batch, noise = started(agent)
+    z, t = noise.improve, jnp.zeros((B, 1))
+    velocity = agent.policy.net.apply(state.params.policy, batch.obs, z, t)
+    sample = agent.policy.sample(state.params.policy, batch.obs, z)
+    np.testing.assert_allclose(sample, (z + velocity).clip(-1, 1), atol=1e-6)
+
+
+def test_the_squashed_gaussian_is_a_density_and_samples_follow_it():
+    """In one dimension: the density integrates to 1, and gives the mean of the samples."""
+    policy = Gaussian(1, (8,))
+    params = policy.init(jax.random.key(0), jnp.zeros((1, 2)))
+    obs = jnp.array([[0.5, -1.0]])
+    grid = jnp.linspace(-1 + 1e-4, 1 - 1e-4, 20_001)[:, None]
+    density = jnp.exp(policy.log_prob(params, obs, grid))
+    step = float(grid[1, 0] - grid[0, 0])
+    assert abs(density.sum() * step - 1) < 2e-3
+    noise = jax.random.normal(jax.random.key(1), (20_000, 1))
+    samples = policy.sample(params, obs, noise)
+    expect = float((density * grid[:, 0]).sum() * step)
+    assert abs(samples.mean() - expect) < 4 * float(samples.std()) / np.sqrt(20_000)
+
+
+RING, STEPS, GAMMA = 12, 2, 0.9
+
+
+class KnownRing(ModelBasedActorCritic):
+    """States on a ring, one-hot; whatever the actions, a chunk of two moves two on."""
+
+    def predict(self, dynamics, obs, chunk):
+        return jnp.roll(obs, STEPS, axis=-1) + 0 * super().predict(dynamics, obs, chunk)
+
+
+def test_the_value_of_a_goal_m_chunks_away():
+    """-(1 - G^m) / (1 - G), G = gamma^h, for all 12 x 12 pairs of a state and a goal.
+
+    The model is exact, success and value are learned; a chunk succeeds if the goal is one of the
+    two states it starts from or passes, so that m = floor(distance / 2).
+    """
+    agent = KnownRing(
+        RING,
+        1,
+        OneStep(STEPS, 1.0, hidden=(8,), steps=1, climb=False),
+        GoalReward(),
+        goal_dim=RING,
+        chunk=STEPS,
+        rollout=3,
+        candidates=1,
+        discount=GAMMA,
+        tau=0.05,
+        lr=3e-3,
+        hidden=(64, 64),
+    )
+    start, goal = (x.ravel() for x in np.divmod(np.arange(RING**2), RING))
+    distance = (goal - start) % RING
+    one_hot = np.eye(RING, dtype=np.float32)
+    obs, goals = jnp.asarray(one_hot[start]), jnp.asarray(one_hot[goal])
+    reached = jnp.asarray(distance < STEPS, jnp.float32)
+    chunk = jnp.zeros((len(start), STEPS))
+    batch = ChunkBatch(obs, chunk, reached - 1, 1 - reached, jnp.roll(obs, STEPS, 1), goals, goals)
+
+    @jax.jit
+    def train_many(state, key):
+        step = lambda state, key: (agent.update(state, batch, key)[0], None)
+        return jax.lax.scan(step, state, jax.random.split(key, 600))[0]
+
+    state = train_many(agent.init(jax.random.key(0)), jax.random.key(1))
+    discount = GAMMA**STEPS
+    expect = -(1 - discount ** (distance // STEPS)) / (1 - discount)
+    got = agent.v(state.params.value, jnp.concatenate([obs, goals], axis=-1))
+    assert expect.min() < -3
+    np.testing.assert_allclose(got, expect, atol=0.1)
+
+
 def test_blocks_change_neither_a_mean_nor_its_gradient():
     loss = lambda w, x: jnp.tanh(x @ w).mean() ** 2
     w, xs = jnp.arange(1.0, 4.0) / 4, jax.random.normal(jax.random.key(0), (5, 6, 3))
@@ -111,6 +273,46 @@ def test_states_are_proposed_for_in_blocks_or_at_once(rows):
     np.testing.assert_allclose(blocks, propose(seen, noise), atol=1e-5)
 
 
+def test_half_precision_changes_returns_by_little():
+    """bfloat16 keeps 8 bits: returns move by a few percent of their spread over states."""
+    agent = agent_of(rollout=5)
+    state, batch, noise = started(agent)
+    exact, rough = (
+        a.returns(state, a.imagine(state.params, batch.obs, batch.value_goal, noise.rollout))
+        for a in (agent, dataclasses.replace(agent, half=True))
+    )
+    assert rough.dtype == jnp.float32
+    assert np.abs(exact - rough).max() > 0
+    assert np.abs(exact - rough).mean() < 0.05 * exact.std()
+
+
+@pytest.mark.parametrize("goal_dim", [0, G])
+def test_acting_depends_on_a_row_and_its_key_alone(goal_dim):
+    agent = agent_of(goal_dim=goal_dim)
+    state, _, _ = started(agent)
+    seen = jax.random.normal(jax.random.key(1), (5, O + goal_dim))
+    keys = lambda: jax.random.split(jax.random.key(2), 5)
+    chunks = train.act(agent, state, seen, keys())
+    assert chunks.shape == (5, 4, A)
+    assert np.abs(chunks).max() <= 1
+    other = train.act(agent, state, seen.at[:3].set(0), keys())
+    np.testing.assert_array_equal(chunks[3:], other[3:])
+
+
+def test_parameter_counts_of_puzzle_4x5():
+    """Spec, 4.1, in millions: 99 observations, 5 actions, 20 goal numbers, chunks of 10."""
+    agent = make("mac", 99, 5, goal_dim=20)
+    state = jax.eval_shape(agent.init, jax.random.key(0))
+    millions = {
+        name: round(num_params(getattr(state.params, name)) / 1e6, 2)
+        for name in ("dynamics", "success", "value", "critic")
+    }
+    assert millions == {"dynamics": 3.41, "success": 3.33, "value": 3.28, "critic": 3.33}
+    for tree in state.params.policy:
+        assert round(num_params(tree) / 1e6, 2) == 3.38
+    assert num_params(state.opt_state[0].mu) == num_params(state.params)
+
+
 def test_presets_and_names():
     paper = make(
         "mac", O, A, **presets.settings("mac", "cube-double", presets.preset("paper", "mac"))
@@ -130,3 +332,22 @@ def test_presets_and_names():
             agent_of(**settings)
     with pytest.raises(ConfigError, match="qc has no setting 'rollout'"):
         make("qc", O, A, rollout=2)
+
+
+def test_a_state_has_no_slots_for_the_target():
+    state = agent_of().init(jax.random.key(0))
+    assert isinstance(state, State)
+    assert state.opt_state[0].mu._fields == state.params._fields
+
+
+def test_the_share_of_a_state_is_multiplied_once():
+    """The same numbers as with a copy of the state per candidate, from fewer operations."""
+    net = mlp((8,), 2, norm=True)
+    state, action = jnp.ones((1, 3, 5)), jax.random.normal(jax.random.key(0), (4, 3, 2))
+    params = net.init(jax.random.key(1), state, action)
+    copies = jnp.broadcast_to(state, (4, 3, 5))
+    np.testing.assert_allclose(
+        net.apply(params, state, action), net.apply(params, copies, action), atol=1e-6
+    )
+    text = str(jax.make_jaxpr(net.apply)(params, state, action))
+    assert "f32[1,3,8] = dot_general" in text
