@@ -155,6 +155,18 @@ def test_answers_of_notebook_10() -> None:
     assert nb10.by_trajectory(frames)[1, :, 0].tolist() == [1, 3, 5]
 
 
+def test_a_drawn_path_is_the_rollout_of_its_model() -> None:
+    rng = np.random.default_rng(4)
+    start, action = rng.normal(size=2), rng.normal(size=(20, 1))
+    state, position = start, [start[0]]
+    for push in action:
+        state = SYSTEM.state @ state + SYSTEM.action @ push
+        position.append(state[0])
+    for h in (1, 5):
+        found = drift.follow(linear.true_map(SYSTEM, h), start, action)
+        np.testing.assert_allclose(found, position[::h], rtol=1e-10)
+
+
 def test_learned_models_lie_near_unlimited_ones_when_data_abound() -> None:
     numbers = EXPLORERS["drift"].numbers(transitions="10000", windows=drift.EVERY)
     miss = np.abs(numbers.learned - numbers.unlimited)[:5]

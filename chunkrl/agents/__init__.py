@@ -190,6 +190,7 @@ def model_based(
 
 
 def require_positive(**sizes: int) -> None:
+    """Raise ConfigError, naming the size, where one is below 1."""
     for name, size in sizes.items():
         if size < 1:
             raise ConfigError(f"{name} = {size}: must be at least 1")
