@@ -48,6 +48,7 @@ def errors(skill: float, transitions: int, unseen: str, models: int = MODELS) ->
 
 
 def world_of(skill: float) -> World:
+    """The lock that is imagined, and a behaviour that is right with probability `skill`."""
     return lock(slip=SLIP, skill=skill)
 
 
