@@ -18,6 +18,7 @@ import tyro
 
 from chunkrl import train
 from chunkrl.course import stored as committed
+from chunkrl.course.real_data import CUBE, EFFECTOR, UNIT
 from chunkrl.data import chunks, files
 from chunkrl.data.dataset import load
 from chunkrl.data.normalise import Normaliser
@@ -31,9 +32,8 @@ STORED = Path(__file__).parent / "course" / "data" / "cube_model_error.csv"
 COMMAND = "python -m chunkrl.model_error"
 STEPS = 100  # MAC imagines as many
 UPDATES = 10_000
-# Positions in a cube task's observation, which counts in units of 10 cm.
-POSITIONS = {"hand_cm": slice(12, 15), "cube_cm": slice(19, 22)}
-UNIT_CM = 10.0
+POSITIONS = {"hand_cm": EFFECTOR, "cube_cm": CUBE}
+UNIT_CM = 100 * UNIT
 COLUMNS = ("updates", "chunk", "seed", "step", "mse", *POSITIONS)
 
 Rows = list[dict[str, float]]
