@@ -13,6 +13,8 @@ from chunkrl.explore.off_policy import OFF_POLICY
 from chunkrl.explore.open_loop import OPEN_LOOP
 from chunkrl.explore.optimism import OPTIMISM
 from chunkrl.explore.returns import RETURNS
+from chunkrl.explore.robot_curves import ROBOT_CURVES
+from chunkrl.explore.robot_paths import ROBOT_PATHS
 from chunkrl.explore.robot_values import ROBOT_VALUES
 from chunkrl.explore.sides import SIDES
 from chunkrl.explore.support import SUPPORT
@@ -36,6 +38,8 @@ EXPLORERS: dict[str, Explorer] = {
         OPEN_LOOP,
         DRIFT,
         IMAGINATION,
+        ROBOT_CURVES,
+        ROBOT_PATHS,
         ROBOT_VALUES,
     )
 }

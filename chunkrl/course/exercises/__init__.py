@@ -14,11 +14,13 @@ from chunkrl.course.exercises import (
     nb09,
     nb10,
     nb11,
+    nb12,
     nb13,
 )
 
+NOTEBOOKS = (
+    nb00, nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb10, nb11, nb12, nb13,
+)  # fmt: skip
 EXERCISES: dict[str, Exercise] = {
-    exercise.id: exercise
-    for notebook in (nb00, nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb10, nb11, nb13)
-    for exercise in notebook.EXERCISES
+    exercise.id: exercise for notebook in NOTEBOOKS for exercise in notebook.EXERCISES
 }
