@@ -1,6 +1,6 @@
 """Notebook 12: success of trained agents, as far as the seeds that you may see can tell."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -89,9 +89,11 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
             rate, band = numbers.rate[method][seed], numbers.interval[method][seed]
             x = np.array(STEPS) / 1000 + width * (2.2 * place - 1.1 + 0.6 * (seed - 1))
             error = np.abs(band.T - rate)
-            curves.errorbar(x, rate, error, **style | {"linestyle": "-", "linewidth": 0.6})
+            line: dict[str, Any] = style | {"linestyle": "-", "linewidth": 0.6}
+            curves.errorbar(x, rate, error, **line)
         rate, low, high = numbers.pooled[method]
-        rates.errorbar(place, rate, [[rate - low], [high - rate]], **style | {"markersize": 9})
+        large: dict[str, Any] = style | {"markersize": 9}
+        rates.errorbar(place, rate, [[rate - low], [high - rate]], **large)
         beyond = (high + 0.03, "bottom") if high < 0.8 else (low - 0.03, "top")
         text = f"{title(method)}\n{rate:.0%}"
         rates.text(place, beyond[0], text, va=beyond[1], ha="center", fontsize=10)

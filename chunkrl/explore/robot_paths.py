@@ -1,7 +1,7 @@
 """Notebook 12: where the hand goes, deciding at every step or committed to a chunk."""
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -80,8 +80,9 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     top, far = axes
     for method, path in numbers.paths.items():
-        style = plots.learned(SHOWN[method]) | {"markersize": 4}
-        top.plot(path[:, 1], path[:, 0], **style | {"linestyle": "-", "linewidth": 0.8})
+        style: dict[str, Any] = plots.learned(SHOWN[method])
+        style |= {"markersize": 4, "linestyle": "-", "linewidth": 0.8}
+        top.plot(path[:, 1], path[:, 0], **style)
     start = numbers.paths[OURS][0]
     top.plot(start[1], start[0], color=plots.BLACK, marker="*", markersize=13)
     top.text(start[1], start[0] + 0.015, "start", ha="center", fontsize=10)
