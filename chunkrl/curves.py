@@ -124,7 +124,7 @@ def main(
         methods[name] = rows
         seeds = " ".join(str(seed) for seed in config["seeds"])
         command = f"chunkrl train {config['method'].replace('_', '-')} --task {config['task']} "
-        command += f"--preset {config['preset']} --seeds {seeds}"
+        command += f"--preset {config['preset']} --seeds {seeds} --updates {rows[-1]['step']}"
         lines.append(
             f"- **{name}**: {summary(rows)}; {rows[-1]['seconds'] / 60:.0f} minutes for "
             f"{len(config['seeds'])} seeds together, success timing "
