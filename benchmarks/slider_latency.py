@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import jupyter_browser  # noqa: E402
 
-from chunkrl.explore import EXPLORERS  # noqa: E402
+from chunkrl.explore import EXPLORERS, Slider  # noqa: E402
 
 VISITS = 3
 STEPS = 12
@@ -71,7 +71,10 @@ def measure(page, address: str) -> tuple[list[float], list[float]]:
 def write_notebooks(folder: Path) -> dict[tuple[str, bool], str]:
     """One notebook for the floor, and one for each explorer and way of sending values."""
     names = {}
-    shows = {"floor": FLOOR} | {name: f'EXPLORERS["{name}"].show()' for name in EXPLORERS}
+    moved = [
+        name for name, e in EXPLORERS.items() if any(isinstance(c, Slider) for c in e.controls)
+    ]
+    shows = {"floor": FLOOR} | {name: f'EXPLORERS["{name}"].show()' for name in moved}
     for name, show in shows.items():
         for stream in (True, False)[: 2 if name in COMPARED else 1]:
             cells = [SETUP.format(stream=stream), show]

@@ -187,7 +187,9 @@ class Panel:
 
     def sweep(self) -> None:
         """Move every slider to both ends, choose every option: each changes the picture."""
-        for menu in self.root.locator("select").all():
+        menus = self.root.locator("select").all()
+        assert menus or self.handles, "an explorer without controls"
+        for menu in menus:
             for option in range(menu.locator("option").count()):
                 self.choose(menu, option)
         for handle in self.handles:

@@ -47,11 +47,14 @@ def test_the_count_of_an_update_grows_with_the_batch(speed):
     """Best-of-N on cube-double at smoke size by hand: forward costs 2, a gradient 6 per weight.
 
     Critics (2): weights 62 x 32 + 32 x 32 + 32; flow: 63 x 32 + 32 x 32 + 32 x 25.  Target: 4
-    candidates x 4 Euler steps of the flow, 4 candidates of the critics, one of the target critics.
-    The gradient leaves out the first layer's inputs.
+    candidates x 4 Euler steps of the flow, 4 candidates of the critics, one of the target critics;
+    what the 37 numbers of the state add to a first layer is the same for all candidates and counts
+    once.  The gradient leaves out the first layer's inputs.
     """
     agent, _ = speed.agent_of("qc", "smoke")
     critic, flow = 62 * 32 + 32 * 32 + 32, 63 * 32 + 32 * 32 + 32 * 25
-    forward = 2 * (4 * 4 * flow + 4 * 2 * critic + 2 * critic)
+    state = 37 * 32
+    flows, critics = 4 * (state + 4 * (flow - state)), 2 * (state + 4 * (critic - state))
+    forward = 2 * (flows + critics + 2 * critic)
     gradient = 6 * (2 * critic + flow) - 2 * (2 * 62 * 32 + 63 * 32)
     assert speed.update_flops(agent, 10) == 10 * (forward + gradient)

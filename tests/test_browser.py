@@ -102,8 +102,9 @@ def test_every_slider_moves_its_picture(name: str, opened, served, record_proper
         assert len(panels) == len(EXPLORERS)
     assert panels or name not in ("predictions.ipynb", "choice.ipynb")
     for panel in panels:
-        assert panel.handles
         panel.sweep()
+        if not panel.waits:  # menus alone
+            continue
         median, slow = jupyter_browser.quantiles(panel.waits)
         record_property("latency_ms", f"median {median:.0f}, 90 % {slow:.0f}")
         assert median < SLOWEST_MEDIAN_MS
