@@ -12,7 +12,7 @@ from chunkrl import plots
 from chunkrl.course import record
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider, Value
 
-# A stream of values, not released ones: a key press shows its picture as fast (78 against 91 ms,
+# A stream of values, not released ones: a key press shows its picture as fast (63 against 65 ms,
 # benchmarks/slider_latency.md), a drag shows the way, and ipywidgets drops what comes meanwhile.
 STREAM = True
 
