@@ -14,6 +14,13 @@ from chunkrl import plots, runs
 from chunkrl.data import files
 
 Rows = list[dict]
+LOSSES = {"td": "TD error, squared [reward$^2$]", "target": "target Q, mean [reward]"}
+
+
+def spelled(method: str) -> str:
+    """How the papers write it: "fql_n" is FQL-n."""
+    name = method.upper().replace("_", "-")
+    return name[:-1] + "n" if name.endswith("-N") else name
 
 
 def summary(rows: Rows) -> str:
@@ -34,13 +41,15 @@ def summary(rows: Rows) -> str:
 
 
 def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
-    """Success against updates, a filled mark and its 95% interval per seed, and the TD error."""
+    """Success with its 95% interval (a filled mark per seed), TD error and target Q, by updates."""
     figure = Figure(figsize=(9.0, 3.8), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    left, *losses = figure.subplots(1, 3, width_ratios=(3, 2, 2))
     for series, (name, rows) in enumerate(methods.items()):
-        _draw(left, right, name, rows, series, len(methods))
-    for axes, y in ((left, "success rate"), (right, "TD error, squared [reward$^2$]")):
+        _draw_success(left, name, rows, series, len(methods))
+        for axes, metric in zip(losses, LOSSES, strict=True):
+            _draw_metric(axes, metric, rows, series)
+    for axes, y in zip((left, *losses), ("success rate", *LOSSES.values()), strict=True):
         axes.set_xlabel("updates")
         axes.set_ylabel(y)
         axes.spines[["top", "right"]].set_visible(False)
@@ -48,7 +57,7 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
     left.set_xlim(0, None)
     left.set_title(title, loc="left", fontsize=10)
     if any(row.get("td", 0) > 0 for rows in methods.values() for row in rows):
-        right.set_yscale("log")
+        losses[0].set_yscale("log")
     if left.get_legend_handles_labels()[0]:
         left.legend(frameon=False, fontsize=9, loc="upper left")
     stream = io.BytesIO()
@@ -57,12 +66,18 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
     return plots.Picture(stream.getvalue(), f"Learning curves. {title} {words}.")
 
 
-def _draw(left, right, name: str, rows: Rows, series: int, methods: int) -> None:
-    style, line = plots.learned(series), plots.reference(series)
+def _draw_metric(axes, metric: str, rows: Rows, series: int) -> None:
+    for seed in {row["seed"] for row in rows}:
+        mine = [(row["step"], row[metric]) for row in rows if row["seed"] == seed and metric in row]
+        if mine:
+            axes.plot(*zip(*mine, strict=True), **plots.reference(series), alpha=0.7)
+
+
+def _draw_success(left, name: str, rows: Rows, series: int, methods: int) -> None:
+    style = plots.learned(series)
     seeds = sorted({row["seed"] for row in rows})
     for i, seed in enumerate(seeds):
         mine = [row for row in rows if row["seed"] == seed]
-        right.plot([r["step"] for r in mine], [r["td"] for r in mine], **line, alpha=0.7)
         played = [row for row in mine if "success" in row]
         if not played:
             continue
@@ -120,7 +135,7 @@ def main(
     evaluations: list[dict] = []
     for folder in runs_of:
         config, rows = runs.read_config(folder), runs.read_rows(folder)
-        name = config["method"].upper().replace("_", "-")
+        name = spelled(config["method"])
         methods[name] = rows
         seeds = " ".join(str(seed) for seed in config["seeds"])
         command = f"chunkrl train {config['method'].replace('_', '-')} --task {config['task']} "

@@ -36,6 +36,14 @@ def test_the_summary_is_of_the_last_evaluation():
     assert curves.summary([]) == "not evaluated yet"
 
 
+def test_methods_are_spelled_as_in_the_papers():
+    assert [curves.spelled(name) for name in ("qc_fql", "bfn_n", "mac_no_teacher")] == [
+        "QC-FQL",
+        "BFN-n",
+        "MAC-NO-TEACHER",
+    ]
+
+
 def test_the_picture_changes_with_the_numbers_and_is_described():
     whole = curves.picture({"QC": rows()}, "a task")
     part = curves.picture({"QC": rows()[:2]}, "a task")

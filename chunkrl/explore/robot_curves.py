@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.course import robot_runs
+from chunkrl.curves import spelled
 from chunkrl.evaluate import wilson
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider, Table
 
@@ -17,11 +18,6 @@ SEEDS = sorted({row.seed for row in robot_runs.load_curves()})
 METHODS = tuple(dict.fromkeys(row.method for row in robot_runs.load_curves()))
 OTHERS = tuple(method for method in METHODS if method != OURS)
 SHOWN = {OURS: 0, **dict.fromkeys(OTHERS, 1)}  # series of its marks
-
-
-def title(method: str) -> str:
-    """How the papers write it: "qc_fql" is QC-FQL."""
-    return method.upper().replace("_N", "-n").replace("_", "-")
 
 
 class Numbers(NamedTuple):
@@ -95,7 +91,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         large: dict[str, Any] = style | {"markersize": 9}
         rates.errorbar(place, rate, [[rate - low], [high - rate]], **large)
         beyond = (high + 0.03, "bottom") if high < 0.8 else (low - 0.03, "top")
-        text = f"{title(method)}\n{rate:.0%}"
+        text = f"{spelled(method)}\n{rate:.0%}"
         rates.text(place, beyond[0], text, va=beyond[1], ha="center", fontsize=10)
     curves.vlines(numbers.step / 1000, -0.03, 1.05, color=plots.BLACK, linestyle=":", linewidth=1.2)
     seeds = f"{numbers.seeds} seed{'s' * (numbers.seeds > 1)}"
@@ -105,7 +101,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 def describe(numbers: Numbers) -> str:
     parts = [
-        f"{title(method)} {rate:.0%} [{low:.0%}, {high:.0%}]"
+        f"{spelled(method)} {rate:.0%} [{low:.0%}, {high:.0%}]"
         for method, (rate, low, high) in numbers.pooled.items()
     ]
     return (
@@ -118,7 +114,7 @@ def describe(numbers: Numbers) -> str:
 def table(numbers: Numbers) -> Table:
     header = ("method", "seed", "updates", "success", "95% from", "to")
     rows = [
-        (title(method), SEEDS[seed], step, rate[seed, i], *numbers.interval[method][seed, i])
+        (spelled(method), SEEDS[seed], step, rate[seed, i], *numbers.interval[method][seed, i])
         for method, rate in numbers.rate.items()
         for seed in range(numbers.seeds)
         for i, step in enumerate(STEPS)

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.course import robot_runs
+from chunkrl.curves import spelled
 from chunkrl.explore.explorer import Explorer, Predict, Slider, Table
-from chunkrl.explore.robot_curves import OURS, SHOWN, title
+from chunkrl.explore.robot_curves import OURS, SHOWN
 from chunkrl.traces import coherency
 
 SINGLE = "fql"
@@ -68,9 +69,9 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     )
     methods = robot_runs.load_paths().methods.tolist()
     far.set_xlim(-0.6, len(methods) - 0.4)
-    far.set_xticks(range(len(methods)), [title(method) for method in methods], fontsize=9)
+    far.set_xticks(range(len(methods)), [spelled(method) for method in methods], fontsize=9)
     entries = {
-        f"{title(method)}, a point every {robot_runs.EVERY} steps": plots.learned(SHOWN[method])
+        f"{spelled(method)}, a point every {robot_runs.EVERY} steps": plots.learned(SHOWN[method])
         for method in PAIR
     }
     plots.key(top, entries, loc="lower left")
@@ -102,7 +103,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 def describe(numbers: Numbers) -> str:
     parts = [
-        f"{100 * seeds.mean():.2f} cm for {title(method)} (seeds {100 * seeds.min():.2f} to "
+        f"{100 * seeds.mean():.2f} cm for {spelled(method)} (seeds {100 * seeds.min():.2f} to "
         f"{100 * seeds.max():.2f})"
         for method, seeds in numbers.coherency.items()
     ]
@@ -114,7 +115,7 @@ def describe(numbers: Numbers) -> str:
 
 def table(numbers: Numbers) -> Table:
     rows = [
-        (title(method), seed, 100 * value)
+        (spelled(method), seed, 100 * value)
         for method, seeds in numbers.coherency.items()
         for seed, value in enumerate(seeds)
     ]
