@@ -1,7 +1,7 @@
 """The laptop runs of notebook 12: each seed's success, and where its hand went.
 
 Made from the folders of finished runs, whose commands stand beside their numbers in
-figures/robot_runs.md: `python -m chunkrl.course.robot_runs runs/fql runs/fql_n runs/qc_fql`.
+figures/laptop_methods.md: `python -m chunkrl.course.robot_runs runs/fql runs/fql_n runs/qc_fql`.
 """
 
 from functools import cache
