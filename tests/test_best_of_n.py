@@ -7,7 +7,7 @@ import pytest
 
 from chunkrl.course import flow_picks
 from chunkrl.explore import EXPLORERS, best_of_n
-from chunkrl.explore.optimism import mean_and_error
+from chunkrl.statistics import mean_and_error
 from chunkrl.tabular import selection
 
 

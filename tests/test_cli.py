@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from chunkrl import data, experiment, runs, train
+from chunkrl import cli, data, experiment, runs, train
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +131,9 @@ def test_info_names_versions_devices_rendering_and_data(chunkrl, home):
     assert done.returncode == 0, done.stderr
     for word in ("jax", "ogbench", "devices", "rendering", str(home / "data")):
         assert word in done.stdout
+
+
+def test_success_by_goal_in_words():
+    assert cli.by_goal({"success": 0.5, "episodes": 4}) == ""
+    row = {"success": 0.5, "success_goal1": 0.25, "success_goal2": 0.75}
+    assert cli.by_goal(row) == ", by goal 25% 75%"

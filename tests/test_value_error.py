@@ -12,8 +12,9 @@ from chunkrl import tasks
 from chunkrl.errors import ConfigError
 from chunkrl.evaluate import decision_keys
 from chunkrl.states import Logged, SimState
+from chunkrl.statistics import mean_and_error
 from chunkrl.value_error.beliefs import Beliefs, Model
-from chunkrl.value_error.parts import mean, over_states, root, split, squares
+from chunkrl.value_error.parts import mean, root, split, squares
 from chunkrl.value_error.targets import imagined, realised
 from chunkrl.value_error.truth import Simulator
 
@@ -93,7 +94,7 @@ def test_perfect_beliefs_are_reported_to_be_right(rollouts):
     error, standard_error = mean(found.error)
     assert (standard_error > 0.001).all()
     assert (np.abs(error) < 3 * standard_error + TAIL).all()
-    square, its_error = over_states(squares(found.error))
+    square, its_error = mean_and_error(squares(found.error))
     assert (np.abs(square) < 3 * its_error + TAIL).all()
     np.testing.assert_allclose(found.bootstrap, parts(rollouts, beliefs(drift=0.3)).bootstrap)
 
@@ -226,11 +227,22 @@ def test_means_and_squares_are_clustered_by_state():
     np.testing.assert_allclose(squares(three), [14 / 3])
 
 
+def test_parts_of_an_error_by_hand():
+    """One state, one rollout, two depths; and again with seeds in front."""
+    target, real = np.array([[[5.0]], [[7.0]]]), np.array([[[4.0]], [[6.5]]])
+    found = split(target, real, np.array([[3.0]]))
+    np.testing.assert_array_equal(found.model[:, 0, 0], [1.0, 0.5])
+    np.testing.assert_array_equal(found.bootstrap[:, 0, 0], [1.0, 3.5])
+    np.testing.assert_array_equal(found.error, target - 3)
+    seeds = split(np.stack([target, target]), np.stack([real, real]), np.array([[[3.0]], [[2.0]]]))
+    np.testing.assert_array_equal(seeds.error[1], target - 2)
+
+
 def test_pure_noise_has_no_expected_square():
     noise = np.random.default_rng(0).normal(size=(500, 4))
-    square, standard_error = over_states(squares(noise))
+    square, standard_error = mean_and_error(squares(noise))
     assert abs(square) < 3 * standard_error
-    square, standard_error = over_states(squares(noise + 2))
+    square, standard_error = mean_and_error(squares(noise + 2))
     assert abs(square - 4) < 3 * standard_error
     assert np.mean((noise + 2).mean(1) ** 2) > 4.1  # what the pairs avoid
 

@@ -12,8 +12,8 @@ from chunkrl.errors import ConfigError, DataError
 from chunkrl.evaluate import decision_keys
 from chunkrl.value_error import beliefs as believing
 from chunkrl.value_error.parts import squares
-from chunkrl.value_error.record import load, save
-from chunkrl.value_error.runs import main, measure_run
+from chunkrl.value_error.record import Values, load, save
+from chunkrl.value_error.runs import in_words, main, measure_run
 from chunkrl.value_error.targets import imagined
 
 TASK = tasks.get("cube-single-play-singletask-task2-v0")
@@ -182,3 +182,15 @@ def test_what_cannot_be_read_says_so(tiny_file, tmp_path):
     lost = done._replace(config=done.config | {"data_file": "lost.npz"})
     with pytest.raises(DataError, match=r"lost\.npz"):
         measure_run(lost, 2, 2, 12, 2, workers=1)
+
+
+def test_a_measurement_in_words():
+    """Two states, one rollout each: means 3 and 1, their standard errors 1 and 0."""
+    truth = np.array([[2.0], [4.0]])
+    found = Values(
+        truth, np.array([[0.25], [0.5]]), np.array([[True], [False]]), truth, truth[None] + 1,
+        np.zeros((0, 1, 2, 1)),
+    )  # fmt: skip
+    assert in_words(found) == (
+        "true value 3.0 ± 2.0, V is off by +1.0 ± 0.0; solved 50%, cut by at most 0.5"
+    )

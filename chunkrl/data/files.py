@@ -55,6 +55,17 @@ def locate(dataset: str, transitions: int | None = None, folder: str | Path | No
     raise DataError(f"No data at {path}. Get it with `{command}`.{hint}")
 
 
+def named(name: str) -> Path:
+    """The file of that name, downloaded or made here, as a run's config records it.
+
+    Raises DataError.
+    """
+    for path in (data_dir() / name, data_dir() / "generated" / name):
+        if path.exists():
+            return path
+    raise DataError(f"{name}, which the run was trained on, is not in {data_dir()}")
+
+
 def _folder(folder: str | Path | None) -> Path:
     return data_dir() if folder is None else Path(folder).expanduser()
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.explore.explorer import Explorer, Predict, Slider, Table
-from chunkrl.explore.optimism import mean_and_error
+from chunkrl.statistics import mean_and_error
 from chunkrl.tabular.chunks import chunk_q, logged
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.selection import (

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course import lock_network
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Table
-from chunkrl.explore.optimism import mean_and_error
+from chunkrl.statistics import mean_and_error
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import lock

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.explore.explorer import Explorer, Predict, Slider, Table
+from chunkrl.statistics import mean_and_error
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import one_hot, optimal
 from chunkrl.tabular.propagation import entry_errors, noisy
@@ -46,11 +47,6 @@ def overestimates(
     policy = one_hot(best.choice, mdp.reward.shape[1])
     values = (noisy(mdp, error).value, noisy(mdp, error, policy=policy).value)
     return Claims(*(value[:, 0] - best.value[0] for value in values))
-
-
-def mean_and_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over seeds and its standard error.  [*B, seeds] -> 2 x [*B]"""
-    return samples.mean(-1), samples.std(-1, ddof=1) / np.sqrt(samples.shape[-1])
 
 
 @cache

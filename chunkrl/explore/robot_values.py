@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider, Table
-from chunkrl.value_error.parts import Root, root, squares
+from chunkrl.value_error.parts import Root, root, split, squares
 from chunkrl.value_error.record import Record, load
 
 STORED = Path(__file__).parents[1] / "course" / "data" / "robot_values.npz"
@@ -72,19 +72,18 @@ def drifts(steps: tuple[int, ...]) -> dict[int, Drift]:
     return found
 
 
-def errors(found: Record, steps: int, candidates: int) -> Errors:
+def errors(record: Record, steps: int, candidates: int) -> Errors:
     """Errors of the target in models of `steps` actions, for the policy with N `candidates`.
 
     Squares are averaged over seeds first, so that the intervals are over states.
     """
     c, j = (
         int(np.flatnonzero(among == wanted)[0])
-        for among, wanted in ((found.candidates, candidates), (found.steps, steps))
+        for among, wanted in ((record.candidates, candidates), (record.steps, steps))
     )
-    values = found.values
-    target, real = values.target[:, c, j], values.real[:, c]  # [seeds, H + 1, S, M]
-    truth = values.truth[:, c, None]
-    parts = (target - truth, target - real, real - truth)
+    values = record.values
+    found = split(values.target[:, c, j], values.real[:, c], values.truth[:, c])
+    parts = (found.error, found.model, found.bootstrap)  # [seeds, H + 1, S, M] each
     return Errors(*(root(squares(part).mean(0)) for part in parts))
 
 

@@ -49,13 +49,13 @@ def expansion(mdp: MDP, policy: np.ndarray, models: Sequence[MDP], longest: int)
     live, truth = ~absorbing(mdp), policy_value(mdp, policy)
     chains = [chain(model, policy) for model in models]
     step, earned = (np.stack(part) for part in zip(*chains, strict=True))  # [M, S, S], [M, S]
-    model, imagined = _squares(step, earned, mdp.discount, truth, live, longest)
+    model, imagined = squared_errors(step, earned, mdp.discount, truth, live, longest)
     follow, earn = chain(mdp, policy)
-    _, real = _squares(follow[None], earn[None], mdp.discount, truth, live, longest)
+    _, real = squared_errors(follow[None], earn[None], mdp.discount, truth, live, longest)
     return Expansion(model, imagined, real[0])
 
 
-def _squares(
+def squared_errors(
     step: np.ndarray,
     earned: np.ndarray,
     discount: float,
@@ -63,6 +63,10 @@ def _squares(
     live: np.ndarray,
     longest: int,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Of the targets with a perfect value, and of unit noise that is carried along.
+
+    step [M, S, S], earned [M, S], truth and live [S] -> 2 x [M, H + 1, live states]
+    """
     target = np.broadcast_to(truth, earned.shape)
     weight = np.broadcast_to(np.diag(live.astype(float)), step.shape)
     wrong, carried = [], []

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chunkrl.statistics import mean_and_error
+
 
 class Parts(NamedTuple):
     """The errors of targets, by state and rollout: target - truth = model + bootstrap.
@@ -15,8 +17,8 @@ class Parts(NamedTuple):
     simulator and keeps the learned value at the end, the second swaps that value for the true one.
     """
 
-    model: np.ndarray  # [H + 1, S, M]
-    bootstrap: np.ndarray  # [H + 1, S, M]
+    model: np.ndarray  # [*B, H + 1, S, M]
+    bootstrap: np.ndarray  # [*B, H + 1, S, M]
 
     @property
     def error(self) -> np.ndarray:
@@ -24,13 +26,8 @@ class Parts(NamedTuple):
 
 
 def split(target: np.ndarray, real: np.ndarray, truth: np.ndarray) -> Parts:
-    """From `imagined` and `realised` targets [H + 1, S, M] and true values [S, M]."""
-    return Parts(target - real, real - truth[None])
-
-
-def over_states(by_state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and its standard error over independent states.  [.., S] -> [..]"""
-    return by_state.mean(-1), by_state.std(-1, ddof=1) / np.sqrt(by_state.shape[-1])
+    """From `imagined` and `realised` targets [*B, H + 1, S, M] and true values [*B, S, M]."""
+    return Parts(target - real, real - np.expand_dims(truth, -3))
 
 
 def mean(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +35,7 @@ def mean(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The rollouts of a state share its luck.
     """
-    return over_states(errors.mean(-1))
+    return mean_and_error(errors.mean(-1))
 
 
 def squares(errors: np.ndarray) -> np.ndarray:
@@ -61,6 +58,6 @@ class Root(NamedTuple):
 
 def root(by_state: np.ndarray) -> Root:
     """From `squares`; a mean below 0 counts as 0.  [.., S] -> [..]"""
-    square, error = over_states(by_state)
+    square, error = mean_and_error(by_state)
     bounds = (square, square - 2 * error, square + 2 * error)
     return Root(*(np.sqrt(np.maximum(x, 0)) for x in bounds))

@@ -11,7 +11,6 @@ import tyro
 from chunkrl import agents, experiment, states
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.data import files
-from chunkrl.errors import DataError
 from chunkrl.value_error import beliefs as believing
 from chunkrl.value_error.beliefs import Beliefs, Model
 from chunkrl.value_error.measure import measure_backups, measure_values
@@ -41,7 +40,7 @@ def measure_run(
     """
     agent: Any = done.agent
     seeds = done.config["seeds"]
-    path = data_path(done)
+    path = files.named(done.config["data_file"])
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
     candidates = candidates or (agent.candidates,)
     extra = [trained(done, path, n, model_updates) for n in steps]  # [J - 1][seeds]
@@ -115,15 +114,6 @@ def trained(
     return of_steps(
         agent, steps, dataset, normaliser, updates, config["batch_size"], config["seeds"]
     )
-
-
-def data_path(done: experiment.Experiment) -> Path:
-    """The file that the run was trained on.  Raises DataError."""
-    name = done.config["data_file"]
-    for path in (files.data_dir() / name, files.data_dir() / "generated" / name):
-        if path.exists():
-            return path
-    raise DataError(f"{name}, which the run was trained on, is not in {files.data_dir()}")
 
 
 def in_words(found: Values) -> str:
