@@ -25,7 +25,7 @@ METHODS = ("qc", "qc_fql", "fql")
 
 
 def agent_of(method: str, size: str):
-    amount = presets.preset(size)
+    amount = presets.preset(size, method)
     return make(method, OBS, ACTION, **presets.settings(method, DOMAIN, amount)), amount
 
 
