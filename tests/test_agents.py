@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import train
+from chunkrl import presets, train
 from chunkrl.agents import METHODS, MODEL_BASED, make, require_used, unused
 from chunkrl.agents.actor_critic import Params
 from chunkrl.errors import ConfigError
 from chunkrl.networks import num_params
-from chunkrl.policies import best_of_n
+from chunkrl.policies import Flow, best_of_n
 from chunkrl.types import Batch
 
 O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
@@ -252,3 +252,17 @@ def test_a_setting_is_called_unused_exactly_where_it_changes_nothing(name, goal_
         with pytest.raises(ConfigError, match=f"{name} does not use {setting}"):
             require_used(name, ["discount", setting], bool(goal_dim))
     require_used(name, ["discount"], bool(goal_dim))
+
+
+def test_presets_by_policy():
+    """On a laptop, methods that pick the best of N have a size of their own; the papers' do not."""
+    for name, (_, _, policy) in METHODS.items():
+        laptop = presets.preset("laptop", name)
+        assert (laptop.hidden == (128,) * 3) == (policy is Flow)
+        assert presets.preset("paper", name) == presets.PRESETS["paper"]
+    qc = make("qc", O, A, **presets.settings("qc", "cube-single", presets.preset("laptop", "qc")))
+    assert (qc.candidates, qc.lr, qc.policy.steps) == (8, 5e-4, 3)
+    few = presets.settings("bfn", "cube-single", presets.preset("laptop", "bfn"))
+    assert few["candidates"] == 4  # the paper's, which is less than the laptop's most
+    with pytest.raises(ConfigError, match="no preset 'huge'"):
+        presets.preset("huge", "qc")
