@@ -51,6 +51,7 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
             _draw_metric(axes, metric, rows, series)
     for axes, y in zip((left, *losses), ("success rate", *LOSSES.values()), strict=True):
         axes.set_xlabel("updates")
+        axes.locator_params(axis="x", nbins=5 if axes is left else 2)  # more would touch each other
         axes.set_ylabel(y)
         axes.spines[["top", "right"]].set_visible(False)
     left.set_ylim(-0.03, 1.03)
