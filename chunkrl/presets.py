@@ -58,7 +58,7 @@ PRESETS = {
 # networks with larger steps leave a laptop time for them.  N and the Euler steps were chosen by
 # single runs on cube-single: with 16 and 5, twice as slow, success stays at 70%.
 BEST_OF_N_PRESETS = PRESETS | {
-    "laptop": Preset(150_000, 100_000, 128, (128,) * 3, 3, 8, 500, 10_000, 50, 5e-4),
+    "laptop": Preset(150_000, 130_000, 128, (128,) * 3, 3, 8, 500, 10_000, 50, 5e-4),
 }
 
 # The same for the model-based methods, whose updates cost 20 times as much.
