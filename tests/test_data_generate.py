@@ -161,7 +161,7 @@ KILLED = """
 import sys
 from chunkrl.data import generate
 if __name__ == "__main__":
-    generate("pointmaze-medium-stitch-v0", 4000, sys.argv[1], states=21, workers=2, progress=False)
+    generate("pointmaze-medium-stitch-v0", 12000, sys.argv[1], states=21, workers=2, progress=False)
 """
 
 
@@ -182,13 +182,13 @@ def test_kill_9_at_random_instants_loses_only_unfinished_episodes(tmp_path):
         reached = found
         wait_for_orphans(job.pid)
     assert not path.exists()
-    whole = make(tmp_path / "whole.npz", transitions=4000)
+    whole = make(tmp_path / "whole.npz", transitions=12000)
     kept = {part: part.stat().st_mtime_ns for part in path.parent.glob("killed.parts/*.npz")}
     with pytest.raises(KeyboardInterrupt):
-        make(path, transitions=4000, executor=Stopping(0))
+        make(path, transitions=12000, executor=Stopping(0))
     assert kept == {part: part.stat().st_mtime_ns for part in kept}
     assert len(kept) >= reached
-    assert bytes_of(make(path, transitions=4000)) == bytes_of(whole)
+    assert bytes_of(make(path, transitions=12000)) == bytes_of(whole)
 
 
 def wait_for_orphans(session):
