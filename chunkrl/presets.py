@@ -56,12 +56,12 @@ PRESETS = {
 
 # The same for methods that pick the best of N.  Every target costs N samples of a flow: smaller
 # networks with larger steps leave a laptop time for them.  N and the Euler steps were chosen by
-# single runs on cube-single: with 16 and 5, twice as slow, success stays at 70%.
+# single runs on cube-single: with 16 and 5, in batches of 64, success stayed at about 70%.
 BEST_OF_N_PRESETS = PRESETS | {
     "laptop": Preset(150_000, 130_000, 128, (128,) * 3, 3, 8, 500, 10_000, 50, 5e-4),
 }
 
-# The same for the model-based methods, whose updates cost 20 times as much.
+# The same for the model-based methods, whose updates cost far more.
 MODEL_PRESETS = {
     "smoke": Preset(2_000, 200, 32, (32, 32), 4, 2, 100, 200, 4, 3e-4, 2, 16),
     # Widths of 256 leave time for a third of the updates, and succeeded less often: README.

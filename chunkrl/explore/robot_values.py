@@ -72,16 +72,16 @@ def drifts(steps: tuple[int, ...]) -> dict[int, Drift]:
     return found
 
 
-def errors(record: Record, steps: int, candidates: int) -> Errors:
+def errors(measured: Record, steps: int, candidates: int) -> Errors:
     """Errors of the target in models of `steps` actions, for the policy with N `candidates`.
 
     Squares are averaged over seeds first, so that the intervals are over states.
     """
     c, j = (
         int(np.flatnonzero(among == wanted)[0])
-        for among, wanted in ((record.candidates, candidates), (record.steps, steps))
+        for among, wanted in ((measured.candidates, candidates), (measured.steps, steps))
     )
-    values = record.values
+    values = measured.values
     found = split(values.target[:, c, j], values.real[:, c], values.truth[:, c])
     parts = (found.error, found.model, found.bootstrap)  # [seeds, H + 1, S, M] each
     return Errors(*(root(squares(part).mean(0)) for part in parts))
