@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +40,6 @@ class Report(NamedTuple):
     finite: jax.Array  # [S]  whether every parameter is finite afterwards
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def update_many(
     agent: Agent, updates: int, batch_size: int, states, dataset, keys
 ) -> tuple[Any, Report]:
@@ -47,23 +48,54 @@ def update_many(
     Leaves of `states` and `keys` are [S, ...].  The buffers of `states` are donated: they cannot be
     used afterwards.
     """
+    if jax.default_backend() != "cpu":
+        return _seeds(agent, updates, batch_size, states, dataset, keys)
 
-    def run(state, key):
-        def step(state, i):
-            key_draw, key_update = jax.random.split(jax.random.fold_in(key, i))
-            batch = agent.draw(key_draw, dataset, batch_size)
-            return agent.update(state, batch, key_update)
+    # On a CPU batched matrix products leave the cores idle, and those of one seed are too small to
+    # fill them: there each seed is a program in a thread of its own.
+    def run(state_and_key):
+        state, key = state_and_key
+        return jax.block_until_ready(_seed(agent, updates, batch_size, state, dataset, key))
 
-        state, metrics = jax.lax.scan(step, state, jnp.arange(updates))
-        mean = jax.tree.map(jnp.mean, metrics)
-        bad = jax.tree.map(lambda x: jnp.argmin(jnp.append(jnp.isfinite(x), False)), metrics)
-        finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state)]).all()
-        return state, Report(mean, bad, finite)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return _stack(list(pool.map(run, _unstack((states, keys)))))
 
-    # Batched matrix products leave the cores of a CPU idle: there, seeds take turns in this call.
-    if jax.default_backend() == "cpu":
-        return jax.lax.map(lambda seed: run(*seed), (states, keys))
-    return jax.vmap(run)(states, keys)
+
+def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, key):
+    def step(state, i):
+        key_draw, key_update = jax.random.split(jax.random.fold_in(key, i))
+        batch = agent.draw(key_draw, dataset, batch_size)
+        return agent.update(state, batch, key_update)
+
+    state, metrics = jax.lax.scan(step, state, jnp.arange(updates))
+    mean = jax.tree.map(jnp.mean, metrics)
+    bad = jax.tree.map(lambda x: jnp.argmin(jnp.append(jnp.isfinite(x), False)), metrics)
+    finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state)]).all()
+    return state, Report(mean, bad, finite)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def _seed(agent, updates, batch_size, state, dataset, key):
+    return _update_seed(agent, updates, batch_size, state, dataset, key)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def _seeds(agent, updates, batch_size, states, dataset, keys):
+    run = partial(_update_seed, agent, updates, batch_size)
+    return jax.vmap(run, (0, None, 0))(states, dataset, keys)
+
+
+@jax.jit
+def _unstack(tree) -> list:
+    """Leaves [S, ...] -> S trees"""
+    count = len(jax.tree.leaves(tree)[0])
+    return [jax.tree.map(itemgetter(i), tree) for i in range(count)]
+
+
+@jax.jit
+def _stack(trees: list):
+    """S trees -> leaves [S, ...]"""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 @partial(jax.jit, static_argnums=0)

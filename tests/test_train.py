@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from types import SimpleNamespace
 
 import jax
@@ -15,6 +16,7 @@ import pytest
 
 from chunkrl import checkpoint, runs, train
 from chunkrl.agents import make
+from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.data import windows
 from chunkrl.errors import ConfigError, DataError, TrainingError
 from chunkrl.types import Dataset
@@ -79,6 +81,21 @@ def test_seeds_trained_together_equal_seeds_alone():
     second = [row for row in rows if row["seed"] == 4]
     assert second[-1]["td"] == pytest.approx(alone_rows[-1]["td"], rel=1e-4)
     assert second[-1]["td"] != rows[-2]["td"]
+
+
+def test_the_program_is_made_once_for_all_seeds_and_calls():
+    """Seeds that wait for the same program in threads of their own do not each make it."""
+    traces = []
+
+    class Counted(ChunkedActorCritic):
+        def update(self, state, batch, key):
+            traces.append(len(batch.obs))
+            return super().update(state, batch, key)
+
+    plain = agent()
+    counted = Counted(**{f.name: getattr(plain, f.name) for f in fields(plain)})
+    train.fit(counted, toy(), 15, 8, seeds=(0, 1, 2), every=5, progress=False)
+    assert traces == [8]
 
 
 def test_td_error_vanishes_where_the_value_is_known():
