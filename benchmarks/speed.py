@@ -159,7 +159,8 @@ def training() -> None:
                 f"| {size} | {method} | {usual_rate:.4g} "
                 f"| {one_rate:.4g} | {one_rate / usual_rate:.2f} "
                 f"| {two_rate:.4g} | {two_rate / usual_rate:.2f} "
-                f"| {flops / 1e9:.3g} | {one_rate * per_update:.0%} | {two_rate * per_update:.0%} |",
+                f"| {flops / 1e9:.3g} | {one_rate * per_update:.0%} "
+                f"| {two_rate * per_update:.0%} |",
                 flush=True,
             )
 
