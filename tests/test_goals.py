@@ -22,7 +22,7 @@ def authors_data(parity):
 def authors_goals(v, case, role):
     """A mixture, and the authors' own draws for it."""
     config = {k.removeprefix(f"{role}_"): x for k, x in v.meta[f"{case}_config"].items()}
-    mixture = goals.Mixture(
+    mixture = goals.GoalMixture(
         config["p_curgoal"], config["p_trajgoal"], config["p_randomgoal"], config["geom_sample"]
     )
     get = lambda name: jnp.asarray(v[f"{case}.{role}.{name}"])
@@ -117,7 +117,7 @@ def exact_positives(states, h):
 def test_geometric_goals_lie_ahead_by_a_geometric_distance():
     """Mean 1/(1 - 0.9) = 10 steps, P(1 step) = 0.1, cut at the end of the trajectory."""
     data = numbered(trajectories=1)
-    mixture = goals.Mixture(0, 1, 0, geometric=True)
+    mixture = goals.GoalMixture(0, 1, 0, geometric=True)
     start = jnp.zeros(50_000, jnp.int32)
     noise = goals.draw(jax.random.key(1), mixture, data, len(start), 0.9)
     ahead = np.asarray(goals.pick(mixture, start, start + 999, noise))
@@ -129,7 +129,7 @@ def test_geometric_goals_lie_ahead_by_a_geometric_distance():
 
 def test_uniform_goals_cover_the_rest_of_the_trajectory():
     """Rows i+1 ... last, the ends with half the weight; exact also at rows beyond float32."""
-    mixture = goals.Mixture(0, 1, 0)
+    mixture = goals.GoalMixture(0, 1, 0)
     start = jnp.full(60_000, 2**26 + 1, jnp.int32)
     noise = goals.draw(jax.random.key(2), mixture, numbered(1, 20, 3), len(start), 0.9)
     ahead = np.asarray(goals.pick(mixture, start, start + 5, noise)) - int(start[0])
@@ -158,8 +158,8 @@ def test_sampling_is_a_function_of_the_key():
 
 def test_probabilities_must_add_up():
     with pytest.raises(ConfigError, match="add up to 1"):
-        goals.Mixture(0.5, 0.5, 0.5)
-    goals.Mixture(1, 0, 0)
+        goals.GoalMixture(0.5, 0.5, 0.5)
+    goals.GoalMixture(1, 0, 0)
 
 
 def recorded(task, states=8):

@@ -17,8 +17,8 @@ class GoalReward:
     """-1 for every chunk that does not reach its goal, or else 1 for the one that does."""
 
     negative: bool = True
-    value_goals: goals.Mixture = goals.VALUE
-    actor_goals: goals.Mixture = goals.ACTOR
+    value_goals: goals.GoalMixture = goals.VALUE
+    actor_goals: goals.GoalMixture = goals.ACTOR
 
     def draw(
         self, key, dataset: ChunkDataset, size: int, length: int, discount: float

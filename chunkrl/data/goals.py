@@ -12,7 +12,7 @@ from chunkrl.types import Array, ChunkBatch, ChunkDataset
 
 
 @dataclass(frozen=True)
-class Mixture:
+class GoalMixture:
     """Where goals come from; three probabilities that add up to 1."""
 
     current: float  # the state itself
@@ -26,8 +26,8 @@ class Mixture:
             raise ConfigError(f"probabilities of goals must be >= 0 and add up to 1, not {parts}")
 
 
-VALUE = Mixture(0.2, 0.5, 0.3)
-ACTOR = Mixture(0.0, 0.5, 0.5, geometric=True)
+VALUE = GoalMixture(0.2, 0.5, 0.3)
+ACTOR = GoalMixture(0.0, 0.5, 0.5, geometric=True)
 
 
 class Draw(NamedTuple):
@@ -39,7 +39,7 @@ class Draw(NamedTuple):
     u_current: Array  # [B]  uniform on [0, 1): current or another
 
 
-def draw(key, mixture: Mixture, dataset: ChunkDataset, size: int, discount: float) -> Draw:
+def draw(key, mixture: GoalMixture, dataset: ChunkDataset, size: int, discount: float) -> Draw:
     """The randomness of one goal for each of `size` rows."""
     key_anywhere, key_distance, key_later, key_current = jax.random.split(key, 4)
     which = jax.random.randint(key_anywhere, (size,), 0, len(dataset.goal_rows))
@@ -55,7 +55,7 @@ def draw(key, mixture: Mixture, dataset: ChunkDataset, size: int, discount: floa
     )
 
 
-def pick(mixture: Mixture, start, last, noise: Draw):
+def pick(mixture: GoalMixture, start, last, noise: Draw):
     """The rows of the goals of the states in rows `start`, of final rows `last`.  [B] -> [B]
 
     later    = min(i + distance, last)                              geometric
@@ -100,8 +100,8 @@ def sample(
     size: int,
     length: int,
     discount: float,
-    value_goals: Mixture = VALUE,
-    actor_goals: Mixture = ACTOR,
+    value_goals: GoalMixture = VALUE,
+    actor_goals: GoalMixture = ACTOR,
     negative: bool = True,
 ) -> ChunkBatch:
     """`size` chunks, their starts uniform, each with a goal for the value and one for the actor."""
