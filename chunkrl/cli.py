@@ -207,6 +207,9 @@ def make(
 @data_app.command
 def download(
     dataset: Annotated[Positional[str], about("such as cube-double-play-v0")],
+    shards: Annotated[
+        tuple[int, ...] | None, about("of a 100M set, such as 0 1; default: all")
+    ] = None,
 ) -> None:
     """Download an official OGBench dataset; a download that was cut goes on where it was.
 
@@ -214,7 +217,7 @@ def download(
     """
     from chunkrl import data
 
-    print(data.download(dataset))
+    print(data.download(dataset, shards=shards))
 
 
 @data_app.command

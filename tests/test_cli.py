@@ -116,6 +116,7 @@ def test_data_check_counts_and_refuses(trained, chunkrl, home):
         (("train", "qc", "--task", "cube-single-play-singletask-task9-v0"), "unknown task"),
         (("evaluate", "nowhere"), "nowhere is not a run"),
         (("data", "make", "cube-dozen-play"), "cube-dozen-play"),
+        (("data", "download", "cube-double-play", "--shards", "0", "1"), "is one file"),
     ],
 )
 def test_errors_are_sentences(chunkrl, args, sentence):

@@ -212,6 +212,9 @@ def test_folders_of_shards(tmp_path, content, monkeypatch):
             download(folder, tmp_path, progress=False)  # all 100 are the default
     with pytest.raises(ConfigError, match="one file"):
         download(NAME, tmp_path, shards=[1])
+    for numbers in ([0, 100], [-1], []):
+        with pytest.raises(ConfigError, match="are 0 to 99"):
+            download(folder, tmp_path, shards=numbers)
 
 
 @pytest.mark.parametrize("name", ["../secret", "cube single", f"{NAME[:-3]}-singletask-v0"])

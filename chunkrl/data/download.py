@@ -66,7 +66,9 @@ def download(
     if "-100m-" in name:
         target = target.with_suffix("")
         stem = name.replace("-100m-", "-")
-        numbers = range(SHARDS) if shards is None else shards
+        numbers = list(range(SHARDS) if shards is None else shards)
+        if not numbers or not set(numbers) <= set(range(SHARDS)):
+            raise ConfigError(f"shards = {numbers}: those of {name} are 0 to {SHARDS - 1}")
         trains = [target / f"{stem}-{i:03d}.npz" for i in numbers]
     else:
         if shards is not None:
