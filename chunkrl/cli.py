@@ -1,5 +1,6 @@
 """The command line: `chunkrl data`, `train`, `evaluate`, `info`."""
 
+import importlib.metadata
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,7 +8,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
-from chunkrl.errors import ChunkRLError, ConfigError
+from chunkrl import command
+from chunkrl.errors import ConfigError
 from chunkrl.experiment import TASK
 
 app = tyro.extras.SubcommandApp()
@@ -22,44 +24,57 @@ def about(help: str) -> Any:
     return tyro.conf.arg(help=help)
 
 
+def tuned(help: str) -> Any:
+    """The same about an option whose default is the preset's or the method's."""
+    return tyro.conf.arg(help=help, help_behavior_hint="(default: the preset's)")
+
+
 @app.command
 def train(
-    method: Annotated[Positional[str], about("qc, qc-fql, bfn, bfn-n, fql, fql-n, mac, ...")],
+    method: Annotated[
+        Positional[str],
+        about("qc, qc-fql, bfn, bfn-n, fql, fql-n, mac, mac-gau, mac-fql, mac-no-teacher or mve"),
+    ],
     task: Annotated[
         str, about("OGBench's name; those with -oraclerep have goals (mac only)")
     ] = TASK,
     preset: Annotated[
         Preset, about("seconds, minutes on 2 CPU cores, the papers' sizes")
     ] = "laptop",
-    seeds: Annotated[tuple[int, ...], about("trained together")] = (0,),
+    seeds: Annotated[tuple[int, ...], about("each trained from nothing, all in one run")] = (0,),
     folder: Annotated[Path | None, about("of the run; the same again continues it")] = None,
-    updates: Annotated[int | None, about("gradient steps; may grow when a run continues")] = None,
-    transitions: Annotated[int | None, about("size of the data made where there are none")] = None,
-    batch_size: Annotated[int | None, about("transitions or chunks per update")] = None,
+    updates: Annotated[int | None, tuned("gradient steps; may grow when a run continues")] = None,
+    transitions: Annotated[int | None, tuned("size of the data made where there are none")] = None,
+    batch_size: Annotated[int | None, tuned("transitions or chunks per update")] = None,
     episodes: Annotated[
-        int | None, about("per evaluation; rounded up to the same per goal")
+        int | None, tuned("per evaluation; rounded up to the same per goal")
     ] = None,
-    horizon: Annotated[int | None, about("actions per chunk, h; of the -n methods, n")] = None,
-    candidates: Annotated[int | None, about("N proposals that the critic chooses from")] = None,
-    alpha: Annotated[float | None, about("weight of staying close to the data (FQL)")] = None,
-    flow_steps: Annotated[int | None, about("Euler steps of the cloned flow")] = None,
-    discount: Annotated[float | None, about("gamma, per environment step")] = None,
-    lr: Annotated[float | None, about("learning rate of Adam")] = None,
-    rollout: Annotated[int | None, about("mac: imagined chunks")] = None,
-    rollout_batch: Annotated[int | None, about("mac: states that imagination starts from")] = None,
+    horizon: Annotated[int | None, tuned("actions per chunk, h; of the -n methods, n")] = None,
+    candidates: Annotated[int | None, tuned("N proposals that the critic chooses from")] = None,
+    alpha: Annotated[float | None, tuned("weight of staying close to the data (FQL)")] = None,
+    flow_steps: Annotated[int | None, tuned("Euler steps of the cloned flow")] = None,
+    discount: Annotated[float | None, tuned("gamma, per environment step")] = None,
+    lr: Annotated[float | None, tuned("learning rate of Adam")] = None,
+    tau: Annotated[float | None, tuned("step of the target networks")] = None,
+    hidden: Annotated[
+        tuple[int, ...] | None, tuned("widths of the layers, such as 256 256")
+    ] = None,
+    rollout: Annotated[int | None, tuned("mac: imagined chunks")] = None,
+    rollout_batch: Annotated[int | None, tuned("mac: states that imagination starts from")] = None,
     lam: Annotated[
-        float | None, about("mac: lambda of the returns; 1 = only the last value")
+        float | None, tuned("mac: lambda of the returns; 1 = only the last value")
     ] = None,
-    act_candidates: Annotated[int | None, about("mac: N when acting")] = None,
-    execute: Annotated[int | None, about("mac: actions of a chunk executed when acting")] = None,
-    sum_reward: Annotated[bool | None, about("mac: sum a chunk's rewards, not their mean")] = None,
-    true_mask: Annotated[bool | None, about("mac: a solved task ends, as the data say")] = None,
-    critic_on_data: Annotated[bool | None, about("mac: fit Q at the data's chunks too")] = None,
-    clone_value_goal: Annotated[bool | None, about("mac: clone for the value's goals")] = None,
-    step_discount: Annotated[bool | None, about("mac: gamma, not gamma^h, in the returns")] = None,
+    act_candidates: Annotated[int | None, tuned("mac: N when acting")] = None,
+    execute: Annotated[int | None, tuned("mac: actions of a chunk executed when acting")] = None,
+    sum_reward: Annotated[bool | None, tuned("mac: sum a chunk's rewards, not their mean")] = None,
+    true_mask: Annotated[bool | None, tuned("mac: a solved task ends, as the data say")] = None,
+    critic_on_data: Annotated[bool | None, tuned("mac: fit Q at the data's chunks too")] = None,
+    clone_value_goal: Annotated[bool | None, tuned("mac: clone for the value's goals")] = None,
+    step_discount: Annotated[bool | None, tuned("mac: gamma, not gamma^h, in the returns")] = None,
     success_timing: Annotated[
         Literal["pre", "post"] | None, about("score the state before or after a step")
     ] = None,
+    data: Annotated[Path | None, about("npz file to learn from, such as one you made")] = None,
     shards: Annotated[Path | None, about("mac: folder of a 100M set, in place of one file")] = None,
     replace_every: Annotated[int, about("updates that a shard stays on the device")] = 1000,
     workers: Annotated[int | None, about("processes for data and episodes; one per core")] = None,
@@ -82,6 +97,8 @@ def train(
         "flow_steps": flow_steps,
         "discount": discount,
         "lr": lr,
+        "tau": tau,
+        "hidden": hidden,
         "rollout": rollout,
         "rollout_batch": rollout_batch,
         "lam": lam,
@@ -97,6 +114,7 @@ def train(
         name = f"{agents.canonical(method)}-{task}-{preset}"
         others = {"seeds": None if seeds == (0,) else "-".join(map(str, seeds))}
         others |= {"timing": success_timing, "shards": shards and shards.resolve().name}
+        others |= {"data": data and data.stem}
         folder = Path("runs") / default_name(name, size | settings | others)
     print(f"run folder: {folder}")
     result = experiment.run(
@@ -109,6 +127,7 @@ def train(
         workers,
         size={"updates": updates, **size},
         settings=settings,
+        source=data,
         shards=shards,
         replace_every=replace_every,
     )
@@ -123,7 +142,8 @@ def train(
 
 def default_name(name: str, given: dict) -> str:
     """The name of a run's folder: with every option that was given, so that no two runs meet."""
-    options = [f"{key}{value}" for key, value in given.items() if value is not None]
+    joined = {k: "x".join(map(str, v)) if isinstance(v, tuple) else v for k, v in given.items()}
+    options = [f"{key}{value}" for key, value in joined.items() if value is not None]
     return "-".join([name, *options])
 
 
@@ -147,7 +167,7 @@ def evaluate(
     video: Annotated[Path | None, about(".webp file of the first seed's first episode")] = None,
     workers: Annotated[int | None, about("processes that play; default: one per core")] = None,
 ) -> None:
-    """Play episodes with the agents of a run folder; write evaluation.json there."""
+    """Play episodes with the agents of a run folder; add what they did to evaluation.json there."""
     import os
 
     from chunkrl import experiment, runs
@@ -174,7 +194,9 @@ def evaluate(
             record = int(video is not None and i == 0)
             result = play.run(loaded.act(i), episodes, seed, record=record)
             summary = runs.summary(result)
-            results.append({"seed": trained, "success_timing": timing, **summary})
+            how = {"execute": play.execute, "success_timing": timing, "episode_seed": seed}
+            how |= {"step": loaded.rows[-1]["step"]}
+            results.append({"seed": trained, **how, **summary})
             print(
                 f"seed {trained}: success {summary['success']:.0%} [{summary['success_low']:.0%}, "
                 f"{summary['success_high']:.0%}], return {summary['return']:.1f}, "
@@ -184,7 +206,7 @@ def evaluate(
             if video is not None and record:
                 save(result.frames[0], video)
                 print(f"video: {video}")
-    runs.write_json(folder / "evaluation.json", results)
+    runs.add_evaluations(folder, results)
 
 
 @data_app.command
@@ -264,11 +286,8 @@ def info() -> None:
 
 
 def main() -> None:
-    try:
+    if sys.argv[1:] == ["--version"]:
+        print(f"chunkrl {importlib.metadata.version('chunkrl')}")
+        return
+    with command.sentences("chunkrl"):
         app.cli(prog="chunkrl", description=__doc__)
-    except ChunkRLError as error:
-        sys.exit(f"chunkrl: {error}")
-    except KeyboardInterrupt:
-        sys.exit(
-            "chunkrl: stopped; training and data go on where they were when the command is repeated"
-        )

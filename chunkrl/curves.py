@@ -10,8 +10,9 @@ import tyro
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from chunkrl import plots, runs
+from chunkrl import command, plots, runs
 from chunkrl.data import files
+from chunkrl.errors import ConfigError
 
 Rows = list[dict]
 LOSSES = {"td": "TD error, squared [reward$^2$]", "target": "target Q, mean [reward]"}
@@ -131,6 +132,8 @@ def main(
     runs_of: Annotated[list[Path], tyro.conf.Positional, tyro.conf.arg(name="runs")],
 ) -> None:
     """Draw the success of stored RUNS into FILE (.png), with the numbers (.csv) and words (.md)."""
+    if not runs_of:
+        raise ConfigError("name the folders of one or more runs")
     methods: dict[str, Rows] = {}
     lines = []
     evaluations: list[dict] = []
@@ -156,4 +159,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command.run(main, "python -m chunkrl.curves")

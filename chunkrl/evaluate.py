@@ -143,6 +143,8 @@ class Evaluator:
         """
         if episodes < 1:
             raise ConfigError("an evaluation needs at least one episode")
+        if not 0 <= seed < 2**31:
+            raise ConfigError(f"seed = {seed}: must be from 0 to {2**31 - 1}")
         if self.task.goals:
             episodes = -(-episodes // self.task.goals) * self.task.goals
         if record:

@@ -122,6 +122,7 @@ def run(
     progress: bool = True,
     size: dict | None = None,
     settings: dict | None = None,
+    source: str | Path | None = None,
     shards: str | Path | None = None,
     replace_every: int = 1000,
 ) -> Experiment:
@@ -129,9 +130,13 @@ def run(
 
     `size` changes fields of the preset, `settings` keyword arguments of `agents.make`; None keeps
     the preset's value.  `workers` processes generate data and play episodes (default: one a core).
-    `shards` is a folder of npz files, or of what `data.shards.convert` made of them, to train on
-    instead, one after the other for `replace_every` updates each.  Raises ChunkRLError.
+    `source` is a train file to learn from in place of the preset's; `shards` a folder of npz files,
+    or of what `data.shards.convert` made of them, which take turns for `replace_every` updates
+    each.  Raises ChunkRLError.
     """
+    train.require_seeds(seeds)
+    if source and shards:
+        raise ConfigError("give a file of data or a folder of shards, not both")
     the_task, amount = tasks.get(task), presets.preset(preset, method, **(size or {}))
     method = agents.canonical(method)
     chosen = presets.settings(method, the_task.domain, amount)
@@ -143,7 +148,12 @@ def run(
     agent = agents.make(method, spec.obs_dim, spec.action_dim, **chosen)
     timing = tasks.timing(the_task, success_timing)
     official = preset == "paper"
-    path = Path(shards).resolve() if shards else data_path(the_task, amount.transitions, official)
+    chosen_data = source or shards
+    path = (
+        Path(chosen_data).resolve()
+        if chosen_data
+        else data_path(the_task, amount.transitions, official)
+    )
     config = {
         "method": method,
         "task": task,
@@ -162,7 +172,8 @@ def run(
         dataset = open_shards(agent, the_task, path, replace_every, progress)
         normaliser = dataset.normaliser
     else:
-        data_file(the_task, amount.transitions, official, workers, progress)
+        if not source:
+            data_file(the_task, amount.transitions, official, workers, progress)
         dataset, normaliser = training_data(agent, the_task, path)
     if isinstance(agent, ModelBasedActorCritic):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
@@ -189,6 +200,8 @@ def load(folder: str | Path) -> Experiment:
     """The experiment that `run` left in `folder`, at its last checkpoint.  Raises ChunkRLError."""
     folder = Path(folder)
     config = runs.read_config(folder)
+    if "method" not in config:
+        raise TrainingError(f"{folder} was made by `train.fit`, which does not know of methods")
     agent = agents.make(config["method"], **config["settings"])
     if not (folder / runs.CHECKPOINT).exists():
         raise TrainingError(f"{folder} has no checkpoint yet: train for longer")

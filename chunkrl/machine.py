@@ -29,8 +29,9 @@ def findings() -> list[Finding]:
     files = sorted(
         str(path.relative_to(folder))
         for path in folder.rglob("*.npz")
-        if not path.stem.endswith("-val")
+        if not path.stem.endswith("-val") and path.parent.suffix != ".parts"
     )
+    files += sorted(f"{path.stem} (unfinished)" for path in folder.rglob("*.parts"))
     on_cpu = jax.default_backend() == "cpu"
     gpu = "for an NVIDIA GPU: pip install 'chunkrl[cuda13]' (or cuda12)"
     make = "`chunkrl data make` generates, `chunkrl data download` fetches"

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 import tyro
 
-from chunkrl import train
+from chunkrl import command, train
 from chunkrl.course import stored as committed
 from chunkrl.course.real_data import CUBE, EFFECTOR, UNIT
 from chunkrl.data import chunks, files
@@ -246,4 +246,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command.run(main, "python -m chunkrl.model_error")

@@ -154,6 +154,7 @@ class Workers:
     """
 
     def __init__(self, count: int, make_env: Callable[[], "gymnasium.Env"]):
+        tasks.choose_gl()  # what does not work fails here, in a sentence
         self.processes: list[BaseProcess] = []
         self.pipes: list[Connection] = []
         spawn = multiprocessing.get_context("spawn")  # fork and JAX's threads deadlock

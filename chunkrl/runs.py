@@ -13,6 +13,8 @@ from chunkrl.errors import TrainingError
 
 INTEGERS = ("step", "seed", "episodes")
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.csv", "checkpoint.npz"
+EVALUATION = "evaluation.json"
+PROTOCOL = ("seed", "step", "execute", "success_timing", "episode_seed", "episodes")
 
 
 def summary(result: Any) -> dict:
@@ -32,6 +34,15 @@ def summary(result: Any) -> dict:
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2) + "\n"
     files.write(path, lambda file: file.write(text.encode()))
+
+
+def add_evaluations(folder: Path, results: list[dict]) -> None:
+    """Add `results` to evaluation.json, in place of those that were found in the same way."""
+    path = folder / EVALUATION
+    way = lambda result: [result.get(name) for name in PROTOCOL]
+    old = json.loads(path.read_text()) if path.is_file() else []
+    new = [way(result) for result in results]
+    write_json(path, [result for result in old if way(result) not in new] + results)
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
@@ -61,7 +72,10 @@ def read_config(folder: str | Path) -> dict:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise TrainingError(f"{folder} is not a run: it has no {CONFIG}; `chunkrl train` makes one")
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise TrainingError(f"{path} is damaged ({error}): train into another folder") from error
 
 
 def require_same(folder: Path, config: dict, stored: Iterable[str] = ()) -> None:
@@ -107,4 +121,6 @@ def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], in
         return states, [], 0
     states, description = checkpoint.load(folder / CHECKPOINT, states)
     rows = [row for row in read_rows(folder) if row["step"] <= description["step"]]
+    if not rows:
+        raise TrainingError(f"{folder} has a checkpoint but no {METRICS}: train into another one")
     return states, rows, description["step"]

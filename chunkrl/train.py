@@ -143,8 +143,9 @@ def fit(
     Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays)
     and where `folder` holds another run; ConfigError for numbers that do not fit.
     """
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds = {list(seeds)}: give at least one, each once")
+    require_seeds(seeds)
+    if batch_size < 1:
+        raise ConfigError(f"batch_size = {batch_size}: must be at least 1")
     if updates < every or updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
     source = dataset if isinstance(dataset, Shards) else Resident(dataset)
@@ -167,6 +168,8 @@ def fit(
             "data": source.identity,
         }
         states, rows, start = runs.resume(Path(folder), identity, states)
+    if start > updates:
+        raise ConfigError(f"{folder} is at {start} updates already: choose as many, or more")
     before = rows[-1]["seconds"] if rows else 0.0
     clock = time.perf_counter()
     with tqdm(total=updates, initial=start, unit="update", disable=not progress) as bar:
@@ -198,6 +201,14 @@ def fit(
                 runs.write_csv(Path(folder) / runs.METRICS, rows)
                 checkpoint.save(Path(folder) / runs.CHECKPOINT, states, {"step": step})
     return states, rows
+
+
+def require_seeds(seeds: Sequence[int]) -> None:
+    """Raise ConfigError unless `seeds` are different numbers that a key can be made of."""
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds = {list(seeds)}: give at least one, each once")
+    if not 0 <= min(seeds) <= max(seeds) < 2**31:
+        raise ConfigError(f"seeds = {list(seeds)}: each must be from 0 to {2**31 - 1}")
 
 
 def require_finite(report: Report, step: int, seeds: Sequence[int]) -> None:

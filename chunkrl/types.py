@@ -61,18 +61,33 @@ class ChunkBatch(NamedTuple):
 
 
 class Agent(Protocol):
-    """An algorithm: hyperparameters whose methods are pure functions."""
+    """An algorithm: hyperparameters, compared by value, whose methods are pure functions.
+
+    `train.fit` needs `init`, `draw` and `update`; `train.policy`, for an Evaluator, `act`.
+    """
 
     @property
-    def chunk(self) -> int: ...
+    def chunk(self) -> int:
+        """h: the actions that `act` chooses at once."""
+        ...
 
     @property
-    def execute(self) -> int: ...
+    def execute(self) -> int:
+        """How many of them are executed before acting again."""
+        ...
 
-    def init(self, key: jax.Array) -> Any: ...
+    def init(self, key: jax.Array) -> Any:
+        """A fresh training state: a pytree of arrays."""
+        ...
 
-    def draw(self, key: jax.Array, dataset: Any, size: int) -> Any: ...
+    def draw(self, key: jax.Array, dataset: Any, size: int) -> Any:
+        """A batch of `size` from what `train.fit` was given to learn from."""
+        ...
 
-    def update(self, state: Any, batch: Any, key: jax.Array) -> tuple[Any, Metrics]: ...
+    def update(self, state: Any, batch: Any, key: jax.Array) -> tuple[Any, Metrics]:
+        """The state after one update, and numbers to report, each an array []."""
+        ...
 
-    def act(self, state: Any, obs: Array, key: jax.Array) -> jax.Array: ...
+    def act(self, state: Any, obs: Array, key: jax.Array) -> jax.Array:
+        """The chunk for one observation.  [O] -> [h, A]"""
+        ...

@@ -44,8 +44,8 @@ def warn_if_drawn() -> None:
 
 @cache
 def _rendering_error() -> str | None:
-    mujoco = _mujoco()
     try:
+        mujoco = _mujoco()
         with mujoco.Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8) as renderer:
             renderer.render()
     except Exception as error:  # each platform's OpenGL fails in its own way

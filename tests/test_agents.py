@@ -206,6 +206,15 @@ def test_optimiser_holds_no_target_critic():
 def test_unknown_names_and_sizes_are_refused():
     with pytest.raises(ConfigError, match=r"no method 'qcfql'; choose one of qc, qc_fql"):
         make("qcfql", O, A)
+    for name, settings in (
+        ("qc", {"discount": 1.5}),
+        ("qc_fql", {"alpha": -1.0}),
+        ("fql", {"lr": float("nan")}),
+        ("mac", {"lam": 2.0}),
+        ("mac", {"tau": -0.1}),
+    ):
+        with pytest.raises(ConfigError, match=f"{next(iter(settings))} = .*must be"):
+            make(name, 3, 2, **settings)
     with pytest.raises(ConfigError, match="at least 1"):
         make("qc", O, A, candidates=0)
 

@@ -1,7 +1,9 @@
 """The command line as a user runs it, from no data at all to a trained, evaluated agent."""
 
+import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -71,6 +73,7 @@ def test_evaluate_plays_a_stored_run(trained, chunkrl, home):
     assert done.returncode == 0, done.stderr
     results = json.loads((trained[1] / "evaluation.json").read_text())
     assert [r["seed"] for r in results] == [0, 1]
+    assert [(r["execute"], r["episode_seed"], r["step"]) for r in results] == [(2, 0, 200)] * 2
     assert results[0]["episodes"] == 2
     assert results[0]["success_timing"] == "pre"
     assert (home / "clip.webp").read_bytes()[:4] == b"RIFF"
@@ -115,6 +118,8 @@ def test_data_check_counts_and_refuses(trained, chunkrl, home):
         (("train", "qcc"), "there is no method 'qcc'"),
         (("train", "qc", "--task", "cube-single-play-singletask-task9-v0"), "unknown task"),
         (("evaluate", "nowhere"), "nowhere is not a run"),
+        (("train", "qc", "--seeds", "-1"), "each must be from 0"),
+        (("train", "qc", "--discount", "1.5"), "discount = 1.5: must be between 0 and 1"),
         (("data", "make", "cube-dozen-play"), "cube-dozen-play"),
         (("data", "download", "cube-double-play", "--shards", "0", "1"), "is one file"),
     ],
@@ -125,6 +130,61 @@ def test_errors_are_sentences(chunkrl, args, sentence):
     assert done.stderr.startswith("chunkrl: ")
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_modules_that_are_commands_end_in_sentences_too(tmp_path):
+    for words, sentence in (
+        (["chunkrl.curves", "c.png"], "name the folders"),
+        (["chunkrl.curves", "c.png", "nowhere"], "nowhere is not a run"),
+        (["chunkrl.value_error", "nowhere", "out.npz"], "nowhere is not a run"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"python -m {words[0]}: ")
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(chunkrl, home):
+    (home / "taken").write_text("")
+    done = chunkrl("train", "fql", "--preset", "smoke", "--folder", "taken")
+    assert done.returncode == 1
+    assert "taken" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version(chunkrl):
+    assert chunkrl("--version").stdout.split() == ["chunkrl", importlib.metadata.version("chunkrl")]
+
+
+def test_a_given_file_is_learned_from(trained, chunkrl, home):
+    """The smoke run's own file under another name trains to the same losses."""
+    made = home / "data" / "generated" / "cube-single-play-v0-2000.npz"
+    for suffix in ("", "-val"):
+        shutil.copy(made.with_stem(made.stem + suffix), home / f"mine{suffix}.npz")
+    words = ["train", "qc-fql", "--preset", "smoke", "--data", "mine.npz", "--folder", "given"]
+    done = chunkrl(*words, "--seeds", "0", "1")
+    assert done.returncode == 0, done.stderr
+    assert runs.read_config(home / "given")["data_file"] == "mine.npz"
+    pairs = zip(runs.read_rows(trained[1]), runs.read_rows(home / "given"), strict=True)
+    assert all(a["loss"] == b["loss"] for a, b in pairs)
+    (home / "mine-val.npz").unlink()
+    words = ["train", "mac", "--preset", "smoke", "--data", "mine.npz", "--folder", "model"]
+    assert "has no mine-val.npz beside it" in chunkrl(*words).stderr
+
+
+def test_rendering_that_cannot_be_loaded_is_a_sentence(chunkrl, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "nonsense")
+    told = chunkrl("info")
+    assert told.returncode == 0, told.stderr
+    assert "MUJOCO_GL=nonsense" in told.stdout
+    refused = chunkrl("evaluate", "run", "--episodes", "1")
+    assert refused.returncode == 1
+    assert "unset it" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_info_names_versions_devices_rendering_and_data(chunkrl, home):

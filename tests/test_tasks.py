@@ -180,7 +180,7 @@ def test_position_is_the_gripper_or_the_body():
 
 @pytest.mark.parametrize(
     ("before", "library", "after"),
-    [(None, True, "egl"), (None, False, "disable"), ("osmesa", True, "osmesa")],
+    [(None, True, "egl"), (None, False, "disable"), ("disable", True, "disable")],
 )
 def test_rendering_is_prepared_only_where_it_can_work(monkeypatch, before, library, after):
     def load(_):

@@ -215,7 +215,21 @@ def test_evaluations_are_recorded_and_seeded_by_step(tmp_path):
     assert runs.read_rows(tmp_path)[2]["success_high"] == 0.9
 
 
+def test_a_run_is_not_made_shorter_and_does_without_no_file(tmp_path):
+    fit(10, tmp_path)
+    with pytest.raises(ConfigError, match="is at 10 updates already"):
+        fit(5, tmp_path)
+    (tmp_path / runs.METRICS).unlink()
+    with pytest.raises(TrainingError, match=r"a checkpoint but no metrics\.csv"):
+        fit(15, tmp_path)
+
+
 def test_numbers_that_do_not_fit_are_refused():
+    for seeds in ((-1,), (0, 2**31)):
+        with pytest.raises(ConfigError, match="each must be from 0"):
+            fit(5, seeds=seeds)
+    with pytest.raises(ConfigError, match="batch_size = 0"):
+        fit(5, batch_size=0)
     with pytest.raises(ConfigError, match="multiples of every=5"):
         fit(12)
     for seeds in ((), (1, 1)):

@@ -1,6 +1,7 @@
 """The named methods: each is a row of a table."""
 
 import inspect
+import math
 from collections.abc import Iterable
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic
@@ -10,6 +11,7 @@ from chunkrl.errors import ConfigError
 from chunkrl.policies import Flow, Gaussian, OneStep
 
 # fmt: off
+# A window of n rewards holds n actions: where the chunk is "h", so is the backup.
 METHODS = {
     #           chunk    backup   policy
     "qc":      ("h",     "h",     Flow),     # Q-chunking: best of N chunks of a cloned flow
@@ -104,6 +106,8 @@ def flow_q(
     chunk, backup, policy = METHODS[name]
     require_positive(horizon=horizon, candidates=candidates, flow_steps=flow_steps)
     require_positive(hidden=min(hidden))
+    require_between(0, 1, discount=discount, tau=tau)
+    require_between(0, math.inf, alpha=alpha, lr=lr)
     chunk, backup = (horizon if x == "h" else x for x in (chunk, backup))
     settings = {"hidden": tuple(hidden), "steps": flow_steps}
     if policy is OneStep:
@@ -157,6 +161,8 @@ def model_based(
     require_positive(horizon=horizon, rollout=rollout, rollout_batch=rollout_batch)
     require_positive(candidates=candidates, act_candidates=act_candidates, flow_steps=flow_steps)
     require_positive(hidden=min(hidden))
+    require_between(0, 1, discount=discount, tau=tau, lam=lam)
+    require_between(0, math.inf, alpha=alpha, lr=lr)
     if not 1 <= execute <= chunk:
         raise ConfigError(f"execute is from 1 to the chunk's {chunk} actions, not {execute}")
     settings = {"hidden": tuple(hidden), "norm": True}
@@ -194,3 +200,11 @@ def require_positive(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ConfigError(f"{name} = {size}: must be at least 1")
+
+
+def require_between(low: float, high: float, **values: float) -> None:
+    """Raise ConfigError, naming the value, where one is outside (or no number)."""
+    for name, value in values.items():
+        if not low <= value <= high:
+            bounds = f"between {low} and {high}" if high < math.inf else f"at least {low}"
+            raise ConfigError(f"{name} = {value}: must be {bounds}")

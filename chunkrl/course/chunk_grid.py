@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tyro
 
+from chunkrl import command
 from chunkrl.course import stored
 from chunkrl.tabular.chunk_length import critics, losses
 from chunkrl.tabular.mdp import optimal
@@ -107,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command.run(main, "python -m chunkrl.course.chunk_grid")

@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import tyro
-
+from chunkrl import command
 from chunkrl.errors import ConfigError
 
 DROPPED = "metadata.language_info cell.metadata.execution"  # they differ from machine to machine
@@ -42,4 +41,4 @@ def main(notebooks: list[Path] | None = None, /) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command.run(main, "python -m chunkrl.course.execute")

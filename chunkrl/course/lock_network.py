@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 
+from chunkrl import command
 from chunkrl.course import stored
 from chunkrl.networks import scalar_mlp
 from chunkrl.optim import descend
@@ -189,4 +189,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command.run(main, "python -m chunkrl.course.lock_network")

@@ -1,4 +1,4 @@
-"""The fifteen notebooks of the course: their questions and what each builds on."""
+"""The notebooks of the course: their questions and what each builds on."""
 
 from typing import NamedTuple
 
@@ -25,5 +25,4 @@ OUTLINE: tuple[Notebook, ...] = (
     Notebook("11", "How far should you imagine?", ("02", "10")),
     Notebook("12", "Does it work on a robot?", ("06", "08")),
     Notebook("13", "How wrong is a value on a robot?", ("11", "12")),
-    Notebook("14", "What do the papers' tables really say?", ("12",)),
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tyro
 
+from chunkrl import command
 from chunkrl.course import stored
 from chunkrl.errors import DataError
 
@@ -95,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command.run(main, "python -m chunkrl.course.real_data")

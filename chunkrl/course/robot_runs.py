@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tyro
 
+from chunkrl import command
 from chunkrl.course import stored
 
 COMMAND = "python -m chunkrl.course.robot_runs RUN_FOLDERS"
@@ -112,4 +112,4 @@ def main(folders: tuple[Path, ...], /, workers: int = 2) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command.run(main, "python -m chunkrl.course.robot_runs")

@@ -115,6 +115,11 @@ def _file(task: "Task", data_dir, split: str, transitions: int | None, path) -> 
     if split not in ("train", "val"):
         raise ConfigError(f"split must be 'train' or 'val', not {split!r}.")
     file = Path(path).expanduser() if path else locate(task.dataset, transitions, data_dir)
+    if split == "val" and not val_path(file).exists():
+        raise DataError(
+            f"{file} has no {val_path(file).name} beside it: `chunkrl data make` and `chunkrl data"
+            " download` write both, and observations are normalised by the validation file."
+        )
     return val_path(file) if split == "val" else file
 
 

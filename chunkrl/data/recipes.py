@@ -56,7 +56,10 @@ def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
         length = 201 if kind == "stitch" else 2001 if env.endswith("giant") else 1001
         published = Recipe(name, f"{env}-v0", kind, length, seed, 0.5)
     else:
-        raise ConfigError(f"No scripted oracle for {dataset!r}. Possible: {FORMS}.")
+        raise ConfigError(
+            f"No scripted oracle makes {dataset!r}. Possible: {FORMS}. Other datasets of OGBench "
+            "can be fetched with `chunkrl data download`."
+        )
     return published if states is None else dataclasses.replace(published, states=states)
 
 

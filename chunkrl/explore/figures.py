@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-import tyro
-
+from chunkrl import command
 from chunkrl.explore import EXPLORERS
 
 COMMAND = "python -m chunkrl.explore.figures figures"
@@ -37,4 +36,4 @@ def main(folder: Path, /) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    command.run(main, "python -m chunkrl.explore.figures")

@@ -1,0 +1,35 @@
+"""How every command of the package ends: errors are sentences, never tracebacks."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tyro
+
+from chunkrl.errors import ChunkRLError
+
+
+@contextmanager
+def sentences(program: str) -> Iterator[None]:
+    """End the process with one line where an error was raised on purpose, a file cannot be used,
+    or the user pressed Ctrl-C."""
+    try:
+        yield
+    except ChunkRLError as error:
+        sys.exit(f"{program}: {error}")
+    except OSError as error:
+        if error.filename is None:  # no file of the user's: a defect
+            raise
+        sys.exit(f"{program}: {error.filename}: {error.strerror}. Choose another path.")
+    except KeyboardInterrupt:
+        sys.exit(
+            f"{program}: stopped; training and data go on where they were when the command is "
+            "repeated"
+        )
+
+
+def run(main: Callable[..., Any], program: str) -> None:
+    """`main` with the arguments of the command line, as `python -m chunkrl.NAME` does."""
+    with sentences(program):
+        tyro.cli(main, prog=program)
