@@ -205,9 +205,9 @@ def standing_still(data: Data, steps: int = STEPS) -> Rows:
     return rows_of(squared_error(states, pieces, 1), np.asarray(data.normaliser.scale), 0, 0)
 
 
-def stored(updates: int = UPDATES, path: Path = STORED) -> Rows:
+def stored(updates: int = UPDATES, path: str | Path = STORED) -> Rows:
     """Measurements after so many updates, and of standing still, from the package or `path`."""
-    return [row for row in _stored(path) if row["updates"] in (0, updates)]
+    return [row for row in _stored(Path(path)) if row["updates"] in (0, updates)]
 
 
 def _stored(path: Path) -> Rows:
