@@ -42,15 +42,23 @@ def summary(rows: Rows) -> str:
 
 
 def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
-    """Success with its 95% interval (a filled mark per seed), TD error and target Q, by updates."""
+    """Success with its 95% interval (a filled mark per seed), TD error and target Q, by updates.
+
+    Of more than three methods the mean over seeds is shown, with a bar from the worst to the best.
+    """
     figure = Figure(figsize=(9.0, 3.8), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     left, *losses = figure.subplots(1, 3, width_ratios=(3, 2, 2))
+    many = len(methods) > 3
     for series, (name, rows) in enumerate(methods.items()):
-        _draw_success(left, name, rows, series, len(methods))
+        if many:
+            _draw_spread(left, name, rows, series)
+        else:
+            _draw_success(left, name, rows, series, len(methods))
         for axes, metric in zip(losses, LOSSES, strict=True):
             _draw_metric(axes, metric, rows, series)
-    for axes, y in zip((left, *losses), ("success rate", *LOSSES.values()), strict=True):
+    success = "success rate, bar: worst to best seed" if many else "success rate"
+    for axes, y in zip((left, *losses), (success, *LOSSES.values()), strict=True):
         axes.set_xlabel("updates")
         axes.locator_params(axis="x", nbins=5 if axes is left else 2)  # more would touch each other
         axes.set_ylabel(y)
@@ -61,7 +69,10 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
     if any(row.get("td", 0) > 0 for rows in methods.values() for row in rows):
         losses[0].set_yscale("log")
     if left.get_legend_handles_labels()[0]:
-        left.legend(frameon=False, fontsize=9, loc="upper left")
+        figure.legend(
+            *left.get_legend_handles_labels(),
+            loc="outside upper right", ncols=len(methods), frameon=False, fontsize=9,
+        )  # fmt: skip
     stream = io.BytesIO()
     canvas.print_png(stream)
     words = "; ".join(f"{name}: {summary(rows)}" for name, rows in methods.items())
@@ -73,6 +84,20 @@ def _draw_metric(axes, metric: str, rows: Rows, series: int) -> None:
         mine = [(row["step"], row[metric]) for row in rows if row["seed"] == seed and metric in row]
         if mine:
             axes.plot(*zip(*mine, strict=True), **plots.reference(series), alpha=0.7)
+
+
+def _draw_spread(axes, name: str, rows: Rows, series: int) -> None:
+    played = [row for row in rows if "success" in row]
+    if not played:
+        return
+    steps = sorted({row["step"] for row in played})
+    rates = np.array([[row["success"] for row in played if row["step"] == at] for at in steps])
+    mean = rates.mean(1)  # [evaluations]
+    spread = mean - rates.min(1), rates.max(1) - mean
+    style = plots.learned(series) | {"linestyle": "-", "linewidth": 1.0, "elinewidth": 0.8}
+    # Beside each other: evaluations at the same step would hide each other.
+    at = np.array(steps) + 0.006 * series * steps[-1]
+    axes.errorbar(at, mean, yerr=spread, **style, label=f"{name} ({rates.shape[1]} seeds)")
 
 
 def _draw_success(left, name: str, rows: Rows, series: int, methods: int) -> None:

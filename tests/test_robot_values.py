@@ -26,6 +26,7 @@ def planted():
         np.array([10, 1]),
         np.array([10, 50]),
         np.arange(STATES),
+        np.zeros((SEEDS, MODELS, 4, 28)),
         {"discount": 0.99, "chunk": 10},
     )
 
@@ -79,14 +80,16 @@ def test_the_stored_measurement_says_what_it_is_of():
         np.testing.assert_allclose(*same, rtol=1e-3, atol=1e-2)
 
 
-def test_drifts_are_those_of_notebook_10():
-    from chunkrl.model_error import stored
-
-    rows = [row for row in stored() if row["chunk"] == 5 and row["step"] == 50]
-    line = robot_values.drifts((5,))[5]
-    assert 0 not in line.step
-    found = float(line.mean[line.step == 50][0])
-    assert found == pytest.approx(np.mean([row["cube_cm"] for row in rows]))
+def test_drifts_are_distances_of_the_cube_over_seeds():
+    """Squared errors of 9 and 16 in units of 0.1 m along two axes: off by 50 cm."""
+    record = planted()
+    record.drift[:, 0, 2, 19:21] = 9.0, 16.0
+    record.drift[1, 1, 3, 21] = 4.0
+    found = robot_values.drifts(record)
+    assert list(found) == [1, 10]
+    np.testing.assert_allclose(found[10].step, [10, 20, 30])
+    np.testing.assert_allclose(found[10].mean, [0, 50, 0])
+    np.testing.assert_allclose([found[1].low[2], found[1].mean[2], found[1].high[2]], [0, 10, 20])
 
 
 def test_the_headline_numbers_are_those_of_the_curves():

@@ -11,6 +11,7 @@ from chunkrl.data.normalise import Normaliser
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.evaluate import decision_keys
 from chunkrl.value_error import beliefs as believing
+from chunkrl.value_error.models import drift
 from chunkrl.value_error.parts import squares
 from chunkrl.value_error.record import Values, load, save
 from chunkrl.value_error.runs import in_words, main, measure_run
@@ -144,8 +145,10 @@ def test_a_run_is_measured_for_every_seed_policy_and_model(tiny_file, tmp_path, 
     assert np.ptp(end) > 0
     error = squares(backups.target - backups.truth)  # gamma^n (V - V^pi), less for the larger n
     assert (error[:, 1].mean(-1) < error[:, 0].mean(-1)).all()
+    assert record.drift.shape == (2, 2, 15 + 1, OBS)
+    assert (record.drift[:, :, 1:].sum(-1) > 0).all()
     again = load_and_save(record, tmp_path / "again.npz")
-    for one, two in zip(jax.tree.leaves(record[:7]), jax.tree.leaves(again[:7]), strict=True):
+    for one, two in zip(jax.tree.leaves(record[:-1]), jax.tree.leaves(again[:-1]), strict=True):
         np.testing.assert_array_equal(one, two)
 
 
@@ -174,11 +177,25 @@ def test_an_agent_without_a_model_gets_one(tiny_file):
     assert np.abs(earned).mean() < 1.5  # of a cost of 3.4
 
 
+def test_the_drift_of_a_model_in_which_nothing_moves(tiny_file):
+    """How far the logs themselves have gone after 4, 8, ... 60 steps, as read from the file."""
+    still = believing.Model(2, lambda obs, actions: obs, lambda obs, actions: obs[:, 0])
+    found = drift([still], tiny_file, chunk=4)
+    logs = np.load(files.val_path(tiny_file))["observations"].reshape(-1, 61, OBS)
+    gone = ((logs[:, ::4] - logs[:, :1]) ** 2).mean(0)
+    np.testing.assert_allclose(found[0], gone, rtol=1e-5, atol=1e-8)
+    assert found[0, 0].max() == 0
+    assert found[0, -1].max() > 0.01
+
+
 def test_what_cannot_be_read_says_so(tiny_file, tmp_path):
     np.savez(tmp_path / "other.npz", truth=np.zeros(3))
     with pytest.raises(DataError, match="measure them again"):
         load(tmp_path / "other.npz")
     done = trained("qc", tiny_file, {**TINY, "horizon": 4, "candidates": 2})
+    for sizes in ({"depth": 3}, {"lengths": (12,)}):
+        with pytest.raises(ConfigError, match="horizon = 12: must exceed the 12 steps"):
+            measure_run(done, 2, 2, horizon=12, **{"depth": 1, **sizes})
     lost = done._replace(config=done.config | {"data_file": "lost.npz"})
     with pytest.raises(DataError, match=r"lost\.npz"):
         measure_run(lost, 2, 2, 12, 2, workers=1)

@@ -1,6 +1,8 @@
 """The model of a model-based agent, trained alone for another number of steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +12,10 @@ import optax
 
 from chunkrl import train
 from chunkrl.agents.model_based import ModelBasedActorCritic, Params
-from chunkrl.data import chunks
+from chunkrl.data import chunks, files
+from chunkrl.data.dataset import load
 from chunkrl.data.normalise import Normaliser
+from chunkrl.model_error import STEPS, segments, squared_error, unroll
 from chunkrl.optim import descend
 from chunkrl.types import ChunkBatch, ChunkDataset, Metrics
 from chunkrl.value_error.beliefs import Model, model_of
@@ -70,3 +74,25 @@ def of_steps(
         model_of(short, jax.tree.map(lambda leaf, i=i: leaf[i], states.params), normaliser)
         for i in range(len(seeds))
     ]
+
+
+def drift(models: Sequence[Model], path: Path, chunk: int) -> np.ndarray:
+    """Squared error of models along held-out real chunks, open loop, by dimension.
+
+    A mean over pieces of the validation trajectories of the train file `path`, of 100 steps or as
+    many as they have; after 0, h, 2h, ... steps, h = `chunk`.  -> [J, K + 1, O]
+    """
+    held = load(files.val_path(path), compact=True)
+    ends = held["valids"] == 0
+    longest = np.diff(np.flatnonzero(np.append(True, ends))).max() - 1
+    steps = min(STEPS, int(longest)) // chunk * chunk
+    pieces = segments(held["observations"], held["actions"], ends, steps)
+    found = np.zeros((len(models), steps // chunk + 1, pieces.obs.shape[-1]))
+    for j, model in enumerate(models):
+
+        def predict(obs, actions, model=model):
+            return model.predict(obs, actions.reshape(len(obs), model.steps, -1))
+
+        every = chunk // model.steps
+        found[j] = squared_error(unroll(predict, pieces, model.steps)[::every], pieces, chunk)
+    return found

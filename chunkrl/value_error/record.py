@@ -40,6 +40,7 @@ class Record(NamedTuple):
     steps: np.ndarray  # [J]  of the models, the agent's own first; empty without models
     lengths: np.ndarray  # [B]  n of the backups
     rows: np.ndarray  # [S]  of the data file
+    drift: np.ndarray  # [seeds, J, K + 1, O]  of the models alone, see `models.drift`
     about: dict  # the run, its units and its versions
 
     @property
@@ -78,7 +79,7 @@ def save(path: str | Path, record: Record) -> None:
     arrays = {
         **{f"values.{k}": v for k, v in record.values._asdict().items()},
         **{f"backups.{k}": v for k, v in record.backups._asdict().items()},
-        **{k: getattr(record, k) for k in ("seeds", "candidates", "steps", "lengths", "rows")},
+        **{name: getattr(record, name) for name in Record._fields[2:-1]},
     }
     small = {k: v.astype("f4") if v.dtype.kind == "f" else v for k, v in arrays.items()}
     text, stream = np.array(json.dumps(record.about)), io.BytesIO()

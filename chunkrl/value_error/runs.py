@@ -11,10 +11,11 @@ import tyro
 from chunkrl import agents, experiment, states
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.data import files
+from chunkrl.errors import ConfigError
 from chunkrl.value_error import beliefs as believing
 from chunkrl.value_error.beliefs import Beliefs, Model
 from chunkrl.value_error.measure import measure_backups, measure_values
-from chunkrl.value_error.models import of_steps
+from chunkrl.value_error.models import drift, of_steps
 from chunkrl.value_error.parts import mean
 from chunkrl.value_error.record import Record, Values, save
 from chunkrl.value_error.truth import Simulator
@@ -40,11 +41,18 @@ def measure_run(
     """
     agent: Any = done.agent
     seeds = done.config["seeds"]
+    beliefs_of(done, 0)  # refuses agents without values of a task before anything is played
+    longest = max(depth * agent.chunk, *lengths, 0)
+    if horizon <= longest:
+        raise ConfigError(
+            f"horizon = {horizon}: must exceed the {longest} steps of the longest target; lower "
+            "depth or lengths, or play for longer"
+        )
     path = files.named(done.config["data_file"])
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
     candidates = candidates or (agent.candidates,)
     extra = [trained(done, path, n, model_updates) for n in steps]  # [J - 1][seeds]
-    values, backups = [], []
+    values, backups, drifts = [], [], []
     with Simulator(done.task, horizon, beliefs_of(done, 0).ends, workers) as simulator:
         for i, seed in enumerate(seeds):
             believed = [beliefs_of(done, i, n) for n in candidates]
@@ -55,16 +63,18 @@ def measure_run(
                 print(f"seed {seed}, N = {n}: {in_words(found)}", flush=True)
                 values[-1].append(found)
             backups.append(measure_backups(believed[0], simulator, logged, repeats, lengths))
+            own = [beliefs.model for beliefs in believed[:1] if beliefs.model]
+            drifts.append(drift([*own, *models], path, agent.chunk))
         about = description(done, simulator) | {"model_updates": model_updates}
-    own = [agent.chunk] if isinstance(agent, ModelBasedActorCritic) else []
     return Record(
         stack([stack(found) for found in values]),
         stack(backups),
         np.array(seeds),
         np.array(candidates),
-        np.array([*own, *steps], int),
+        np.array([model.steps for model in [*own, *models]], int),
         np.array(lengths, int),
         logged.row,
+        np.stack(drifts),
         about,
     )
 

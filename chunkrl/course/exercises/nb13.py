@@ -91,9 +91,11 @@ def off_by(value: float, rewards: np.ndarray, discount: float, chunk: int) -> fl
 
 
 FOUND = record()
-MEASURED = errors(FOUND, int(FOUND.steps[0]), int(FOUND.candidates.max()))  # the explorer's start
-BEST = int(MEASURED.total.rms.argmin())
-CROSSING = int(np.argmax(MEASURED.model.rms >= MEASURED.bootstrap.rms))
+CHUNKED, SINGLE = (  # of the model that the explorer starts with, and of single steps
+    errors(FOUND, int(steps), int(FOUND.candidates.max()))
+    for steps in (FOUND.steps[0], FOUND.steps.min())
+)
+BEST = int(SINGLE.total.rms.argmin())
 TOLERANCE = 1.0
 
 
@@ -224,20 +226,21 @@ EXERCISES = (
         id="13.q3",
         objective="You can choose how far to imagine from a measurement, and say what it rests on.",
         question=(
-            "Pick the H from 0 to 20 that gives the best targets in the first figure. Where the "
-            "curve is flat, a neighbour is accepted. Then defend your H: against somebody who "
-            "wants to imagine to the end, and against somebody who wants to trust the value."
+            "Give the explorer the model of single steps (N = 32), and pick the H from 0 to 20 "
+            "that gives the best targets; a neighbour is accepted. Then defend your H: against "
+            "somebody who wants to imagine to the end, and against somebody who wants to trust "
+            "the value."
         ),
         kind=Number(float(BEST), TOLERANCE, "chunks"),
         hints=(
             "The total decides, not one of its parts.",
             "argmin over H of the root mean square error",
-            'numbers = EXPLORERS["robot_values"].numbers()\n'
+            'numbers = EXPLORERS["robot_values"].numbers(steps="1")\n'
             "answer = numbers.errors....rms.argmin()",
         ),
         solution=(
             "from chunkrl.explore import EXPLORERS\n"
-            'numbers = EXPLORERS["robot_values"].numbers()\n'
+            'numbers = EXPLORERS["robot_values"].numbers(steps="1")\n'
             "answer = numbers.errors.total.rms.argmin()"
         ),
         misconceptions=_wrong(
@@ -253,10 +256,10 @@ EXERCISES = (
                 "H = 0 is the value network itself, with all of its error: read the total there.",
             ),
             Misconception(
-                "where the parts cross",
-                CROSSING,
-                "That is where both parts are equal. The total is least where one more chunk costs "
-                "as much as it saves, which is another place.",
+                "the chunk model's length",
+                int(CHUNKED.total.rms.argmin()),
+                "So far the model of whole chunks may be trusted. The one of single steps is "
+                "called on its own answers ten times as often.",
             ),
         ),
         equivalents=(f"answer = {BEST}",),
