@@ -125,6 +125,17 @@ class TestReferenceNumbers:
         assert by_chunk[25] > by_chunk[1] > 0.36
         assert (np.diff(drift.unlimited(0.1, 0.0)) < 0).all()  # without end of data it does not
 
+    def test_the_reference_for_25_steps_lies_between_two_ways_of_cutting(self) -> None:
+        """500 steps: 0.33 is stated, not how the chunks were cut.  End to end 0.44, else 0.07."""
+        end_to_end, every_step = (
+            drift.learned(0.1, 0.0, 500, every, models=200).error[drift.CHUNKS.index(25)]
+            for every in (False, True)
+        )
+        assert 0.05 < every_step < 0.10
+        assert 0.41 < end_to_end < 0.46
+        found = [self.one(500, 25, seed) for seed in range(200)]
+        assert abs(0.33 - np.mean(found)) < 3 * np.std(found, ddof=1)
+
     def test_without_noise_both_are_perfect(self) -> None:
         np.testing.assert_allclose(drift.unlimited(0.0, 0.0), 0.0, atol=1e-12)
         assert drift.learned(0.0, 0.0, 10_000, False).error[:5].max() < 0.002
