@@ -124,7 +124,7 @@ def test_the_reference_lies_within_the_sampling_error_of_five_models(transitions
 
 
 def test_one_log_explains_the_reference_that_many_do_not() -> None:
-    """N = 4000, H = 80: the reference has 0.38.  The mean over logs is 0.24; one in 20 gives 0.38."""
+    """N = 4000, H = 80: the reference has 0.38.  Over logs the mean is 0.24; one in 20 gives it."""
     found = imagination.errors(0.9, 4000, imagination.ANYWHERE, models=500)
     by_log = np.sqrt(found.error(5.0)[:, 80].mean(-1))
     assert abs(by_log.mean() - 0.24) < 4 * by_log.std() / np.sqrt(len(by_log))
