@@ -168,6 +168,8 @@ def run(
     }
     if folder is not None:
         runs.require_same(Path(folder), config)  # before data are made for nothing
+    if progress:
+        print(f"data: {path}")
     if shards:
         dataset = open_shards(agent, the_task, path, replace_every, progress)
         normaliser = dataset.normaliser

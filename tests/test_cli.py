@@ -49,6 +49,7 @@ def test_train_makes_data_trains_and_reports(trained, home):
     done, folder = trained
     assert "seed 1: success" in done.stdout
     assert "success timing: pre" in done.stdout
+    assert f"data: {home / 'data' / 'generated' / 'cube-single-play-v0-2000.npz'}" in done.stdout
     assert (home / "data" / "generated" / "cube-single-play-v0-2000.npz").exists()
     rows = runs.read_rows(folder)
     assert [(row["step"], row["seed"]) for row in rows] == [(100, 0), (100, 1), (200, 0), (200, 1)]
