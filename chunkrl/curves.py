@@ -91,13 +91,14 @@ def _draw_spread(axes, name: str, rows: Rows, series: int) -> None:
     if not played:
         return
     steps = sorted({row["step"] for row in played})
-    rates = np.array([[row["success"] for row in played if row["step"] == at] for at in steps])
-    mean = rates.mean(1)  # [evaluations]
-    spread = mean - rates.min(1), rates.max(1) - mean
+    # While training, the last evaluation may lack seeds.
+    rates = [np.array([row["success"] for row in played if row["step"] == at]) for at in steps]
+    mean = np.array([rate.mean() for rate in rates])
+    spread = [mean - [rate.min() for rate in rates], [rate.max() for rate in rates] - mean]
     style = plots.learned(series) | {"linestyle": "-", "linewidth": 1.0, "elinewidth": 0.8}
     # Beside each other: evaluations at the same step would hide each other.
     at = np.array(steps) + 0.006 * series * steps[-1]
-    axes.errorbar(at, mean, yerr=spread, **style, label=f"{name} ({rates.shape[1]} seeds)")
+    axes.errorbar(at, mean, yerr=spread, **style, label=f"{name} ({len(rates[0])} seeds)")
 
 
 def _draw_success(left, name: str, rows: Rows, series: int, methods: int) -> None:

@@ -73,3 +73,9 @@ def test_stored_runs_become_a_figure_with_its_numbers_and_command(tmp_path):
     with open(tmp_path / "f.csv", newline="") as file:
         stored = list(csv.DictReader(file))
     assert [row["success"] for row in stored] == ["0.0", "0.5", "0.25", "0.75"]
+
+
+def test_many_methods_are_drawn_while_a_seed_is_still_missing():
+    whole = curves.picture({name: rows() for name in "abcd"})
+    part = curves.picture({name: rows()[:-1] for name in "abcd"})
+    assert whole.png != part.png
