@@ -9,6 +9,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -103,13 +104,14 @@ def update_flops(agent, batch_size: int) -> float:
     )
     state = jax.eval_shape(agent.init, jax.random.key(0))
     # What XLA drops as unused (the noise) has no matrix products.
-    return matmul_flops(agent.update, state, batch, jax.random.key(0))
+    return matmul_flops(partial(train.update, agent), state, batch, jax.random.key(0))
 
 
-def matmul_ceiling(n: int = 2048) -> Callable[[], jax.Array]:
-    a = jnp.ones((n, n))
-    product = jax.jit(lambda a: a @ a)
-    return lambda: product(a)
+def matmul_ceiling(n: int, count: int) -> Callable[[], jax.Array]:
+    """`count` products in a row: as long as a call of the others, since short ones run faster."""
+    a = jnp.full((n, n), 1 / n)
+    products = jax.jit(lambda a: jax.lax.scan(lambda x, _: (x @ a, None), a, length=count)[0])
+    return lambda: products(a)
 
 
 def compiled_loop(agent, batch_size: int, updates: int, dataset: Dataset, seeds: int):
@@ -125,6 +127,21 @@ def compiled_loop(agent, batch_size: int, updates: int, dataset: Dataset, seeds:
     return run
 
 
+def usual_loop(agent, batch_size: int, updates: int, dataset: Dataset):
+    """The same for one seed as it is usually done: windows from the host, a call per update."""
+    r, key = np.random.default_rng(0), jax.random.key(1)
+    state = agent.init(jax.random.key(0))
+
+    def run():
+        nonlocal state
+        for i in range(updates):
+            batch = host_windows(r, dataset, batch_size, agent)
+            state, metrics = train.update(agent, state, batch, jax.random.fold_in(key, i))
+        return state, metrics
+
+    return run
+
+
 def training() -> None:
     print("## Training: the compiled loop against the usual loop\n")
     print("The usual loop samples on the host and makes one dispatch per update, for one seed. The")
@@ -134,27 +151,22 @@ def training() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     host = random_dataset()
     device = jax.device_put(host)
-    for size, updates in (("smoke", 400), ("laptop", 60), ("paper", 8)):
+    for size, count in (("smoke", 400), ("laptop", 60), ("paper", 20)):
         for method in METHODS:
             agent, amount = agent_of(method, size)
-            count = max(2, updates // (8 if method == "qc" else 1))
+            if size == "paper" and method == "qc":  # each takes as long as ten of the others
+                count = 4
             one, two = (compiled_loop(agent, amount.batch_size, count, device, n) for n in (1, 2))
-
-            def usual(agent=agent, amount=amount, count=count, r=np.random.default_rng(0)):  # noqa: B008
-                state, key = agent.init(jax.random.key(0)), jax.random.key(1)
-                for i in range(count):
-                    batch = host_windows(r, host, amount.batch_size, agent)
-                    state, metrics = train.update(agent, state, batch, jax.random.fold_in(key, i))
-                return state, metrics
-
-            n = 2048
-            times = alternate({"usual": usual, "one": one, "two": two, "top": matmul_ceiling(n)})
+            usual = usual_loop(agent, amount.batch_size, count, host)
+            n, products = 2048, 8
+            top = matmul_ceiling(n, products)
+            times = alternate({"usual": usual, "one": one, "two": two, "top": top})
             flops = update_flops(agent, amount.batch_size)
             usual_rate, one_rate, two_rate = (
                 seeds * count / times[name]
                 for name, seeds in (("usual", 1), ("one", 1), ("two", 2))
             )
-            per_update = flops / (2 * n**3 / times["top"])  # seconds at the ceiling
+            per_update = flops / (products * 2 * n**3 / times["top"])  # seconds at the ceiling
             print(
                 f"| {size} | {method} | {usual_rate:.4g} "
                 f"| {one_rate:.4g} | {one_rate / usual_rate:.2f} "

@@ -84,7 +84,10 @@ class ChunkModel:
         mse = (miss**2).mean()
         return mse, {"mse": mse}
 
-    def update(self, state: State, batch: ChunkBatch, key) -> tuple[State, Metrics]:
+    def noise(self, key, size: int) -> tuple[()]:
+        return ()
+
+    def step(self, state: State, batch: ChunkBatch, noise) -> tuple[State, Metrics]:
         params, opt_state, metrics = descend(
             self.tx, self.loss, state.params, state.opt_state, batch
         )

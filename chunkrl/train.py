@@ -1,10 +1,11 @@
 """Training: many updates in one compiled scan, several seeds at once, exact resumption."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from chunkrl import checkpoint, runs
+from chunkrl import checkpoint, compiler, runs
 from chunkrl.data.shards import Resident, Shards
 from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.types import Agent, Metrics
@@ -29,7 +30,7 @@ def init(agent: Agent, keys) -> Any:
 @partial(jax.jit, static_argnums=0)
 def update(agent: Agent, state, batch, key) -> tuple[Any, Metrics]:
     """One update of one seed on a batch that the caller drew."""
-    return agent.update(state, batch, key)
+    return agent.step(state, batch, agent.noise(key, len(jax.tree.leaves(batch)[0])))
 
 
 class Report(NamedTuple):
@@ -53,30 +54,52 @@ def update_many(
 
     # On a CPU batched matrix products leave the cores idle, and those of one seed are too small to
     # fill them: there each seed is a program in a thread of its own.
+    program = _seed(_rows(agent, batch_size))
+
     def run(state_and_key):
         state, key = state_and_key
-        return jax.block_until_ready(_seed(agent, updates, batch_size, state, dataset, key))
+        return jax.block_until_ready(program(agent, updates, batch_size, state, dataset, key))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return _stack(list(pool.map(run, _unstack((states, keys)))))
 
 
-def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, key):
-    def step(state, i):
-        key_draw, key_update = jax.random.split(jax.random.fold_in(key, i))
-        batch = agent.draw(key_draw, dataset, batch_size)
-        return agent.update(state, batch, key_update)
+TOGETHER = 50, 2**22  # updates that are drawn at once, at most, and the bytes of what is drawn
 
-    state, metrics = jax.lax.scan(step, state, jnp.arange(updates))
+
+def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, key):
+    def draw(i):
+        key_draw, key_noise = jax.random.split(jax.random.fold_in(key, i))
+        return agent.draw(key_draw, dataset, batch_size), agent.noise(key_noise, batch_size)
+
+    # Drawn one at a time, random numbers take as long as a small network.
+    def several(state, steps):
+        return jax.lax.scan(lambda state, x: agent.step(state, *x), state, jax.vmap(draw)(steps))
+
+    size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(jax.eval_shape(draw, 0)))
+    most = max(1, min(TOGETHER[0], TOGETHER[1] // size))
+    count = max(n for n in range(1, most + 1) if updates % n == 0)
+    state, metrics = jax.lax.scan(several, state, jnp.arange(updates).reshape(-1, count))
     mean = jax.tree.map(jnp.mean, metrics)
     bad = jax.tree.map(lambda x: jnp.argmin(jnp.append(jnp.isfinite(x), False)), metrics)
     finite = jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state)]).all()
     return state, Report(mean, bad, finite)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
-def _seed(agent, updates, batch_size, state, dataset, key):
-    return _update_seed(agent, updates, batch_size, state, dataset, key)
+def _rows(agent: Agent, batch_size: int) -> int:
+    """The most rows that a network sees at once: as many as there are of noise."""
+    noise = jax.eval_shape(partial(agent.noise, size=batch_size), jax.random.key(0))
+    return max((math.prod(leaf.shape[:-1]) for leaf in jax.tree.leaves(noise)), default=batch_size)
+
+
+@cache
+def _seed(rows: int) -> Callable:
+    return jax.jit(
+        _update_seed,
+        static_argnums=(0, 1, 2),
+        donate_argnums=3,
+        compiler_options=compiler.options(rows),
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)

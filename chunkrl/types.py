@@ -63,7 +63,7 @@ class ChunkBatch(NamedTuple):
 class Agent(Protocol):
     """An algorithm: hyperparameters, compared by value, whose methods are pure functions.
 
-    `train.fit` needs `init`, `draw` and `update`; `train.policy`, for an Evaluator, `act`.
+    `train.fit` needs `init`, `draw`, `noise` and `step`; `train.policy`, for an Evaluator, `act`.
     """
 
     @property
@@ -84,7 +84,11 @@ class Agent(Protocol):
         """A batch of `size` from what `train.fit` was given to learn from."""
         ...
 
-    def update(self, state: Any, batch: Any, key: jax.Array) -> tuple[Any, Metrics]:
+    def noise(self, key: jax.Array, size: int) -> Any:
+        """All the randomness of one update on such a batch, a pytree of arrays; () for none."""
+        ...
+
+    def step(self, state: Any, batch: Any, noise: Any) -> tuple[Any, Metrics]:
         """The state after one update, and numbers to report, each an array []."""
         ...
 

@@ -245,7 +245,7 @@ def test_the_value_of_a_goal_m_chunks_away():
             # Chunks mean nothing here; success has to be seen with all that the policy may propose.
             key_chunk, key_update = jax.random.split(key)
             chunk = jax.random.uniform(key_chunk, batch.chunk.shape, minval=-1.0)
-            return agent.update(state, batch._replace(chunk=chunk), key_update)[0], None
+            return train.update(agent, state, batch._replace(chunk=chunk), key_update)[0], None
 
         return jax.lax.scan(step, state, jax.random.split(key, 1500))[0]
 

@@ -68,10 +68,13 @@ class Sums:
     def draw(self, key, dataset, size):
         return goals.sample(key, dataset, size, self.chunk, 0.9)
 
-    def update(self, state, batch, key):
+    def noise(self, key, size):
+        return jax.random.uniform(key)
+
+    def step(self, state, batch, noise):
         seen = jnp.concatenate([batch.obs, batch.value_goal], axis=1).mean(axis=0)
         weight = 0.9 * state.weight + seen + batch.chunk.mean() + batch.reward.mean()
-        return State(weight, state.key_sum + jax.random.uniform(key)), {"loss": weight.sum()}
+        return State(weight, state.key_sum + noise), {"loss": weight.sum()}
 
     def act(self, state, obs, key):
         return jnp.zeros((self.chunk, 2))

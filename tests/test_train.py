@@ -58,16 +58,34 @@ def same(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-@pytest.mark.parametrize("name", ["qc", "qc_fql", "fql_n"])
-def test_the_scan_equals_the_loop(name):
-    """Three updates in one call against three calls on the same windows with the same keys."""
+@pytest.fixture
+def drawn_together(request, monkeypatch):
+    """At most so many updates' batches are drawn at once, and at most so many bytes."""
+    monkeypatch.setattr(train, "TOGETHER", request.param)
+    jax.clear_caches()  # programs made before do not know
+    yield
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn_together"),
+    [
+        ("qc", train.TOGETHER),
+        ("qc_fql", (2, 2**22)),  # two scans of two
+        ("qc_fql", (3, 2**22)),  # three do not divide four: two again
+        ("fql_n", (50, 1)),  # not even one fits: one by one
+    ],
+    indirect=["drawn_together"],
+)
+def test_the_scan_equals_the_loop(name, drawn_together):
+    """Four updates in one call against four calls on the same windows with the same keys."""
     learner, data = agent(name), jax.device_put(toy())
     state = learner.init(jax.random.key(0))
-    for i in range(3):
+    for i in range(4):
         key_draw, key_update = jax.random.split(jax.random.fold_in(jax.random.key(1), i))
         batch = learner.draw(key_draw, data, 8)
         state, metrics = train.update(learner, state, batch, key_update)
-    fused, report = train.update_many(learner, 3, 8, train.init(learner, keys(0)), data, keys(1))
+    fused, report = train.update_many(learner, 4, 8, train.init(learner, keys(0)), data, keys(1))
     for a, b in zip(jax.tree.leaves(fused), jax.tree.leaves(state), strict=True):
         np.testing.assert_allclose(a[0], b, atol=2e-5)
     assert metrics.keys() == report.mean.keys()
@@ -88,9 +106,9 @@ def test_the_program_is_made_once_for_all_seeds_and_calls():
     traces = []
 
     class Counted(ChunkedActorCritic):
-        def update(self, state, batch, key):
+        def step(self, state, batch, noise):
             traces.append(len(batch.obs))
-            return super().update(state, batch, key)
+            return super().step(state, batch, noise)
 
     plain = agent()
     counted = Counted(**{f.name: getattr(plain, f.name) for f in fields(plain)})
@@ -159,7 +177,8 @@ def test_another_configuration_is_refused(tmp_path):
         fit(5, tmp_path, batch_size=16)
 
 
-def test_a_nan_names_the_update_and_the_loss_and_keeps_the_checkpoint(tmp_path):
+@pytest.mark.parametrize("drawn_together", [train.TOGETHER, (1, 1)], indirect=True)
+def test_a_nan_names_the_update_and_the_loss_and_keeps_the_checkpoint(tmp_path, drawn_together):
     """Row 150 has a NaN reward: the first window that holds it makes the TD loss NaN."""
     fit(5, tmp_path)
     before = (tmp_path / runs.CHECKPOINT).read_bytes()

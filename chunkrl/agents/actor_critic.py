@@ -157,9 +157,6 @@ class ChunkedActorCritic:
         target_critic = polyak(state.params.critic, state.target_critic, self.tau)
         return State(params, target_critic, opt_state), metrics
 
-    def update(self, state: State, batch: Batch, key) -> tuple[State, Metrics]:
-        return self.step(state, batch, self.noise(key, len(batch.obs)))
-
     def act(self, state: State, obs, key):
         """The chunk to execute at `obs`.  [*B, O] -> [*B, h, A]"""
         shape = (self.candidates, *obs.shape[:-1], self.chunk * self.action_dim)

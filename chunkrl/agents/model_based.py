@@ -239,9 +239,6 @@ class ModelBasedActorCritic:
         target_value = polyak(state.params.value, state.target_value, self.tau)
         return State(params, target_value, opt_state), metrics
 
-    def update(self, state: State, batch: ChunkBatch, key) -> tuple[State, Metrics]:
-        return self.step(state, batch, self.noise(key, len(batch.obs)))
-
     def act(self, state: State, obs, key):
         """The chunk to execute at `obs`, with the goal appended.  [*B, O + G] -> [*B, h, A]"""
         shape = (self.act_candidates, *obs.shape[:-1], self.chunk * self.action_dim)

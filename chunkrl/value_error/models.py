@@ -43,7 +43,10 @@ class ModelAlone:
         metrics = self.agent.model_losses(params, batch)
         return sum(metrics.values(), jnp.zeros(())), metrics
 
-    def update(self, state: State, batch: ChunkBatch, key) -> tuple[State, Metrics]:
+    def noise(self, key, size: int) -> tuple[()]:
+        return ()
+
+    def step(self, state: State, batch: ChunkBatch, noise) -> tuple[State, Metrics]:
         params, opt_state, metrics = descend(
             self.agent.tx, self.loss, state.params, state.opt_state, batch
         )
