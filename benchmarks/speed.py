@@ -23,11 +23,17 @@ from chunkrl.types import Batch, Dataset
 
 DOMAIN, OBS, ACTION = "cube-double", 37, 5
 METHODS = ("qc", "qc_fql", "fql")
+UPDATES = {"smoke": 400, "laptop": 60, "paper": 20}  # in a call
 
 
 def agent_of(method: str, size: str):
     amount = presets.preset(size, method)
     return make(method, OBS, ACTION, **presets.settings(method, DOMAIN, amount)), amount
+
+
+def updates_of(method: str, size: str) -> int:
+    """Updates in a call; one of QC takes as long as ten of the others at paper size."""
+    return UPDATES[size] // (5 if (method, size) == ("qc", "paper") else 1)
 
 
 def random_dataset(rows: int = 100_000) -> Dataset:
@@ -151,11 +157,10 @@ def training() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     host = random_dataset()
     device = jax.device_put(host)
-    for size, count in (("smoke", 400), ("laptop", 60), ("paper", 20)):
+    for size in UPDATES:
         for method in METHODS:
             agent, amount = agent_of(method, size)
-            if size == "paper" and method == "qc":  # each takes as long as ten of the others
-                count = 4
+            count = updates_of(method, size)
             one, two = (compiled_loop(agent, amount.batch_size, count, device, n) for n in (1, 2))
             usual = usual_loop(agent, amount.batch_size, count, host)
             n, products = 2048, 8
@@ -183,10 +188,10 @@ def seeds() -> None:
     print("| size | method | " + " | ".join(f"{s} seeds" for s in counts) + " | ratio |")
     print("|---|---|" + "---|" * (len(counts) + 1))
     device = jax.device_put(random_dataset())
-    for size, updates in (("smoke", 200), ("laptop", 20), ("paper", 4)):
+    for size in UPDATES:
         for method in METHODS:
             agent, amount = agent_of(method, size)
-            count = max(2, updates // (8 if method == "qc" else 1))
+            count = updates_of(method, size)
             runs = {
                 str(s): compiled_loop(agent, amount.batch_size, count, device, s) for s in counts
             }
