@@ -114,7 +114,7 @@ def update_flops(agent, batch_size: int) -> float:
 
 
 def matmul_ceiling(n: int, count: int) -> Callable[[], jax.Array]:
-    """`count` products in a row: as long as a call of the others, since short ones run faster."""
+    """`count` products in a row, about as long as a call of the others on a noisy machine."""
     a = jnp.full((n, n), 1 / n)
     products = jax.jit(lambda a: jax.lax.scan(lambda x, _: (x @ a, None), a, length=count)[0])
     return lambda: products(a)

@@ -64,7 +64,8 @@ def update_many(
         return _stack(list(pool.map(run, _unstack((states, keys)))))
 
 
-TOGETHER = 50, 2**22  # updates that are drawn at once, at most, and the bytes of what is drawn
+# Drawn in one go: what so many updates need, at most, and so many bytes, which a cache still holds.
+MOST_UPDATES, MOST_BYTES = 50, 2**22
 
 
 def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, key):
@@ -77,7 +78,7 @@ def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, ke
         return jax.lax.scan(lambda state, x: agent.step(state, *x), state, jax.vmap(draw)(steps))
 
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(jax.eval_shape(draw, 0)))
-    most = max(1, min(TOGETHER[0], TOGETHER[1] // size))
+    most = max(1, min(MOST_UPDATES, MOST_BYTES // size))
     count = max(n for n in range(1, most + 1) if updates % n == 0)
     state, metrics = jax.lax.scan(several, state, jnp.arange(updates).reshape(-1, count))
     mean = jax.tree.map(jnp.mean, metrics)
@@ -87,7 +88,7 @@ def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, ke
 
 
 def _rows(agent: Agent, batch_size: int) -> int:
-    """The most rows that a network sees at once: as many as there are of noise."""
+    """No network sees more rows at once than there are of noise: one for every candidate."""
     noise = jax.eval_shape(partial(agent.noise, size=batch_size), jax.random.key(0))
     return max((math.prod(leaf.shape[:-1]) for leaf in jax.tree.leaves(noise)), default=batch_size)
 

@@ -6,7 +6,7 @@ import pytest
 
 from chunkrl import compiler
 
-on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="options of a CPU")
+on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="only a CPU has options")
 
 
 def test_an_option_that_does_not_exist_is_left_out(monkeypatch):

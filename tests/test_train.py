@@ -61,7 +61,9 @@ def same(a, b):
 @pytest.fixture
 def drawn_together(request, monkeypatch):
     """At most so many updates' batches are drawn at once, and at most so many bytes."""
-    monkeypatch.setattr(train, "TOGETHER", request.param)
+    most, most_bytes = request.param
+    monkeypatch.setattr(train, "MOST_UPDATES", most)
+    monkeypatch.setattr(train, "MOST_BYTES", most_bytes)
     jax.clear_caches()  # programs made before do not know
     yield
     jax.clear_caches()
@@ -70,7 +72,7 @@ def drawn_together(request, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "drawn_together"),
     [
-        ("qc", train.TOGETHER),
+        ("qc", (50, 2**22)),
         ("qc_fql", (2, 2**22)),  # two scans of two
         ("qc_fql", (3, 2**22)),  # three do not divide four: two again
         ("fql_n", (50, 1)),  # not even one fits: one by one
@@ -177,7 +179,7 @@ def test_another_configuration_is_refused(tmp_path):
         fit(5, tmp_path, batch_size=16)
 
 
-@pytest.mark.parametrize("drawn_together", [train.TOGETHER, (1, 1)], indirect=True)
+@pytest.mark.parametrize("drawn_together", [(50, 2**22), (1, 1)], indirect=True)
 def test_a_nan_names_the_update_and_the_loss_and_keeps_the_checkpoint(tmp_path, drawn_together):
     """Row 150 has a NaN reward: the first window that holds it makes the TD loss NaN."""
     fit(5, tmp_path)
