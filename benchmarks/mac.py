@@ -15,10 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from speed import ACTION, DOMAIN, OBS, matmul_ceiling, matmul_flops
 
-from chunkrl import experiment, presets, targets, train
+from chunkrl import train
 from chunkrl.agents import make
 from chunkrl.agents.model_based import ModelBasedActorCritic
-from chunkrl.policies import best_of_n
+from chunkrl.blocks import targets
+from chunkrl.blocks.policies import best_of_n
+from chunkrl.experiments import experiment, presets
 from chunkrl.types import ChunkBatch
 
 

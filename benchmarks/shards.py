@@ -16,8 +16,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from chunkrl import agents, presets, train
+from chunkrl import agents, train
 from chunkrl.data import shards
+from chunkrl.data.sources import Resident
+from chunkrl.envs.ogbench.convert import convert
+from chunkrl.experiments import presets
 
 TASK, DOMAIN, OBS, ACTION, GOAL = "cube-double-play-oraclerep-v0", "cube-double", 37, 5, 6
 SHARDS, TRAJECTORIES, STATES = 20, 50, 1001
@@ -36,7 +39,7 @@ def write_shards(folder: Path) -> Path:
         arrays |= {"observations": draw(OBS), "actions": draw(ACTION)}
         for suffix in ("", "-val")[: 2 - (i > 0)]:
             np.savez(folder / f"cube-double-play-v0-{i:03d}{suffix}.npz", **arrays)
-    return shards.convert(folder, TASK)
+    return convert(folder, TASK)
 
 
 def updates_per_second(agent, source, batch_size: int, first: int, count: int, states) -> tuple:
@@ -56,7 +59,7 @@ def measure(size: str, folder: Path) -> tuple[float, float, float]:
     settings = presets.settings("mac", DOMAIN, amount)
     agent = agents.make("mac", OBS, ACTION, goal_dim=GOAL, **settings)
     many = shards.Shards(folder, agent.chunk, interval)
-    one = shards.Resident(many.read(0))
+    one = Resident(many.read(0))
     states = train.init(agent, jax.random.split(jax.random.key(0), 1))
     rates = {"one": [], "many": []}
     for i in range(ROTATIONS + 1):  # in turns: what else the machine does hits both

@@ -23,14 +23,14 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import jupyter_browser  # noqa: E402
 
-from chunkrl.explore import EXPLORERS, Slider  # noqa: E402
+from chunkrl.course.explorers import EXPLORERS, Slider  # noqa: E402
 
 VISITS = 3
 STEPS = 12
 COMPARED = ("horizon", "optimism")  # a stream of values against released ones
 MEDIAN_MS, CORNER_MS = 100.0, 150.0  # what is promised
 SETUP = (
-    "from chunkrl.explore import EXPLORERS, explorer, panel\n"
+    "from chunkrl.course.explorers import EXPLORERS\nfrom chunkrl.course import explorer, panel\n"
     "explorer.computed = explorer.computed.__wrapped__\n"
     "panel.STREAM = {stream}"
 )

@@ -16,9 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chunkrl import data, experiment, presets, tasks, train
+from chunkrl import data, train
 from chunkrl.agents import make
-from chunkrl.evaluate import Evaluator
+from chunkrl.envs.ogbench import tasks
+from chunkrl.experiments import experiment, presets
+from chunkrl.play.evaluate import Evaluator
 from chunkrl.types import Batch, Dataset
 
 DOMAIN, OBS, ACTION = "cube-double", 37, 5

@@ -10,7 +10,7 @@ from tyro.conf import Positional
 
 from chunkrl import command
 from chunkrl.errors import ConfigError
-from chunkrl.experiment import TASK
+from chunkrl.experiments.experiment import TASK
 
 app = tyro.extras.SubcommandApp()
 data_app = tyro.extras.SubcommandApp()
@@ -87,7 +87,8 @@ def train(
     preset's value; one that the method has no use for is refused.  "mac:" marks options of the
     model-based methods alone: mac, mac-gau, mac-fql, mac-no-teacher, mve.
     """
-    from chunkrl import agents, experiment
+    from chunkrl import agents
+    from chunkrl.experiments import experiment
 
     size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
     settings = {
@@ -170,9 +171,10 @@ def evaluate(
     """Play episodes with the agents of a run folder; add what they did to evaluation.json there."""
     import os
 
-    from chunkrl import experiment, runs
-    from chunkrl.evaluate import Evaluator
-    from chunkrl.video import save, webp_path
+    from chunkrl.experiments import experiment
+    from chunkrl.play.evaluate import Evaluator
+    from chunkrl.play.video import save, webp_path
+    from chunkrl.train import runs
 
     if video is not None:
         webp_path(video)  # before any episode is played
@@ -221,9 +223,9 @@ def make(
 
     A run that was stopped goes on where it was.
     """
-    from chunkrl import data
+    from chunkrl.envs.ogbench.generate import generate
 
-    print(data.generate(dataset, transitions, path, seed=seed, workers=workers))
+    print(generate(dataset, transitions, path, seed=seed, workers=workers))
 
 
 @data_app.command
@@ -237,9 +239,9 @@ def download(
 
     Of a 100M set, such as cube-octuple-play-100m-v0, this is a folder of 100 pairs of files.
     """
-    from chunkrl import data
+    from chunkrl.envs.ogbench import download as files
 
-    print(data.download(dataset, shards=shards))
+    print(files.download(dataset, shards=shards))
 
 
 @data_app.command
@@ -253,9 +255,9 @@ def shards(
     what is not converted); the npz files are not needed afterwards.  A conversion that was stopped
     goes on where it was.
     """
-    from chunkrl.data import shards
+    from chunkrl.envs.ogbench.convert import convert
 
-    print(shards.convert(folder, task))
+    print(convert(folder, task))
 
 
 @data_app.command
@@ -264,17 +266,18 @@ def check(
     task: Annotated[str | None, about("that the data must belong to")] = None,
 ) -> None:
     """Check a data file to the last byte and, with a task, that it belongs to that task."""
-    from chunkrl import data, tasks
+    from chunkrl.data.dataset import load
+    from chunkrl.envs.ogbench import relabel, tasks
 
     if task and tasks.get(task).goals:
-        loaded = data.load_chunks(task, path, chunk=1)
+        loaded = relabel.load_chunks(task, path, chunk=1)
         print(f"{path}: {len(loaded.obs)} states, each a goal of {loaded.goal.shape[1]} numbers")
     elif task:
-        loaded = data.load_task(task, path=path)
+        loaded = relabel.load_task(task, path=path)
         solved = int((loaded.mask == 0).sum())
         print(f"{path}: {len(loaded.obs)} transitions, {solved} in solved states of {task}")
     else:
-        print(f"{path}: {len(data.load(path)['observations'])} transitions")
+        print(f"{path}: {len(load(path)['observations'])} transitions")
 
 
 @app.command

@@ -21,8 +21,9 @@ def findings() -> list[Finding]:
     """Versions, devices, rendering and data, with a remedy for each thing missing."""
     import jax
 
-    from chunkrl import data, experiment
-    from chunkrl.video import rendering_backend
+    from chunkrl import data
+    from chunkrl.experiments import experiment
+    from chunkrl.play.video import rendering_backend
 
     versions = {"python": sys.version.split()[0], **experiment.versions()}
     folder = data.data_dir()

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic, Noise, Params
-from chunkrl.policies import Flow, OneStep, OneStepParams
+from chunkrl.blocks.policies import Flow, OneStep, OneStepParams
 from chunkrl.types import Batch
 
 

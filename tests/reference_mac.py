@@ -5,8 +5,8 @@ import numpy as np
 from reference import Vectors
 
 from chunkrl.agents.model_based import ModelBasedActorCritic, Noise, Params
-from chunkrl.agents.scoring import Empty, GoalReward, LearnedReward
-from chunkrl.policies import OneStep, OneStepParams
+from chunkrl.agents.rewards import Empty, GoalReward, LearnedReward
+from chunkrl.blocks.policies import OneStep, OneStepParams
 from chunkrl.types import ChunkBatch
 
 

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import presets, train
+from chunkrl import train
 from chunkrl.agents import METHODS, MODEL_BASED, make, require_used, unused
 from chunkrl.agents.actor_critic import Params
+from chunkrl.blocks.networks import num_params
+from chunkrl.blocks.policies import Flow, best_of_n
 from chunkrl.errors import ConfigError
-from chunkrl.networks import num_params
-from chunkrl.policies import Flow, best_of_n
+from chunkrl.experiments import presets
 from chunkrl.types import Batch
 
 O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from chunkrl.course import flow_picks
-from chunkrl.explore import EXPLORERS, best_of_n
+from chunkrl.course.explorers import EXPLORERS, best_of_n
+from chunkrl.course.worlds import flow_picks
 from chunkrl.statistics import mean_and_error
 from chunkrl.tabular import selection
 

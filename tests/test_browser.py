@@ -7,7 +7,7 @@ import jupyter_browser
 import nbformat
 import pytest
 
-from chunkrl.explore import EXPLORERS
+from chunkrl.course.explorers import EXPLORERS
 
 pytestmark = [
     pytest.mark.browser,
@@ -28,7 +28,7 @@ def served(tmp_path_factory):
     folder, state = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("state")
     for notebook in NOTEBOOKS:
         nbformat.write(with_sliders_alone(notebook), folder / notebook.name)
-    first = "from chunkrl.explore import EXPLORERS"
+    first = "from chunkrl.course.explorers import EXPLORERS"
     write(folder / "explorers.ipynb", first, *(f'EXPLORERS["{name}"].show()' for name in EXPLORERS))
     asks = [name for name, explorer in EXPLORERS.items() if explorer.predict_first]
     write(folder / "predictions.ipynb", first, *(f'EXPLORERS["{name}"].predict()' for name in asks))
@@ -45,7 +45,7 @@ def served(tmp_path_factory):
     write(folder / "breaks.ipynb", first, breaks)
     choice = (
         "import dataclasses\n"
-        "from chunkrl.explore import Choice\n"
+        "from chunkrl.course.explorers import Choice\n"
         "explorer = EXPLORERS['horizon']\n"
         "def compute(reach, **setting):\n"
         "    return explorer.compute(**setting, backup={'short': 1, 'long': 50}[reach])\n"

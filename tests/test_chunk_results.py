@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from chunkrl.course import chunk_grid, lock_network
+from chunkrl.course.explorers import EXPLORERS
 from chunkrl.errors import DataError
-from chunkrl.explore import EXPLORERS
+from chunkrl.results import chunk_grid, lock_network
 from chunkrl.tabular.chunks import chunked, logged
 from chunkrl.tabular.mdp import backup, optimal
 from chunkrl.tabular.selection import best_of_n

@@ -11,7 +11,9 @@ import jax
 import numpy as np
 import pytest
 
-from chunkrl import cli, data, experiment, runs, train
+from chunkrl import cli, data, train
+from chunkrl.experiments import experiment
+from chunkrl.train import runs
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +137,9 @@ def test_errors_are_sentences(chunkrl, args, sentence):
 
 def test_modules_that_are_commands_end_in_sentences_too(tmp_path):
     for words, sentence in (
-        (["chunkrl.curves", "c.png"], "name the folders"),
-        (["chunkrl.curves", "c.png", "nowhere"], "nowhere is not a run"),
-        (["chunkrl.value_error", "nowhere", "out.npz"], "nowhere is not a run"),
+        (["chunkrl.experiments.report", "c.png"], "name the folders"),
+        (["chunkrl.experiments.report", "c.png", "nowhere"], "nowhere is not a run"),
+        (["chunkrl.measure", "nowhere", "out.npz"], "nowhere is not a run"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", *words],

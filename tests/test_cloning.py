@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl.cloning import clone
-from chunkrl.policies import Flow, OneStep
+from chunkrl.agents.cloning import clone
+from chunkrl.blocks.policies import Flow, OneStep
 from chunkrl.tabular.flow_maps import ends
 from chunkrl.tabular.mixtures import Mixture, loss_floor, velocity
 

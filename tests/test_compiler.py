@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from chunkrl import compiler
+from chunkrl.train import compiler
 
 on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="only a CPU has options")
 

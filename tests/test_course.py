@@ -10,9 +10,9 @@ from chunkrl import course
 from chunkrl.course import check, hint, progress, record, solution
 from chunkrl.course.exercise import Choice, Function, Number
 from chunkrl.course.exercises import EXERCISES
+from chunkrl.course.explorers import EXPLORERS
 from chunkrl.course.outline import OUTLINE
 from chunkrl.errors import ConfigError
-from chunkrl.explore import EXPLORERS
 
 every_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 

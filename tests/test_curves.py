@@ -6,7 +6,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from chunkrl import curves, runs
+from chunkrl.experiments import report as curves
+from chunkrl.train import runs
 
 
 def rows():

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from chunkrl.data import download, load
-from chunkrl.data.download import MIRRORS, mirrors
-from chunkrl.data.files import val_path
+from chunkrl.data import load
+from chunkrl.envs.ogbench.download import MIRRORS, download, mirrors
+from chunkrl.envs.ogbench.files import val_path
 from chunkrl.errors import ConfigError, DataError
 
 NAME = "cube-single-play-v0"

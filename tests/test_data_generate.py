@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from chunkrl import tasks
-from chunkrl.data import generate, load, load_task
-from chunkrl.data.files import generated_path, val_path
-from chunkrl.data.oracles import _collector, _cube_visible, episode
-from chunkrl.data.recipes import recipe
+from chunkrl.data import load, load_task
+from chunkrl.envs.ogbench import tasks
+from chunkrl.envs.ogbench.files import generated_path, val_path
+from chunkrl.envs.ogbench.generate import generate
+from chunkrl.envs.ogbench.oracles import _collector, _cube_visible, episode
+from chunkrl.envs.ogbench.recipes import recipe
 from chunkrl.errors import ConfigError, DataError, WorkerError
 
 
@@ -159,7 +160,7 @@ def test_a_kill_after_the_last_episode_loses_nothing(tmp_path, monkeypatch, step
 
 KILLED = """
 import sys
-from chunkrl.data import generate
+from chunkrl.envs.ogbench.generate import generate
 if __name__ == "__main__":
     generate("pointmaze-medium-stitch-v0", 12000, sys.argv[1], states=21, workers=2, progress=False)
 """
@@ -208,7 +209,7 @@ def _die(*_):
 
 
 def test_a_dead_worker_is_an_error_not_a_hang(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["chunkrl.data.generate"], "_work", _die)
+    monkeypatch.setattr(sys.modules["chunkrl.envs.ogbench.generate"], "_work", _die)
     with pytest.raises(WorkerError, match=r"(?s)pointmaze-medium-stitch-v0 died.*call again"):
         make(tmp_path / "dead.npz", executor=None, workers=1)
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from chunkrl import tasks
 from chunkrl.data import data_dir, load, load_chunks, load_task, locate
-from chunkrl.data.files import OGBENCH_FOLDER, generated_path, read, val_path, write
+from chunkrl.disk import read, write
+from chunkrl.envs.ogbench import tasks
+from chunkrl.envs.ogbench.files import OGBENCH_FOLDER, generated_path, val_path
 from chunkrl.errors import ConfigError, DataError
 
 CUBE = {"observations": 28, "actions": 5, "qpos": 21, "qvel": 20}

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from toys import GoalToy, Toy
 
-from chunkrl import runs, tasks
+from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError, WorkerError
-from chunkrl.evaluate import Evaluator, wilson
-from chunkrl.rollout import Chunk, Slot, Start
+from chunkrl.play.evaluate import Evaluator, wilson
+from chunkrl.play.workers import Chunk, Slot, Start
+from chunkrl.train import runs
 
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")
 SCENE = tasks.get("scene-play-singletask-task2-v0")
@@ -213,7 +214,7 @@ def test_workers_do_not_outlive_a_killed_parent():
     script = """
         import multiprocessing, time
         from toys import GoalToy, Toy
-        from chunkrl.rollout import Start, Workers
+        from chunkrl.play.workers import Start, Workers
         if __name__ == "__main__":
             workers = Workers(2, Toy)
             workers.exchange([Start(0, 0), Start(1, 0)])

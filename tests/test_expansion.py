@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chunkrl.course.exercises import EXERCISES, nb11
+from chunkrl.course.explorers import EXPLORERS, imagination
 from chunkrl.errors import ConfigError
-from chunkrl.explore import EXPLORERS, imagination
 from chunkrl.tabular import worlds
 from chunkrl.tabular.errors import model_target
 from chunkrl.tabular.estimate import count_model

@@ -12,9 +12,9 @@ from PIL import Image
 
 from chunkrl import plots
 from chunkrl.course import record
+from chunkrl.course.explorers import EXPLORERS, Choice, Explorer, Slider, figures, horizon
+from chunkrl.course.panel import Question, compare
 from chunkrl.errors import ConfigError
-from chunkrl.explore import EXPLORERS, Choice, Explorer, Slider, figures, horizon
-from chunkrl.explore.panel import Question, compare
 from chunkrl.tabular.propagation import accumulated
 
 RANDOM = 20
@@ -238,4 +238,4 @@ def test_figures_are_written_with_their_sentences(tmp_path) -> None:
         assert file.read_bytes() == explorer.png()
         assert explorer.alt() in page
         assert file.name in page
-    assert "python -m chunkrl.explore.figures" in page
+    assert "python -m chunkrl.course.explorers.figures" in page

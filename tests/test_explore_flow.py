@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from chunkrl.course.exercises import EXERCISES
-from chunkrl.explore import EXPLORERS, flow_map
-from chunkrl.explore import flow as explorer
+from chunkrl.course.explorers import EXPLORERS, flow_map
+from chunkrl.course.explorers import flow as explorer
 from chunkrl.tabular import flow_maps
 from chunkrl.tabular.mixtures import mass, two_modes, velocity
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from reference import Vectors
 
-from chunkrl import tasks
 from chunkrl.data import chunks, goals, load_chunks, load_task
+from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError
 
 

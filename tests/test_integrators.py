@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import flow
+from chunkrl.blocks import flow
+from chunkrl.blocks.integrators import INTEGRATORS, path
 from chunkrl.errors import ConfigError
-from chunkrl.integrators import INTEGRATORS, path
 
 ORDER = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 EVALUATIONS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}

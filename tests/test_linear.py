@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chunkrl.course.exercises import EXERCISES, nb10
+from chunkrl.course.explorers import EXPLORERS, drift
 from chunkrl.errors import ConfigError
-from chunkrl.explore import EXPLORERS, drift
 from chunkrl.tabular import linear
 from chunkrl.tabular.linear import ChunkMap, Linear
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from chunkrl.blocks.flow import interpolate
+from chunkrl.blocks.integrators import path
 from chunkrl.errors import ConfigError
-from chunkrl.flow import interpolate
-from chunkrl.integrators import path
 from chunkrl.tabular import flow_maps, mixtures
 from chunkrl.tabular.mixtures import Mixture, two_modes
 

@@ -8,15 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import presets, train
+from chunkrl import train
 from chunkrl.agents import MODEL_BASED, canonical, make
 from chunkrl.agents.imagination import Imagined, in_blocks
 from chunkrl.agents.model_based import ModelBasedActorCritic, State
-from chunkrl.agents.scoring import GoalReward
+from chunkrl.agents.rewards import GoalReward
+from chunkrl.blocks.networks import mlp, num_params
+from chunkrl.blocks.optim import mean_of_blocks
+from chunkrl.blocks.policies import Gaussian, OneStep
 from chunkrl.errors import ConfigError
-from chunkrl.networks import mlp, num_params
-from chunkrl.optim import mean_of_blocks
-from chunkrl.policies import Gaussian, OneStep
+from chunkrl.experiments import presets
 from chunkrl.types import ChunkBatch
 
 O, A, G, B, H = 7, 2, 3, 16, (16, 16)  # noqa: E741

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import model_error
+from chunkrl.course.explorers import cube_drift
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.explore import cube_drift
-from chunkrl.model_error import ChunkModel, rows_of, segments, squared_error, unroll
+from chunkrl.measure.drift import ChunkModel, segments, squared_error, unroll
+from chunkrl.results import model_drift as model_error
+from chunkrl.results.model_drift import rows_of
 
 
 @pytest.fixture

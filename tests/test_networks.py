@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chunkrl import flow
-from chunkrl.networks import ensemble, mlp, scalar_mlp
+from chunkrl.blocks import flow
+from chunkrl.blocks.networks import ensemble, mlp, scalar_mlp
 
 
 def test_members_of_an_ensemble_are_independent_single_networks():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from chunkrl.course import real_data
+from chunkrl.course.explorers import EXPLORERS, cube_paths, cube_values, returns
 from chunkrl.errors import DataError
-from chunkrl.explore import EXPLORERS, cube_paths, cube_values, returns
+from chunkrl.results import real_data
 from chunkrl.tabular import support
 
 
@@ -57,7 +57,7 @@ def returns_of(numbers) -> np.ndarray:
 
 
 def returns_policy(mdp, counts, unseen):
-    from chunkrl.explore.support import behaviour
+    from chunkrl.course.explorers.support import behaviour
 
     return behaviour(mdp, support.fitted_q(mdp, counts, unseen), counts, 1)
 

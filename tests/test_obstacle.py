@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import obstacle
-from chunkrl.cloning import clone
-from chunkrl.policies import Flow
+from chunkrl.agents.cloning import clone
+from chunkrl.blocks.policies import Flow
+from chunkrl.course.worlds import obstacle
 from chunkrl.tabular import sides
 from chunkrl.tabular.sides import World
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chunkrl.course.exercises import nb09
+from chunkrl.course.explorers import EXPLORERS
 from chunkrl.errors import ConfigError
-from chunkrl.explore import EXPLORERS
 from chunkrl.tabular import bounds, luck
 from chunkrl.tabular.bounds import learned_chunks
 from chunkrl.tabular.chunks import chunk_index, chunked, logged

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from reference import Vectors
 
-from chunkrl import flow
 from chunkrl.agents.actor_critic import State
-from chunkrl.networks import ensemble, fourier_features, mlp, scalar_mlp
-from chunkrl.policies import Flow
+from chunkrl.blocks import flow
+from chunkrl.blocks.networks import ensemble, fourier_features, mlp, scalar_mlp
+from chunkrl.blocks.policies import Flow
 from chunkrl.types import Dataset
 
 LOSSES = [

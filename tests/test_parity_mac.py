@@ -11,9 +11,9 @@ from reference import Vectors
 from reference_mac import MACVectors
 from test_parity import close, close_trees
 
-from chunkrl import targets
 from chunkrl.agents.model_based import State
-from chunkrl.networks import mlp, scalar_mlp
+from chunkrl.blocks import targets
+from chunkrl.blocks.networks import mlp, scalar_mlp
 
 GOALS = ["mac_gc", "mac_gc_acttest", "mac_gc_bce", "mac_gc_lam"]
 LOSSES = [*GOALS, "mac_reward", "mac_reward_h1"]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from chunkrl.course import robot_runs
+from chunkrl.course.explorers import EXPLORERS
 from chunkrl.errors import DataError
-from chunkrl.explore import EXPLORERS
+from chunkrl.results import robot_runs
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def test_runs_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> None
         config = {"method": folder.name, "seeds": [0, 1], "success_timing": "pre"}
         return SimpleNamespace(config=config, rows=rows, task=None, act=lambda i: i)
 
-    monkeypatch.setattr("chunkrl.experiment.load", load)
-    monkeypatch.setattr("chunkrl.evaluate.Evaluator", Evaluator)
+    monkeypatch.setattr("chunkrl.experiments.experiment.load", load)
+    monkeypatch.setattr("chunkrl.play.evaluate.Evaluator", Evaluator)
     robot_runs.main((tmp_path / "a", tmp_path / "b"))
     assert [tuple(row) for row in robot_runs.load_curves()] == [
         ("a", 0, 20, 8, 2),

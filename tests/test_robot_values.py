@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chunkrl.explore import EXPLORERS, robot_values
-from chunkrl.value_error.record import Backups, Record, Values, estimates
+from chunkrl.course.explorers import EXPLORERS, robot_values
+from chunkrl.measure.record import Backups, Record, Values, estimates
 
 SEEDS, N, MODELS, DEPTH, STATES, REPEATS = 2, 2, 2, 4, 5, 3
 

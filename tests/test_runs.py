@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from chunkrl import runs
 from chunkrl.errors import TrainingError
+from chunkrl.train import runs
 
 STORED = {
     "agent": "Agent(obs_dim=28, chunk=5, lr=0.0003)",

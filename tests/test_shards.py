@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import tasks, train
+from chunkrl import train
 from chunkrl.data import goals, load_chunks, shards
 from chunkrl.data.normalise import Normaliser
+from chunkrl.envs.ogbench import tasks
+from chunkrl.envs.ogbench.convert import convert
 from chunkrl.errors import ConfigError, DataError, TrainingError
 
 TASK = "pointmaze-medium-navigate-oraclerep-v0"
@@ -39,7 +41,7 @@ def made(tmp_path_factory):
     for i in range(3):
         write(folder, f"maze-{i:03d}", seed=i)
         write(folder, f"maze-{i:03d}-val", seed=10 + i)
-    return folder, shards.convert(folder, TASK, progress=False)
+    return folder, convert(folder, TASK, progress=False)
 
 
 def naive(folder, number, task=TASK):
@@ -101,7 +103,7 @@ def test_a_shard_on_the_device_is_the_file_normalised(made, number):
 
 def test_a_single_task_keeps_its_rewards(made):
     folder, _ = made
-    target = shards.convert(folder, SINGLE, progress=False)
+    target = convert(folder, SINGLE, progress=False)
     ours, theirs = shards.Shards(target, H).read(1), naive(folder, 1, SINGLE)
     np.testing.assert_array_equal(ours.reward, theirs.reward)
     np.testing.assert_array_equal(ours.mask, theirs.mask)
@@ -196,12 +198,12 @@ def test_conversion_goes_on_after_a_kill(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "save", dies)
     with pytest.raises(KeyboardInterrupt):
-        shards.convert(tmp_path, TASK, progress=False)
+        convert(tmp_path, TASK, progress=False)
     assert (target / "maze-000").exists()
     assert not (target / "maze-001").exists()
     with pytest.raises(DataError, match=r"lacks the shard maze-001.*goes on where"):
         shards.Shards(target, H)
-    assert shards.convert(tmp_path, TASK, progress=False) == target
+    assert convert(tmp_path, TASK, progress=False) == target
     assert len(calls) == 6 + 4 + 4  # the first shard was not made again
     assert len(shards.Shards(target, H)) == 3
     assert not list(target.glob(".*"))  # no unfinished pieces are left
@@ -210,42 +212,42 @@ def test_conversion_goes_on_after_a_kill(tmp_path, monkeypatch):
 def test_later_files_join_and_the_normaliser_stays(tmp_path):
     write(tmp_path, "maze-000", seed=0)
     write(tmp_path, "maze-000-val", seed=9)
-    before = shards.Shards(shards.convert(tmp_path, TASK, progress=False), H)
+    before = shards.Shards(convert(tmp_path, TASK, progress=False), H)
     write(tmp_path, "maze-001", seed=1)
     write(tmp_path, "maze-001-val", seed=3)
-    after = shards.Shards(shards.convert(tmp_path, TASK, progress=False), H)
+    after = shards.Shards(convert(tmp_path, TASK, progress=False), H)
     assert (len(before), len(after)) == (1, 2)
     same(after.normaliser, before.normaliser)
     (tmp_path / "maze-000.npz").unlink()
     with pytest.raises(DataError, match="other files or with other settings: delete it"):
-        shards.convert(tmp_path, TASK, progress=False)
+        convert(tmp_path, TASK, progress=False)
 
 
 def test_the_npz_files_are_not_needed_afterwards(tmp_path):
     write(tmp_path, "maze-000", seed=0)
     write(tmp_path, "maze-000-val", seed=9)
-    target = shards.convert(tmp_path, TASK, progress=False)
+    target = convert(tmp_path, TASK, progress=False)
     for file in tmp_path.glob("*.npz"):
         file.unlink()
-    assert shards.convert(tmp_path, TASK, progress=False) == target
+    assert convert(tmp_path, TASK, progress=False) == target
     assert shards.Shards(target, H).at(0).obs.shape == (24, 2)
 
 
 def test_foreign_and_damaged_files_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"no npz file in .*chunkrl data download"):
-        shards.convert(tmp_path, TASK)
+        convert(tmp_path, TASK)
     (tmp_path / "maze-000.npz").write_text("a letter")
     (tmp_path / "maze-000-val.npz").write_text("a letter")
     with pytest.raises(DataError, match=r"maze-000-val.npz is no npz archive"):
-        shards.convert(tmp_path, TASK, progress=False)
+        convert(tmp_path, TASK, progress=False)
     write(tmp_path, "maze-000", seed=0)
     write(tmp_path, "maze-000-val", seed=9)
     target = tmp_path / f"arrays-{TASK}"
     (target / "thesis.txt").write_text("mine")
     with pytest.raises(DataError, match=r"holds 'thesis.txt' and no shards.json: move it away"):
-        shards.convert(tmp_path, TASK, progress=False)
+        convert(tmp_path, TASK, progress=False)
     (target / "thesis.txt").unlink()
-    shards.convert(tmp_path, TASK, progress=False)
+    convert(tmp_path, TASK, progress=False)
     obs = target / "maze-000" / "obs.npy"
     obs.write_bytes(obs.read_bytes()[:-8])
     with pytest.raises(DataError, match=r"obs.npy cannot be read .* convert again"):
@@ -268,7 +270,7 @@ def test_the_guard_reaches_the_normaliser(tmp_path):
         val = dict(file)
     val["observations"][:, 0] = 0.25
     np.savez(tmp_path / "maze-000-val.npz", **val)
-    target = shards.convert(tmp_path, TASK, guard=True, progress=False)
+    target = convert(tmp_path, TASK, guard=True, progress=False)
     assert shards.Shards(target, H).normaliser.scale[0] == 1
     assert json.loads((target / shards.DESCRIPTION).read_text())["guard"] is True
     assert tasks.spec(tasks.get(TASK)).goal_dim == 2

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chunkrl.course import stored
 from chunkrl.errors import DataError
+from chunkrl.results import stored
 
 REMEDY = r"Make it again: python -m chunkrl\.somewhere"
 COMMAND = "python -m chunkrl.somewhere"
@@ -60,7 +60,7 @@ def test_damaged_rows_name_the_command(tmp_path, content: str | None) -> None:
 def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch) -> None:
     path = tmp_path / "a.csv"
     stored.save_rows(path, ("x",), [(1,)])
-    monkeypatch.setattr("chunkrl.data.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr("chunkrl.disk.os.replace", lambda *_: (_ for _ in ()).throw(OSError))
     with pytest.raises(OSError):  # noqa: PT011 (the one that was planted)
         stored.save_rows(path, ("x",), [(2,)])
     assert path.read_text() == "x\n1\n"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from chunkrl import traces
 from chunkrl.course.exercises import EXERCISES
-from chunkrl.explore import EXPLORERS
-from chunkrl.explore.sides import CENTRES, clones, picture
+from chunkrl.course.explorers import EXPLORERS
+from chunkrl.course.explorers.sides import CENTRES, clones, picture
+from chunkrl.measure import traces
 from chunkrl.tabular import sides
 from chunkrl.tabular.sides import World
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import targets
+from chunkrl.blocks import targets
 
 K, B = 6, 5
 

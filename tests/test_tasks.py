@@ -1,9 +1,11 @@
+import os
 import re
 
 import numpy as np
 import pytest
 
-from chunkrl import tasks
+from chunkrl.envs import rendering
+from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError
 
 CUBE = "cube-single-play-singletask-task2-v0"
@@ -187,8 +189,8 @@ def test_rendering_is_prepared_only_where_it_can_work(monkeypatch, before, libra
         if not library:
             raise OSError("no such library")
 
-    monkeypatch.setattr(tasks.ctypes, "CDLL", load)
-    monkeypatch.setattr(tasks.sys, "platform", "linux")
+    monkeypatch.setattr(rendering.ctypes, "CDLL", load)
+    monkeypatch.setattr(rendering.sys, "platform", "linux")
     monkeypatch.setenv("MUJOCO_GL", before or "")
-    tasks.choose_gl()
-    assert tasks.os.environ["MUJOCO_GL"] == after
+    rendering.choose_gl()
+    assert os.environ["MUJOCO_GL"] == after

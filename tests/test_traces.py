@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chunkrl.errors import ConfigError
-from chunkrl.traces import coherency, coverage
+from chunkrl.measure.traces import coherency, coverage
 
 
 def by_loop(path, every):

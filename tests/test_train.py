@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import checkpoint, runs, train
+from chunkrl import train
 from chunkrl.agents import make
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.data import windows
 from chunkrl.errors import ConfigError, DataError, TrainingError
+from chunkrl.train import checkpoint, runs
 from chunkrl.types import Dataset
 
 T, O, A = 200, 4, 2  # noqa: E741

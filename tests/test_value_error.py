@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from toys import Line
 
-from chunkrl import tasks
+from chunkrl.envs.ogbench import tasks
+from chunkrl.envs.ogbench.sim_state import Logged, SimState
 from chunkrl.errors import ConfigError
-from chunkrl.evaluate import decision_keys
-from chunkrl.states import Logged, SimState
+from chunkrl.measure.beliefs import Beliefs, Model
+from chunkrl.measure.imagined import imagined, realised
+from chunkrl.measure.parts import mean, root, split, squares
+from chunkrl.measure.truth import Simulator
+from chunkrl.play.evaluate import decision_keys
 from chunkrl.statistics import mean_and_error
-from chunkrl.value_error.beliefs import Beliefs, Model
-from chunkrl.value_error.parts import mean, root, split, squares
-from chunkrl.value_error.targets import imagined, realised
-from chunkrl.value_error.truth import Simulator
 
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")
 GAMMA, GAIN, NOISE, HORIZON = 0.8, 0.25, 0.1, 60

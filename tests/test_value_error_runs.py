@@ -5,17 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl import agents, data, experiment, tasks, train
-from chunkrl.data import files
+from chunkrl import agents, data, train
 from chunkrl.data.normalise import Normaliser
+from chunkrl.envs.ogbench import files, tasks
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.evaluate import decision_keys
-from chunkrl.value_error import beliefs as believing
-from chunkrl.value_error.models import drift
-from chunkrl.value_error.parts import squares
-from chunkrl.value_error.record import Values, load, save
-from chunkrl.value_error.runs import in_words, main, measure_run
-from chunkrl.value_error.targets import imagined
+from chunkrl.experiments import experiment
+from chunkrl.measure import beliefs as believing
+from chunkrl.measure.imagined import imagined
+from chunkrl.measure.models import drift
+from chunkrl.measure.of_run import in_words, main, measure_run
+from chunkrl.measure.parts import squares
+from chunkrl.measure.record import Values, load, save
+from chunkrl.play.evaluate import decision_keys
 
 TASK = tasks.get("cube-single-play-singletask-task2-v0")
 OBS, ACTION = 28, 5

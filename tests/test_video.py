@@ -1,5 +1,6 @@
 import base64
 import io
+import os
 import re
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chunkrl import tasks, video
+from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError
+from chunkrl.play import video
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,8 @@ def test_recording_takes_every_second_state(env, no_opengl):
 def test_without_opengl_everything_works_with_one_warning():
     script = """
 import warnings
-from chunkrl import tasks, video
+from chunkrl.envs.ogbench import tasks
+from chunkrl.play import video
 print(video.rendering_backend())
 env = tasks.make_env(tasks.get("pointmaze-medium-navigate-singletask-v0"))
 tasks.reset(env, 0)
@@ -87,7 +90,7 @@ print(len(caught), video.Recorder(env).frame().shape)
 """
     result = subprocess.run(
         [sys.executable, "-c", script],
-        env={**tasks.os.environ, "MUJOCO_GL": "disable"},
+        env={**os.environ, "MUJOCO_GL": "disable"},
         capture_output=True,
         text=True,
         check=True,

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.model_based import ModelBasedActorCritic
-from chunkrl.agents.scoring import GoalReward, LearnedReward
+from chunkrl.agents.rewards import GoalReward, LearnedReward
+from chunkrl.blocks.policies import Flow, Gaussian, OneStep
 from chunkrl.errors import ConfigError
-from chunkrl.policies import Flow, Gaussian, OneStep
 
 # fmt: off
 # A window of n rewards holds n actions: where the chunk is "h", so is the backup.

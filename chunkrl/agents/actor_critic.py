@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from chunkrl.blocks.networks import Params as Tree
+from chunkrl.blocks.networks import ensemble, scalar_mlp
+from chunkrl.blocks.optim import descend, polyak
+from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.data import windows
-from chunkrl.networks import Params as Tree
-from chunkrl.networks import ensemble, scalar_mlp
-from chunkrl.optim import descend, polyak
-from chunkrl.policies import Policy, best_of_n
 from chunkrl.types import Batch, Dataset, Metrics
 
 

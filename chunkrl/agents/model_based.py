@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from chunkrl import targets
 from chunkrl.agents.imagination import Imagined, Noise, in_blocks
-from chunkrl.agents.scoring import Reward
-from chunkrl.networks import Params as Tree
-from chunkrl.networks import mlp, scalar_mlp
-from chunkrl.optim import descend, mean_of_blocks, polyak
-from chunkrl.policies import Policy, best_of_n
+from chunkrl.agents.rewards import Reward
+from chunkrl.blocks import targets
+from chunkrl.blocks.networks import Params as Tree
+from chunkrl.blocks.networks import mlp, scalar_mlp
+from chunkrl.blocks.optim import descend, mean_of_blocks, polyak
+from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.types import ChunkBatch, ChunkDataset, Metrics
 
 

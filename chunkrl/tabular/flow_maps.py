@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from chunkrl.integrators import Field, named, path
+from chunkrl.blocks.integrators import Field, named, path
 from chunkrl.tabular import mixtures
 from chunkrl.tabular.mixtures import Mixture
 

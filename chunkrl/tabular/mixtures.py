@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import logsumexp, ndtr
 
+from chunkrl.blocks.integrators import Field
 from chunkrl.errors import ConfigError
-from chunkrl.integrators import Field
 
 
 class Mixture(NamedTuple):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from chunkrl.blocks.flow import interpolate
+from chunkrl.blocks.integrators import path
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.flow import interpolate
-from chunkrl.integrators import path
 from chunkrl.tabular import flow_maps
 from chunkrl.tabular.mixtures import Mixture, loss_floor, mass, two_modes, velocity
 
@@ -111,7 +111,7 @@ EXERCISES = (
             "def answer(noise, x, t):\n"
             "    x_t = noise + t * (x - noise)\n"
             "    return [x_t, (x - x_t) / (1 - t)]",
-            "from chunkrl import flow\n"
+            "from chunkrl.blocks import flow\n"
             "def answer(noise, x, t):\n"
             "    x_t = flow.interpolate(x, noise, t)\n"
             "    return x_t, flow.conditional_velocity(x_t, x, t)",
@@ -241,7 +241,7 @@ EXERCISES = (
             "answer = lambda K: share_between(\n"
             "    NOISE, ends(velocity(two_modes(0.8, 0.1)), NOISE, K), -0.2, 0.2)",
             "import numpy as np\n"
-            "from chunkrl.integrators import path\n"
+            "from chunkrl.blocks.integrators import path\n"
             "from chunkrl.tabular.mixtures import two_modes, velocity\n"
             "noise = np.random.default_rng(0).standard_normal((40_000, 1))\n"
             "answer = lambda K: np.mean(\n"
@@ -329,7 +329,7 @@ EXERCISES = (
             "    for t in np.linspace(0, 1, steps, endpoint=False):\n"
             "        x = x + velocity(x, np.full((len(x), 1), t)) / steps\n"
             "    return x",
-            "from chunkrl.integrators import path\n"
+            "from chunkrl.blocks.integrators import path\n"
             "answer = lambda velocity, noise, steps: path(velocity, noise, steps)[-1]",
         ),
         near_misses=(lambda velocity, noise, steps: 1.001 * sampled(velocity, noise, steps),),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
-from chunkrl.explore.drift import CHUNKS, learned
+from chunkrl.course.explorers.drift import CHUNKS, learned
 
 
 def slope(a: float, signal: float, noise: float) -> float:
@@ -92,7 +92,7 @@ EXERCISES = (
             'numbers = EXPLORERS["drift"].numbers()\nanswer = (1, 2, 5, 10, 25, 50)[...]',
         ),
         solution=(
-            "from chunkrl.explore import EXPLORERS\n"
+            "from chunkrl.course.explorers import EXPLORERS\n"
             'numbers = EXPLORERS["drift"].numbers()\n'
             "answer = (1, 2, 5, 10, 25, 50)[numbers.learned.argmin()]"
         ),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.explore.imagination import ANYWHERE, curves, errors
+from chunkrl.course.explorers.imagination import ANYWHERE, curves, errors
 
 
 def expanded(rewards: np.ndarray, values: np.ndarray, discount: float) -> float:
@@ -121,7 +121,7 @@ EXERCISES = (
             "answer = numbers.total....",
         ),
         solution=(
-            "from chunkrl.explore import EXPLORERS\n"
+            "from chunkrl.course.explorers import EXPLORERS\n"
             'answer = EXPLORERS["imagination"].numbers(transitions=200).total.argmin()'
         ),
         misconceptions=(
@@ -152,7 +152,7 @@ EXERCISES = (
         equivalents=(
             "answer = 4.0",
             "import numpy as np\n"
-            "from chunkrl.explore.imagination import ANYWHERE, errors\n"
+            "from chunkrl.course.explorers.imagination import ANYWHERE, errors\n"
             "answer = errors(0.9, 200, ANYWHERE).error(5.0).mean((0, 2)).argmin()",
         ),
         near_misses=(3, 5, 10),

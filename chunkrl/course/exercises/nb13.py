@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.explore.robot_values import DEEPEST, errors, record
+from chunkrl.course.explorers.robot_values import DEEPEST, errors, record
 
 Map = Callable[..., float]
 
@@ -239,7 +239,7 @@ EXERCISES = (
             "answer = numbers.errors....rms.argmin()",
         ),
         solution=(
-            "from chunkrl.explore import EXPLORERS\n"
+            "from chunkrl.course.explorers import EXPLORERS\n"
             'numbers = EXPLORERS["robot_values"].numbers(steps="1")\n'
             "answer = numbers.errors.total.rms.argmin()"
         ),

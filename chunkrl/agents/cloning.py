@@ -1,0 +1,50 @@
+"""Imitation alone: a policy trained on samples of a demonstrator, in one compiled scan."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from chunkrl.blocks.optim import descend
+from chunkrl.blocks.policies import Policy
+
+Draw = Callable[[Any], tuple[Any, Any]]  # key -> obs [B, O], chunk [B, D], in pure JAX
+
+
+class Cloned(NamedTuple):
+    params: Any
+    loss: jax.Array  # [U]  flow-matching loss of each update, on its own fresh samples
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def clone(policy: Policy, draw: Draw, updates: int, learning_rate: float, key) -> Cloned:
+    """`updates` Adam steps down `policy.clone`, each on a new batch of `draw`.
+
+    The learning rate falls to zero along a cosine.  A one-step policy learns from its own flow at
+    the same time, with no critic to climb.
+    """
+    key_init, key_obs, key_train = jax.random.split(key, 3)
+    params = policy.init(key_init, draw(key_obs)[0][:1])
+    tx = optax.adam(optax.cosine_decay_schedule(learning_rate, updates))
+
+    def loss(params, frozen, key):
+        key_draw, key_noise, key_t, key_improve = jax.random.split(key, 4)
+        obs, chunk = draw(key_draw)
+        noise = jax.random.normal(key_noise, chunk.shape)
+        t = jax.random.uniform(key_t, (len(chunk), 1))
+        matching = policy.clone(params, obs, chunk, jnp.ones_like(chunk), noise, t)
+        z = jax.random.normal(key_improve, chunk.shape)
+        improve, _ = policy.improve(params, frozen, obs, lambda obs, chunk: jnp.zeros(1), z)
+        return matching + improve, {"clone": matching}
+
+    def step(carry, key):
+        params, opt_state = carry
+        params, opt_state, metrics = descend(tx, loss, params, opt_state, params, key)
+        return (params, opt_state), metrics["clone"]
+
+    keys = jax.random.split(key_train, updates)
+    (params, _), losses = jax.lax.scan(step, (params, tx.init(params)), keys)
+    return Cloned(params, losses)

@@ -1,0 +1,47 @@
+"""Flow matching on a straight path from noise (t = 0) to data (t = 1)."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from chunkrl.blocks import integrators
+
+Velocity = Callable[[jax.Array, jax.Array], jax.Array]  # ([*B, D], [*B, 1]) -> [*B, D]
+
+
+def interpolate(x, noise, t):
+    """x_t = (1 - t) noise + t x.  [*B, D], [*B, D], [*B, 1] -> [*B, D]"""
+    return (1 - t) * noise + t * x
+
+
+def matching_error(velocity: Velocity, x, noise, t):
+    """(velocity(x_t, t) - (x - noise))^2, the conditional flow-matching error.  -> [*B, D]
+
+    Its mean over noise ~ N(0, I) and t ~ U[0, 1] is least for the marginal velocity of the data
+    (Lipman et al. 2023, theorem 2).
+    """
+    return (velocity(interpolate(x, noise, t), t) - (x - noise)) ** 2
+
+
+def conditional_velocity(x_t, x, t):
+    """(x - x_t) / (1 - t): the velocity at x_t, t < 1, of the straight path that ends in x.
+
+    On the path from `noise` it is x - noise at every t.  [*B, D], [*B, D], [*B, 1] -> [*B, D]
+    """
+    return (x - x_t) / (1 - t)
+
+
+def integrate(velocity: Velocity, noise, steps: int, integrator: str = "euler"):
+    """`steps` equal steps of dx/dt = velocity(x, t) from `noise` at t = 0 to t = 1.
+
+    [*B, D] -> [*B, D].  Forward Euler, as in the papers; `integrators.INTEGRATORS` has others.
+    """
+    slope = integrators.named(integrator)
+
+    def step(x, t):
+        t = jnp.full((*x.shape[:-1], 1), t)
+        return x + slope(velocity, x, t, 1 / steps) / steps, None
+
+    # Unrolled as far as the papers go: a network is small, and the loop itself takes time.
+    return jax.lax.scan(step, noise, jnp.arange(steps) / steps, unroll=min(steps, 10))[0]

@@ -1,0 +1,171 @@
+"""Policy extraction: clone the data, improve on it with the critic, sample a chunk.
+
+`obs` is whatever the policy looks at: the state, or the state and a goal side by side.  It may have
+leading axes of size 1 where the noise has more, and is then looked at once for all of them.
+
+Noise is always an argument, so every function here is deterministic.  `params` is differentiated;
+`frozen`, the same parameters, is not; `q(obs, chunk) -> [*B]` is a constant function.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from chunkrl.blocks import flow
+from chunkrl.blocks.networks import Params, fourier_features, mlp
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow-matching clone of the data; improvement is left to best-of-n sampling (QC, BFN)."""
+
+    dim: int
+    hidden: tuple[int, ...] = (512,) * 4
+    steps: int = 10
+    fourier_dim: int = 0  # features of flow time; 0 feeds t itself, as the papers do
+    norm: bool = False  # LayerNorm, as MAC's policies have it
+
+    @property
+    def net(self):
+        return mlp(self.hidden, self.dim, self.norm)
+
+    def init(self, key, obs):
+        x = jnp.zeros((1, self.dim))
+        return self.net.init(key, obs, x, self.embed(jnp.zeros((1, 1))))
+
+    def embed(self, t):
+        return fourier_features(t, self.fourier_dim) if self.fourier_dim else t
+
+    def velocity(self, params, obs) -> flow.Velocity:
+        return lambda x, t: self.net.apply(params, obs, x, self.embed(t))
+
+    def clone(self, params, obs, chunk, valid, noise, t):
+        """mean of valid (v(s, x_t, t) - (a - x_0))^2 over batch and dimensions.
+
+        [B, O], [B, D], [B, D], [B, D], [B, 1] -> [].  Masked entries stay in the denominator.
+        """
+        return (flow.matching_error(self.velocity(params, obs), chunk, noise, t) * valid).mean()
+
+    def improve(self, params, frozen, obs, q, noise):
+        return 0.0, {}
+
+    def sample(self, params, obs, noise):
+        """The end of the flow from `noise`, clipped only there.  [*B, O], [*B, D] -> [*B, D]"""
+        return flow.integrate(self.velocity(params, obs), noise, self.steps).clip(-1, 1)
+
+
+class OneStepParams(NamedTuple):
+    flow: Params
+    head: Params
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """A one-step network distilled from the cloned flow.
+
+    It is pushed up the critic as well (FQL, QC-FQL, MAC (FQL)), or only imitates (MAC, which leaves
+    improvement to best-of-n sampling).
+    """
+
+    dim: int
+    alpha: float = 100.0  # weight of distillation against the critic
+    normalize_q: bool = False  # divide the critic term by mean |Q|, an option of the FQL code
+    hidden: tuple[int, ...] = (512,) * 4
+    steps: int = 10
+    norm: bool = False
+    climb: bool = True  # whether the critic pushes
+
+    @property
+    def flow(self):
+        return Flow(self.dim, self.hidden, self.steps, norm=self.norm)
+
+    @property
+    def head(self):
+        return mlp(self.hidden, self.dim, self.norm)
+
+    def init(self, key, obs):
+        key_flow, key_head = jax.random.split(key)
+        head = self.head.init(key_head, obs, jnp.zeros((1, self.dim)))
+        return OneStepParams(self.flow.init(key_flow, obs), head)
+
+    def clone(self, params, obs, chunk, valid, noise, t):
+        return self.flow.clone(params.flow, obs, chunk, valid, noise, t)
+
+    def improve(self, params, frozen, obs, q, noise):
+        """alpha mean (mu(s, z) - Flow(s, z))^2 - mean Q(s, clip mu(s, z)), one z for both.
+
+        The flow is a constant here.  Chunks that cross the end of a trajectory are distilled too:
+        the target is the flow, not the data.  `normalize_q` divides the second term by mean |Q|,
+        the mean over states of one column [K, B] taken inside the modulus.
+        """
+        proposal = self.head.apply(params.head, obs, noise)
+        distill = ((proposal - self.flow.sample(frozen.flow, obs, noise)) ** 2).mean()
+        if not self.climb:
+            return self.alpha * distill, {"distill": distill}
+        value = q(obs, proposal.clip(-1, 1))
+        size = jnp.abs(value.reshape(-1, value.shape[-1]).mean(axis=0)).mean()
+        weight = 1 / jax.lax.stop_gradient(size) if self.normalize_q else 1.0
+        loss = self.alpha * distill - weight * value.mean()
+        return loss, {"distill": distill, "q_policy": value.mean()}
+
+    def sample(self, params, obs, noise):
+        """clip mu(s, z).  [*B, O], [*B, D] -> [*B, D]"""
+        return self.head.apply(params.head, obs, noise).clip(-1, 1)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A tanh-squashed Gaussian, its deviation a function of the state, cloned by likelihood."""
+
+    dim: int
+    hidden: tuple[int, ...] = (512,) * 4
+    norm: bool = True
+
+    @property
+    def net(self):
+        # Departs from MAC's code: one last layer for both heads, so that its initial range counts
+        # the outputs of both.
+        return mlp(self.hidden, 2 * self.dim, self.norm, last_scale=0.01)
+
+    def init(self, key, obs):
+        return self.net.init(key, obs)
+
+    def distribution(self, params, obs):
+        """Mean and log deviation before the squashing, the latter clipped.  -> [*B, D] twice"""
+        mean, log_std = jnp.split(self.net.apply(params, obs), 2, axis=-1)
+        return mean, log_std.clip(-5, 2)
+
+    def log_prob(self, params, obs, chunk):
+        """log N(u; mean, std^2) - log (1 - a^2), summed, u = arctanh a.  [*B, D] -> [*B]
+
+        1 - a^2 = 1 / cosh^2 u, and its logarithm is 2 (log 2 - u - softplus(-2 u)).
+        """
+        mean, log_std = self.distribution(params, obs)
+        u = jnp.arctanh(chunk.clip(-1 + 1e-5, 1 - 1e-5))
+        normal = -0.5 * ((u - mean) * jnp.exp(-log_std)) ** 2 - log_std - 0.5 * jnp.log(2 * jnp.pi)
+        squash = 2 * (jnp.log(2.0) - u - jax.nn.softplus(-2 * u))
+        return (normal - squash).sum(axis=-1)
+
+    def clone(self, params, obs, chunk, valid, noise, t):
+        """-mean over the batch of log pi(a | s).  Uses no noise; every row counts."""
+        return -self.log_prob(params, obs, chunk).mean()
+
+    def improve(self, params, frozen, obs, q, noise):
+        return 0.0, {}
+
+    def sample(self, params, obs, noise):
+        """tanh(mean + std z).  [*B, O], [*B, D] -> [*B, D]"""
+        mean, log_std = self.distribution(params, obs)
+        return jnp.tanh(mean + jnp.exp(log_std) * noise)
+
+
+Policy = Flow | OneStep | Gaussian
+
+
+def best_of_n(chunks, score: Callable):
+    """The chunk of the highest score among n candidates.  [n, *B, D] -> [*B, D]"""
+    best = score(chunks).argmax(axis=0)  # [*B]
+    return jnp.take_along_axis(chunks, best[None, ..., None], axis=0)[0]

@@ -1,0 +1,47 @@
+"""Explorers: one figure with sliders for each question of the course."""
+
+from chunkrl.course.explorer import Choice, Explorer, Predict, Slider
+from chunkrl.course.explorers.best_of_n import BEST_OF_N
+from chunkrl.course.explorers.choices import CHOICES
+from chunkrl.course.explorers.chunk_length import CHUNK_LENGTH
+from chunkrl.course.explorers.drift import DRIFT
+from chunkrl.course.explorers.flow import FLOW
+from chunkrl.course.explorers.horizon import HORIZON
+from chunkrl.course.explorers.imagination import IMAGINATION
+from chunkrl.course.explorers.lock_network import LOCK_NETWORK
+from chunkrl.course.explorers.off_policy import OFF_POLICY
+from chunkrl.course.explorers.open_loop import OPEN_LOOP
+from chunkrl.course.explorers.optimism import OPTIMISM
+from chunkrl.course.explorers.returns import RETURNS
+from chunkrl.course.explorers.robot_curves import ROBOT_CURVES
+from chunkrl.course.explorers.robot_paths import ROBOT_PATHS
+from chunkrl.course.explorers.robot_values import ROBOT_VALUES
+from chunkrl.course.explorers.sides import SIDES
+from chunkrl.course.explorers.support import SUPPORT
+from chunkrl.course.explorers.target_parts import TARGET_PARTS
+
+EXPLORERS: dict[str, Explorer] = {
+    explorer.name: explorer
+    for explorer in (
+        CHOICES,
+        SUPPORT,
+        RETURNS,
+        HORIZON,
+        OPTIMISM,
+        OFF_POLICY,
+        TARGET_PARTS,
+        FLOW,
+        SIDES,
+        BEST_OF_N,
+        CHUNK_LENGTH,
+        LOCK_NETWORK,
+        OPEN_LOOP,
+        DRIFT,
+        IMAGINATION,
+        ROBOT_CURVES,
+        ROBOT_PATHS,
+        ROBOT_VALUES,
+    )
+}
+
+__all__ = ["EXPLORERS", "Choice", "Explorer", "Predict", "Slider"]

@@ -1,0 +1,239 @@
+"""Notebook 08: which chunk length costs least, and which of its three costs dominates."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from chunkrl import plots
+from chunkrl.course.explorer import Choice, Explorer, Predict, Slider, Table
+from chunkrl.results import chunk_grid
+
+H = np.arange(1, chunk_grid.LONGEST + 1)
+SIGMAS, SLIPS = chunk_grid.SIGMAS, chunk_grid.SLIPS
+
+
+class Numbers(NamedTuple):
+    """All at the start of the lock, by h = 1 ... LONGEST; means over critics unless exact."""
+
+    length: int
+    slip: float
+    sigma: float
+    choice: str
+    h: int
+    open_loop: np.ndarray  # V* - V*_h, exact
+    missing: np.ndarray  # V*_h - the best of the proposed chunks
+    picking: np.ndarray  # that - the chunks that look best
+    regret: np.ndarray  # their sum
+    regret_error: np.ndarray  # standard error
+    bootstrap: np.ndarray  # claimed - true value
+    bootstrap_error: np.ndarray
+    stuck: np.ndarray  # share of critics whose chunks never open the lock
+
+
+def compute(h: int, slip: float, sigma: float, choice: str, length: int) -> Numbers:
+    """One line of the grid that `chunkrl.results.chunk_grid` computed."""
+    grid = chunk_grid.load()
+    i, j, k = (
+        chunk_grid.CELLS.index(length),
+        int(np.abs(np.subtract(SLIPS, slip)).argmin()),
+        chunk_grid.CHOICES.index(choice),
+    )
+    at = int(np.abs(np.subtract(SIGMAS, sigma)).argmin())
+    open_loop, missing = (x.astype(float) for x in (grid.open_loop[i, j], grid.missing[i, j, k]))
+    regret, regret_error, bootstrap, bootstrap_error, stuck = (
+        x[i, j, k, :, at].astype(float) for x in grid[2:]
+    )
+    return Numbers(
+        length,
+        slip,
+        sigma,
+        choice,
+        h,
+        open_loop,
+        missing,
+        np.maximum(regret - open_loop - missing, 0.0),  # float16 in the file
+        regret,
+        regret_error,
+        bootstrap,
+        bootstrap_error,
+        stuck,
+    )
+
+
+def best(numbers: Numbers) -> int:
+    """The chunk length with the least mean regret."""
+    return int(H[numbers.regret.argmin()])
+
+
+REGRET, CLAIM, STUCK = plots.estimated(1), plots.estimated(0), plots.estimated(3)
+MISSING = {"facecolor": "#CFE8F7", "edgecolor": plots.BLUE, "linewidth": 0.8}
+PICKING = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0.8}
+
+
+def layout(figure: Figure) -> tuple[Axes, ...]:
+    claim = plots.label(
+        figure.add_axes((0.075, 0.50, 0.30, 0.29)),
+        "",
+        "claimed - true",
+        "bootstrapping error [reward]",
+    )
+    stuck = plots.label(
+        figure.add_axes((0.075, 0.13, 0.30, 0.22)),
+        "chunk length h [steps]",
+        "share [%]",
+        "critics that never open the lock",
+    )
+    stuck.set_ylim(-6.0, 106.0)
+    regret = plots.label(
+        figure.add_axes((0.46, 0.13, 0.52, 0.66)),
+        "chunk length h [steps]",
+        "V* - true value of its chunks [reward]",
+        "real regret at the start, by cause",
+    )
+    for axes in (claim, stuck, regret):
+        axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
+        axes.set_xticks(H)
+    claim.tick_params(labelbottom=False)
+    square = {"marker": "s", "markersize": 9.0, "linestyle": "none"}
+    plots.key(
+        regret,
+        {
+            "regret, mean of critics ± 2 s.e.": REGRET,
+            "noisy picks, estimated": square
+            | {"markerfacecolor": PICKING["facecolor"], "color": plots.VERMILLION},
+            "chunks never proposed, estimated": square
+            | {"markerfacecolor": MISSING["facecolor"], "color": plots.BLUE},
+            "open-loop loss, exact": square
+            | {"markerfacecolor": "white", "color": plots.BLACK, "markeredgewidth": 1.5},
+        },
+        loc="upper right",
+    )
+    return claim, stuck, regret
+
+
+def height(numbers: Numbers) -> float:
+    """The top of the regret axis: from h = 4 on bars end below the legend; taller ones are cut."""
+    long = numbers.regret[3:] + 2 * numbers.regret_error[3:]
+    return plots.nice_top(max(1.6 * float(long.max()), 1.2 * float(numbers.regret.min()), 0.5))
+
+
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    claim, stuck, regret = axes
+    claim.errorbar(H, numbers.bootstrap, 2 * numbers.bootstrap_error, **CLAIM)
+    claim.hlines(0.0, 0.4, H[-1] + 0.6, color=plots.BLACK, linewidth=1.5)
+    top = plots.nice_top(max(1.0, float((numbers.bootstrap + 2 * numbers.bootstrap_error).max())))
+    claim.set_ylim(-0.12 * top, 1.05 * top)
+    stuck.plot(H, 100 * numbers.stuck, **STUCK)
+    for each in (claim, stuck):
+        each.vlines(numbers.h, *each.get_ylim(), color=plots.BLACK, linestyle=":", linewidth=1.2)
+    _draw_regret(regret, numbers)
+    i, j = numbers.h - 1, best(numbers) - 1
+    plots.headline(
+        claim,
+        f"h = {numbers.h}: regret {numbers.regret[i]:.1f} ± {2 * numbers.regret_error[i]:.1f}; "
+        f"least at h = {j + 1}: {numbers.regret[j]:.1f} ± {2 * numbers.regret_error[j]:.1f}",
+    )
+    among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice}"
+    regret.text(
+        1.0,
+        1.155,
+        f"{numbers.length} cells, slip {numbers.slip:.2f}, sigma {numbers.sigma:.1f}, {among}",
+        transform=regret.transAxes,
+        ha="right",
+        fontsize=9,
+    )
+
+
+def _draw_regret(regret: Axes, numbers: Numbers) -> None:
+    top = height(numbers)
+    regret.set_ylim(0.0, top)
+    level = np.zeros(len(H))
+    for part, style in (
+        (numbers.picking, PICKING),
+        (numbers.missing, MISSING),
+        (numbers.open_loop, plots.EXACT_BAR),
+    ):
+        shown = part > 0.002 * top
+        below = numbers.regret - level - part
+        left, right = H[shown] - 0.35, H[shown] + 0.35
+        low, high = below[shown], (below + part)[shown]
+        corners = np.array([[left, low], [left, high], [right, high], [right, low]])
+        # One artist for all bars of a part: a slider waits for each of them.
+        regret.add_collection(
+            PolyCollection(list(corners.T.swapaxes(1, 2)), **style), autolim=False
+        )
+        level = level + part
+    fits = numbers.regret < 0.9 * top
+    error = 2 * numbers.regret_error[fits]
+    regret.errorbar(H[fits], numbers.regret[fits], error, **REGRET)
+    for h, value, off in zip(H.tolist(), numbers.regret, numbers.regret_error, strict=True):
+        if h in (numbers.h, best(numbers)) or value >= 0.9 * top:
+            at = min(value + 2 * off + 0.03 * top, 0.94 * top)
+            regret.text(h, at, f"{value:.1f}", ha="center")
+    regret.plot([numbers.h], [0.02 * top], **plots.MARK)
+
+
+def describe(numbers: Numbers) -> str:
+    i, j = numbers.h - 1, best(numbers) - 1
+    among = "all chunks" if numbers.choice == "all chunks" else f"{numbers.choice} samples"
+    return (
+        f"On a lock of {numbers.length} cells with slip {numbers.slip:.2f}, critic noise "
+        f"{numbers.sigma:.1f} and a choice among {among}, chunks of {numbers.h} lose "
+        f"{numbers.regret[i]:.1f} plus or minus {2 * numbers.regret_error[i]:.1f}: open-loop loss "
+        f"{numbers.open_loop[i]:.2f} (exact), chunks never proposed {numbers.missing[i]:.2f}, "
+        f"noisy picks {numbers.picking[i]:.2f}; the claim is {numbers.bootstrap[i]:.1f} too high. "
+        f"Least regret: {numbers.regret[j]:.1f} at h = {j + 1}; at h = 1 "
+        f"{100 * numbers.stuck[0]:.0f}% of the critics never open the lock."
+    )
+
+
+def table(numbers: Numbers) -> Table:
+    header = (
+        "h", "open-loop loss", "never proposed", "noisy picks", "regret", "2 standard errors",
+        "claimed - true", "2 standard errors ", "never open [%]",
+    )  # fmt: skip
+    rows = list(
+        zip(
+            H.tolist(),
+            numbers.open_loop,
+            numbers.missing,
+            numbers.picking,
+            numbers.regret,
+            2 * numbers.regret_error,
+            numbers.bootstrap,
+            2 * numbers.bootstrap_error,
+            100 * numbers.stuck,
+            strict=True,
+        )
+    )
+    return header, rows
+
+
+CHUNK_LENGTH = Explorer(
+    name="chunk_length",
+    notebook="08",
+    title="Which chunk length?",
+    compute=compute,
+    layout=layout,
+    draw=draw,
+    controls=(
+        Slider("h", "chunk length h [steps]", 1, chunk_grid.LONGEST, 1, 4),
+        Slider("slip", "slip probability p", 0.0, SLIPS[-1], 0.05, 0.1),
+        Slider("sigma", "critic noise sigma [reward]", 0.0, SIGMAS[-1], 0.1, 1.0),
+        Choice("choice", "behaviour samples N", chunk_grid.CHOICES, "all chunks"),
+        Slider("length", "cells of the lock L", 8, 24, 8, 24),
+    ),
+    describe=describe,
+    table=table,
+    predict_first=Predict(
+        "A lock of 24 cells slips with probability 0.1, and every entry of the critic is off by "
+        "noise of standard deviation 1 (a step costs 1). Chunks of 1 to 8 actions are typed "
+        "blind. Which chunk length loses least against the best possible policy?",
+        "steps",
+        lambda numbers: float(best(numbers)),
+        digits=0,
+    ),
+)

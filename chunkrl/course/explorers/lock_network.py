@@ -1,0 +1,186 @@
+"""Notebook 08: chunk lengths with small networks as critics, instead of noise in a table."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chunkrl import plots
+from chunkrl.course.explorer import Choice, Explorer, Predict, Table
+from chunkrl.results import lock_network
+from chunkrl.statistics import mean_and_error
+from chunkrl.tabular.chunks import chunked
+from chunkrl.tabular.mdp import optimal
+from chunkrl.tabular.worlds import lock
+
+H = lock_network.LENGTHS
+
+
+def named(windows: int, candidates: int) -> str:
+    """How a setting is called on the control."""
+    return f"{windows} windows, {f'N = {candidates}' if candidates else 'all chunks'}"
+
+
+SETTINGS = {named(*setting): setting for setting in lock_network.SETTINGS}
+PLACES = np.arange(len(H))
+
+
+class Numbers(NamedTuple):
+    """One trained critic per seed; regret and errors by h as in `lock_network.LENGTHS`."""
+
+    setting: str
+    open_loop: np.ndarray  # [len(H)]   V* - V*_h at the start, exact
+    regret: np.ndarray  # [len(H), seeds]   V* - true value of the greedy chunks
+    bootstrap: np.ndarray  # [len(H), seeds]   claimed - true value
+    entry: np.ndarray  # [len(H), seeds]   rms of Q - its exact backup, where the data are
+
+
+@cache
+def open_loop() -> np.ndarray:
+    """What the best chunks of each length lose by not looking."""
+    mdp = lock(lock_network.LENGTH, lock_network.SLIP).mdp
+    best = [optimal(chunked(mdp, h)).value[0] for h in H]
+    return optimal(mdp).value[0] - np.array(best)
+
+
+@cache
+def results() -> dict[str, np.ndarray]:
+    """Of each setting: regret, bootstrap and entry error.  [3, len(H), seeds]"""
+    runs = lock_network.load()
+    return {
+        name: np.moveaxis(
+            np.array(
+                [
+                    [
+                        (run.regret, run.bootstrap, run.error_logged)
+                        for run in runs
+                        if (run.windows, run.candidates, run.h) == (*setting, h)
+                    ]
+                    for h in H
+                ]
+            ),
+            -1,
+            0,
+        )
+        for name, setting in SETTINGS.items()
+    }
+
+
+def compute(setting: str) -> Numbers:
+    """The committed runs of one setting."""
+    return Numbers(setting, open_loop(), *results()[setting])
+
+
+def best(numbers: Numbers) -> int:
+    """The chunk length with the least mean regret."""
+    return H[int(numbers.regret.mean(-1).argmin())]
+
+
+REGRET, ENTRY = plots.learned(1), plots.learned(2)
+SEED = {**plots.learned(1), "markersize": 2.5, "alpha": 0.5}
+
+
+def layout(figure: Figure) -> tuple[Axes, ...]:
+    entry = plots.label(
+        figure.add_axes((0.08, 0.13, 0.33, 0.66)),
+        "chunk length h [steps]",
+        "rms of Q - its exact backup [reward]",
+        "error of one entry, where the data are",
+    )
+    regret = plots.label(
+        figure.add_axes((0.52, 0.13, 0.46, 0.66)),
+        "chunk length h [steps]",
+        "V* - true value of its chunks [reward]",
+        "real regret at the start",
+    )
+    for axes in (entry, regret):
+        axes.set_xlim(-0.6, len(H) - 0.4)
+        axes.set_xticks(PLACES, [str(h) for h in H])
+    entry.set_ylim(0.0, 5.0)
+    plots.key(
+        entry,
+        {
+            "entry error, learned, mean ± 2 s.e.": ENTRY,
+            "regret, learned, mean ± 2 s.e.": REGRET,
+            "regret, learned, each network": SEED,
+            "open-loop loss, exact": plots.EXACT,
+        },
+        loc="upper left",
+    )
+    return entry, regret
+
+
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    entry, regret = axes
+    centre, error = mean_and_error(numbers.entry)
+    entry.errorbar(PLACES, centre, 2 * error, **ENTRY)
+    top = plots.nice_top(1.05 * float(numbers.regret.max()))
+    regret.set_ylim(-0.04 * top, top)
+    seeds = numbers.regret.shape[1]
+    shift = np.linspace(0.12, 0.38, seeds)
+    regret.plot((PLACES[:, None] + shift).ravel(), numbers.regret.ravel(), **SEED)
+    centre, error = mean_and_error(numbers.regret)
+    regret.errorbar(PLACES, centre, 2 * error, **REGRET)
+    regret.hlines(numbers.open_loop, PLACES - 0.35, PLACES + 0.35, **plots.EXACT)
+    for place, value in zip(PLACES.tolist(), centre, strict=True):
+        regret.text(place - 0.12, value + 0.02 * top, f"{value:.1f}", ha="right")
+    plots.headline(
+        entry,
+        f"{numbers.setting}: lowest mean regret at h = {best(numbers)} ({seeds} networks per h)",
+    )
+
+
+def describe(numbers: Numbers) -> str:
+    centre, error = mean_and_error(numbers.regret)
+    entry = numbers.entry.mean(-1)
+    regrets = ", ".join(
+        f"{mean:.1f} plus or minus {2 * off:.1f} at h = {h}"
+        for h, mean, off in zip(H, centre, error, strict=True)
+    )
+    return (
+        f"Networks trained on {numbers.setting}, slip {lock_network.SLIP}: regret {regrets}. The "
+        f"error of one entry grows from {entry[0]:.2f} at h = {H[0]} to {entry[-1]:.2f} at h = "
+        f"{H[-1]}."
+    )
+
+
+def table(numbers: Numbers) -> Table:
+    header = (
+        "h", "open-loop loss", "regret", "2 standard errors", "claimed - true", "entry error"
+    )  # fmt: skip
+    centre, error = mean_and_error(numbers.regret)
+    rows = zip(
+        H,
+        numbers.open_loop,
+        centre,
+        2 * error,
+        numbers.bootstrap.mean(-1),
+        numbers.entry.mean(-1),
+        strict=True,
+    )
+    return header, list(rows)
+
+
+LOCK_NETWORK = Explorer(
+    name="lock_network",
+    notebook="08",
+    title="Which chunk length?",
+    compute=compute,
+    layout=layout,
+    draw=draw,
+    controls=(
+        Choice("setting", "logged windows and choices", tuple(SETTINGS), next(iter(SETTINGS))),
+    ),
+    describe=describe,
+    table=table,
+    predict_first=Predict(
+        "The table's noise was the same for every h. Networks now learn from logged chunks, as "
+        "many for every h. By what factor is an entry of a critic of chunks of 8 more wrong than "
+        "one of single actions?",
+        "times",
+        lambda numbers: float(numbers.entry[-1].mean() / numbers.entry[0].mean()),
+        digits=0,
+    ),
+)

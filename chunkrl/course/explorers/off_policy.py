@@ -1,0 +1,168 @@
+"""Notebook 04: what uncorrected n-step returns and chunks make of another policy's data."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chunkrl import plots
+from chunkrl.course.explorer import Explorer, Predict, Slider, Table
+from chunkrl.tabular.chunks import chunked, logged, n_step, n_step_limit
+from chunkrl.tabular.mdp import optimal, policy_value
+from chunkrl.tabular.worlds import lock
+
+LENGTH = 24
+LONGEST = 8
+
+
+class Numbers(NamedTuple):
+    steps: int
+    skill: float
+    slip: float
+    best: float  # V*(start)
+    logging: float  # V_beta(start)
+    n_step: float  # fixed point of uncorrected n-step Q at the start
+    claimed: float  # fixed point of the chunked backup on the data
+    obtained: float  # its greedy chunks, executed without looking
+    curve: np.ndarray  # [LONGEST]   n-step fixed point minus V* at the start, n = 1 ... LONGEST
+    limit: float  # the same for n -> infinity
+    shortfall: np.ndarray  # [L]   V* - n-step fixed point, 1 ... L steps from the goal
+
+
+def compute(steps: int, skill: float, slip: float) -> Numbers:
+    """Exact values of the start of the lock, by linear solves and policy iteration."""
+    world = lock(LENGTH, slip, skill)
+    best = optimal(world.mdp).value
+    fixed = [
+        optimal(n_step(world.mdp, world.behaviour, n)).value - best for n in range(1, LONGEST + 1)
+    ]
+    limit = optimal(n_step_limit(world.mdp, world.behaviour)).value - best
+    chunks = optimal(logged(world.mdp, world.behaviour, steps).mdp)
+    typed = policy_value(chunked(world.mdp, steps), chunks.choice)
+    return Numbers(
+        steps,
+        skill,
+        slip,
+        float(best[0]),
+        float(policy_value(world.mdp, world.behaviour)[0]),
+        float(best[0] + fixed[steps - 1][0]),
+        float(chunks.value[0]),
+        float(typed[0]),
+        np.array([each[0] for each in fixed]),
+        float(limit[0]),
+        np.maximum(-fixed[steps - 1][:LENGTH][::-1], 0.0),
+    )
+
+
+BARS = ("best\nV*", "logging\nV_beta", "n-step\nQ", "chunked\nQ", "chunk\nexecuted")
+
+
+def bars(numbers: Numbers) -> tuple[float, ...]:
+    """The values of the start in the order of BARS."""
+    return numbers.best, numbers.logging, numbers.n_step, numbers.claimed, numbers.obtained
+
+
+def layout(figure: Figure) -> tuple[Axes, ...]:
+    strip = figure.add_axes((0.09, 0.79, 0.50, 0.06))
+    strip.set_axis_off()
+    values = plots.label(
+        figure.add_axes((0.09, 0.16, 0.50, 0.52)),
+        "",
+        "",
+        "value of the start [reward], all exact; line: V*",
+    )
+    values.set_xticks(range(len(BARS)), BARS, fontsize=9)
+    values.set_xlim(-0.6, len(BARS) - 0.4)
+    bias = plots.label(
+        figure.add_axes((0.70, 0.16, 0.28, 0.52)),
+        "n [steps]; dashes: n to infinity",
+        "error at the start [reward]",
+        "n-step Q minus V*, exact",
+    )
+    bias.set_xlim(0.5, LONGEST + 0.5)
+    figure.text(0.62, 0.83, "darker: n-step Q is further below V*", fontsize=9)
+    figure.text(0.62, 0.785, "triangles: the cells that it reads", fontsize=9)
+    return strip, values, bias
+
+
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    strip, values, bias = axes
+    plots.lock_strip(
+        strip,
+        numbers.shortfall,
+        plots.nice_top(float(numbers.shortfall.max())),
+        range(LENGTH, 0, -numbers.steps),
+    )
+    strip.text(LENGTH + 0.5, 1.25, "start", fontsize=9)
+    strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
+
+    heights = bars(numbers)
+    values.bar(range(len(heights)), heights, width=0.72, **plots.EXACT_BAR)
+    floor = plots.nice_top(-min(heights))
+    for place, height in enumerate(heights):
+        values.text(place, height + 0.03 * floor, f"{height:.2f}", ha="center")
+    values.hlines(numbers.best, -0.6, len(heights) - 0.4, color=plots.BLACK, linewidth=0.8)
+    values.set_ylim(-1.05 * floor, 0.0)
+
+    bias.step(np.arange(1, LONGEST + 1), numbers.curve, where="mid", **plots.EXACT)
+    bias.hlines(numbers.limit, 0.5, LONGEST + 0.5, **plots.reference(0))
+    deep = plots.nice_top(-numbers.limit)
+    bias.set_ylim(-1.3 * deep, 0.1 * deep)
+    bias.vlines(numbers.steps, *bias.get_ylim(), color=plots.BLACK, linestyle=":", linewidth=1.2)
+    plots.headline(
+        strip,
+        f"q = {numbers.skill:.2f}, slip {numbers.slip:.2f}: {numbers.steps}-step Q errs by "
+        f"{_signed(numbers.n_step - numbers.best)}, chunks by "
+        f"{_signed(numbers.claimed - numbers.best)}",
+    )
+
+
+def _signed(error: float) -> str:
+    return f"{round(error, 2) + 0.0:+.2f}"  # never -0.00
+
+
+def describe(numbers: Numbers) -> str:
+    return (
+        f"With data of a policy that is right with probability {numbers.skill:.2f} and slip "
+        f"{numbers.slip:.2f}, the start is worth {numbers.best:.2f} at best and "
+        f"{numbers.logging:.2f} to the policy that logged the data; uncorrected "
+        f"{numbers.steps}-step Q-learning says {numbers.n_step:.2f}, chunked Q-learning with "
+        f"{numbers.steps} actions says {numbers.claimed:.2f}, and its chunks obtain "
+        f"{numbers.obtained:.2f}."
+    )
+
+
+def table(numbers: Numbers) -> Table:
+    rows = [
+        (name.replace("\n", " "), value, value - numbers.best)
+        for name, value in zip(BARS, bars(numbers), strict=True)
+    ]
+    for n, error in enumerate(numbers.curve, start=1):
+        rows.append((f"{n}-step Q", numbers.best + error, float(error)))
+    rows.append(("n-step Q, n to infinity", numbers.best + numbers.limit, numbers.limit))
+    return ("start of the lock, exact", "value", "minus V*"), rows
+
+
+OFF_POLICY = Explorer(
+    name="off_policy",
+    notebook="04",
+    title="Why not simply use n-step returns?",
+    compute=compute,
+    layout=layout,
+    draw=draw,
+    controls=(
+        Slider("steps", "steps n of return and chunk", 1, LONGEST, 1, 3),
+        Slider("skill", "skill of the logging policy q", 0.5, 1.0, 0.05, 0.9),
+        Slider("slip", "slip probability p", 0.0, 0.5, 0.05, 0.0),
+    ),
+    describe=describe,
+    table=table,
+    predict_first=Predict(
+        "A lock of 24 cells is worth -21.43 at the start. Data: a policy that presses the right "
+        "button with probability 0.9. Q-learning bootstraps after 3 logged steps, and takes the "
+        "best action there. What value of the start does it end up with?",
+        "reward",
+        lambda numbers: numbers.n_step,
+    ),
+)

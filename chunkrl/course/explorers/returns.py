@@ -1,0 +1,212 @@
+"""Notebook 02: bias and variance of n-step targets, with a given last value and a learned one."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chunkrl import plots
+from chunkrl.course.explorer import Explorer, Predict, Slider, Table
+from chunkrl.tabular.returns import learning, target_bias, target_variance
+
+CELLS, DISCOUNT, NOISE, REPLICAS = 20, 0.99, 1.0, 100
+MOST = 200  # episodes
+EVERY_N = np.arange(1, CELLS + 1)
+SOME_N = np.array([1, 2, 4, 7, 10, 14, 17, 20])  # where estimates are drawn
+GAMMA = DISCOUNT ** np.arange(CELLS + 1)
+
+
+class Numbers(NamedTuple):
+    n: int
+    episodes: int
+    value_error: float
+    bias: np.ndarray  # [20]   squared, of the mean of `episodes` targets with a fixed last value
+    variance: np.ndarray  # [20]
+    target: np.ndarray  # [K, 2]   the same total for SOME_N: mean over replicas, standard error
+    learned_bias: np.ndarray  # [20]   squared, of the first cell's value after `episodes`
+    learned_variance: np.ndarray  # [20]
+    learned: np.ndarray  # [K, 2]   squared error of TD(n) that really ran, standard error
+
+
+@lru_cache(maxsize=1)
+def collected() -> np.ndarray:
+    """gamma^k-weighted sums of the first k rewards of each episode.  [REPLICAS, MOST, CELLS + 1]
+
+    Each step costs 1 on average, with noise of standard deviation NOISE.
+    """
+    reward = np.random.default_rng(0).normal(-1.0, NOISE, (REPLICAS, MOST, CELLS))
+    first = np.zeros((REPLICAS, MOST, 1))
+    return np.concatenate([first, np.cumsum(GAMMA[:-1] * reward, -1)], -1)
+
+
+def truth() -> np.ndarray:
+    """The value of every cell and of the end, (gamma^k - 1) / (1 - gamma) with k steps to go."""
+    return (GAMMA[::-1] - 1) / (1 - DISCOUNT)
+
+
+def targets(sums: np.ndarray, value: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """The n-step target of every cell along an episode.  [R, 21], [R, K, 21], [K] -> [R, K, 20]"""
+    cell = np.arange(CELLS)
+    last = np.minimum(cell + n[:, None], CELLS)  # [K, 20]
+    rewards = (sums[:, last] - sums[:, None, :-1]) / GAMMA[:-1]
+    bootstrap = np.take_along_axis(value, np.broadcast_to(last, (len(sums), *last.shape)), -1)
+    return rewards + GAMMA[last - cell] * bootstrap
+
+
+def simulate(episodes: int, alpha: float, value_error: float) -> np.ndarray:
+    """Squared error of the first cell after TD(n) on real episodes, for SOME_N.  [REPLICAS, K]"""
+    value = np.tile(truth(), (REPLICAS, len(SOME_N), 1))
+    value[..., :-1] += value_error
+    sums = collected()
+    for episode in range(episodes):
+        value[..., :-1] += alpha * (targets(sums[:, episode], value, SOME_N) - value[..., :-1])
+    return (value[..., 0] - truth()[0]) ** 2
+
+
+def average(episodes: int, value_error: float) -> np.ndarray:
+    """Squared error of the mean of targets whose last value is wrong, for SOME_N. [REPLICAS, K]
+
+    Even the end of the corridor is wrong here, so that n = 20 is a target like the others.
+    """
+    value = np.broadcast_to(truth() + value_error, (REPLICAS, len(SOME_N), CELLS + 1))
+    mean = collected()[:, :episodes].mean(1)  # a target is linear in the rewards
+    return (targets(mean, value, SOME_N)[..., 0] - truth()[0]) ** 2
+
+
+def summary(squared: np.ndarray) -> np.ndarray:
+    """Mean and standard error over replicas.  [R, K] -> [K, 2]"""
+    return np.stack([squared.mean(0), squared.std(0, ddof=1) / np.sqrt(len(squared))], -1)
+
+
+def compute(n: int, episodes: int, alpha: float, value_error: float) -> Numbers:
+    """Exact error of both settings for every n, beside what simulated episodes give."""
+    exact = learning(CELLS, episodes, alpha, value_error, NOISE, DISCOUNT)
+    return Numbers(
+        n,
+        episodes,
+        value_error,
+        target_bias(EVERY_N, DISCOUNT, value_error) ** 2,
+        target_variance(EVERY_N, DISCOUNT, NOISE) / episodes,
+        summary(average(episodes, value_error)),
+        exact.bias**2,
+        exact.variance,
+        summary(simulate(episodes, alpha, value_error)),
+    )
+
+
+PARTS = {
+    "exact: total": plots.EXACT | {"linewidth": 2.2},
+    "exact: bias squared": plots.EXACT | {"linestyle": (0, (5, 2)), "linewidth": 1.2},
+    "exact: variance": plots.EXACT | {"linestyle": (0, (1, 1.2)), "linewidth": 1.2},
+    f"estimated: {REPLICAS} simulated runs": plots.estimated(1),
+}
+
+
+def layout(figure: Figure) -> tuple[Axes, ...]:
+    strip = figure.add_axes((0.08, 0.79, 0.40, 0.06))
+    strip.set_axis_off()
+    fixed, learns = (
+        figure.add_axes((0.08, 0.13, 0.40, 0.50)),
+        figure.add_axes((0.57, 0.13, 0.40, 0.50)),
+    )
+    plots.label(
+        fixed, "n [steps]", "squared error [reward squared]", "the last value is given and wrong"
+    )
+    plots.label(learns, "n [steps]", "", "all values are learned from the episodes")
+    for axes in (fixed, learns):
+        axes.set_xlim(0, CELLS + 1)
+        axes.set_ylim(0.1, 400)
+        axes.set_yscale("log")
+        axes.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+    plots.key(learns, PARTS, loc=(0.05, 1.12))
+    return strip, fixed, learns
+
+
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    strip, fixed, learns = axes
+    counted = np.arange(CELLS, 0, -1) > CELLS - numbers.n  # from the start
+    plots.lock_strip(strip, counted[::-1] * 0.5, 1.0, {CELLS - numbers.n} - {0})
+    strip.text(CELLS, 1.2, "start", ha="left", fontsize=9)
+    strip.text(0.5, 1.2, "end", ha="right", fontsize=9)
+    strip.text(CELLS, -2.2, "grey: rewards counted; triangle: value read", fontsize=9)
+    _panel(fixed, numbers.bias, numbers.variance, numbers.target, numbers.n)
+    _panel(learns, numbers.learned_bias, numbers.learned_variance, numbers.learned, numbers.n)
+    best, direction = best_n(numbers)
+    plots.headline(
+        strip,
+        f"{_count(numbers.episodes)}: a given value makes the error {direction} with n; "
+        f"learning is best at n = {best}",
+    )
+
+
+def _panel(axes: Axes, bias: np.ndarray, variance: np.ndarray, found: np.ndarray, n: int) -> None:
+    total = bias + variance
+    for values, style in zip((total, bias, variance), PARTS.values(), strict=False):
+        axes.plot(EVERY_N, values, **style)
+    axes.errorbar(SOME_N, found[:, 0], 2 * found[:, 1], **plots.estimated(1))
+    axes.vlines(n, 0.1, 100, color=plots.BLACK, linestyle=":", linewidth=1.0)
+    axes.text(CELLS + 0.8, 200, f"n = {n}: {total[n - 1]:.2f}", ha="right", fontsize=10)
+
+
+def best_n(numbers: Numbers) -> tuple[int, str]:
+    """The n of the smallest error when learning, and where a given value pushes the error."""
+    total = numbers.bias + numbers.variance
+    direction = "rise" if total[-1] > total[0] else "fall"
+    return int((numbers.learned_bias + numbers.learned_variance).argmin()) + 1, direction
+
+
+def _count(episodes: int) -> str:
+    return f"{episodes} episode{'s' * (episodes > 1)}"
+
+
+def describe(numbers: Numbers) -> str:
+    best, direction = best_n(numbers)
+    total = numbers.bias + numbers.variance
+    after = numbers.learned_bias + numbers.learned_variance
+    return (
+        f"After {_count(numbers.episodes)}, values first wrong by {numbers.value_error:g}: "
+        f"with a given last value the squared error goes from {total[0]:.2f} at n = 1 to "
+        f"{total[-1]:.2f} at n = {CELLS}, so it can only {direction}; with learned values it is "
+        f"{after[0]:.2f} at n = 1, {after[best - 1]:.2f} at its best n = {best}, and "
+        f"{after[-1]:.2f} at n = {CELLS}."
+    )
+
+
+def table(numbers: Numbers) -> Table:
+    header = ("n", "given: exact", "given: estimated", "learned: exact", "learned: estimated")
+    given, learned = (
+        numbers.bias + numbers.variance,
+        numbers.learned_bias + numbers.learned_variance,
+    )
+    return header, [
+        (int(n), float(given[n - 1]), float(a), float(learned[n - 1]), float(b))
+        for n, a, b in zip(SOME_N, numbers.target[:, 0], numbers.learned[:, 0], strict=True)
+    ]
+
+
+RETURNS = Explorer(
+    name="returns",
+    notebook="02",
+    title="Where does a value come from?",
+    compute=compute,
+    layout=layout,
+    draw=draw,
+    controls=(
+        Slider("n", "steps of the target n", 1, CELLS, 1, 5),
+        Slider("episodes", "episodes m", 1, MOST, 1, 50),
+        Slider("alpha", "step size alpha", 0.05, 1.0, 0.05, 0.2),
+        Slider("value_error", "initial error of every value [reward]", 0.5, 10.0, 0.5, 5.0),
+    ),
+    describe=describe,
+    table=table,
+    predict_first=Predict(
+        "A corridor of 20 cells: every value starts wrong by 5, every reward has noise of standard "
+        "deviation 1, and TD(n) learns from 50 episodes with step size 0.2. Which n from 1 to 20 "
+        "leaves the smallest squared error at the start?",
+        "steps",
+        lambda numbers: float(best_n(numbers)[0]),
+        digits=0,
+    ),
+)

@@ -1,0 +1,173 @@
+"""Notebook 04: the error of one target, split exactly into its causes, beside sampled targets."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chunkrl import plots
+from chunkrl.course.explorer import Choice, Explorer, Slider, Table
+from chunkrl.tabular import estimate
+from chunkrl.tabular.chunks import chunked
+from chunkrl.tabular.errors import Parts, data_target, model_target
+from chunkrl.tabular.mdp import one_hot, optimal
+from chunkrl.tabular.worlds import World, lock
+
+WINDOWS = 2000  # logged windows from the start
+TRANSITIONS = 400  # that the model of a rollout is counted from
+FEWEST = 10  # matching windows, below which no estimate is shown
+TARGETS = ("return", "chunked return", "model rollout")
+PARTS = ("bootstrap", "off-policy", "open-loop", "model", "total")
+
+
+class Numbers(NamedTuple):
+    target: str
+    steps: int
+    skill: float
+    slip: float
+    parts: np.ndarray  # [5]   in the order of PARTS; the last is the sum of the others
+    deviation: float  # standard deviation of one sampled target
+    matching: int  # windows out of WINDOWS that the critic may use for this entry
+    estimate: np.ndarray  # [0 or 1]   mean sampled target minus the truth
+    standard_error: np.ndarray  # [0 or 1]
+
+
+def compute(target: str, steps: int, skill: float, slip: float, critic: float) -> Numbers:
+    """Parts of the target for Q(start, best chunk) with a critic V^pi + `critic` (0 at the goal).
+
+    The policy is the best one that acts in chunks: of one action for the n-step return and the
+    rollout, of `steps` for the chunked return.
+    """
+    world, h = lock(slip=slip, skill=skill), steps if target == TARGETS[1] else 1
+    best = optimal(chunked(world.mdp, h))
+    policy = one_hot(best.choice, best.q.shape[1])
+    value = best.value + critic * (np.arange(len(best.value)) < len(best.value) - 1)
+    chunk = int(best.choice[0])
+    if target == TARGETS[2]:
+        rng = np.random.default_rng(0)
+        model = estimate.count_model(world.mdp, world.behaviour, TRANSITIONS, 1, rng)[0]
+        found = model_target(world.mdp, policy, model, value, steps=steps).chunk
+        samples = np.empty(0)
+    else:
+        found = data_target(world.mdp, policy, world.behaviour, value, n=steps, h=h).chunk
+        samples = sampled(world, value, steps, h, chunk)
+    at = Parts(*(part[0, chunk] for part in found))
+    means = [estimate.summarise(samples)] if len(samples) >= FEWEST else []
+    return Numbers(
+        target,
+        steps,
+        skill,
+        slip,
+        np.array([at.bootstrap, at.off_policy, at.open_loop, at.model, at.error]),
+        float(np.sqrt(at.variance)),
+        len(samples),
+        np.array([each.mean - at.truth for each in means]),
+        np.array([each.mean_error for each in means]),
+    )
+
+
+def sampled(world: World, value: np.ndarray, steps: int, h: int, chunk: int) -> np.ndarray:
+    """Targets of those of WINDOWS logged windows that begin with the h actions of `chunk`."""
+    rng = np.random.default_rng(0)
+    start = np.zeros(WINDOWS, int)
+    walks = estimate.rollout(world.mdp, world.behaviour, start, steps, rng)
+    match = estimate.first_chunk(walks, world.mdp.reward.shape[1], h) == chunk
+    return estimate.targets(world.mdp, walks, value)[match]
+
+
+def layout(figure: Figure) -> tuple[Axes, ...]:
+    bars = plots.label(
+        figure.add_axes((0.09, 0.13, 0.60, 0.66)),
+        "",
+        "",
+        "error of the target of Q(start, best chunk) [reward]: its parts and their sum",
+    )
+    bars.set_xticks(range(len(PARTS)), PARTS)
+    bars.set_xlim(-0.6, len(PARTS) - 0.4)
+    spread = plots.label(figure.add_axes((0.80, 0.13, 0.18, 0.66)), "", "", "root mean square")
+    spread.set_xticks(range(3), ("bias", "noise", "one\nsample"))
+    spread.set_xlim(-0.6, 2.6)
+    plots.key(
+        bars,
+        {"exact": {"color": plots.BLACK}, "estimated, logged windows": plots.estimated(1)},
+        "upper left",
+    )
+    return bars, spread
+
+
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    bars, spread = axes
+    heights = numbers.parts
+    # Each part starts where the one before it ended; the total starts at zero again.
+    begin = np.concatenate([[0.0], np.cumsum(heights[:-2]), [0.0]])
+    bars.bar(range(len(PARTS)), heights, bottom=begin, width=0.6, **plots.EXACT_BAR)
+    ends = np.concatenate([begin, begin + heights])
+    size = plots.nice_top(float(np.abs(ends).max()) + 1e-9)
+    for place, (height, base) in enumerate(zip(heights, begin, strict=True)):
+        above = max(base, base + height) + 0.04 * size
+        bars.text(place, above, f"{height:+.2f}", ha="center")
+    bars.hlines(0.0, -0.6, len(PARTS) - 0.4, color=plots.BLACK, linewidth=0.8)
+    at = np.full(len(numbers.estimate), len(PARTS) - 0.75)  # beside the number on the bar
+    bars.errorbar(at, numbers.estimate, 2.0 * numbers.standard_error, **plots.estimated(1))
+    bars.set_ylim(-1.15 * size, 1.6 * size)
+
+    bias, noise = abs(float(heights[-1])), numbers.deviation
+    both = (bias, noise, float(np.hypot(bias, noise)))
+    top = plots.nice_top(both[-1] + 1e-9)
+    spread.bar(range(3), both, width=0.6, **plots.EXACT_BAR)
+    for place, height in enumerate(both):
+        spread.text(place, height + 0.03 * top, f"{height:.2f}", ha="center", fontsize=9)
+    spread.set_ylim(0.0, 1.2 * top)
+    if numbers.target != TARGETS[2]:
+        used = f"{numbers.matching} of {WINDOWS} windows fit"
+        bars.text(len(PARTS) - 0.4, -1.1 * size, used, ha="right", fontsize=9)
+    plots.headline(
+        bars,
+        f"{numbers.steps}-step {numbers.target}, q = {numbers.skill:.2f}, slip {numbers.slip:.2f}: "
+        f"off by {heights[-1]:+.2f}",
+    )
+
+
+def describe(numbers: Numbers) -> str:
+    parts = ", ".join(
+        f"{name} {part:+.2f}" for name, part in zip(PARTS, numbers.parts, strict=True)
+    )
+    told = f"{numbers.matching} of {WINDOWS} logged windows begin with the actions that it reads"
+    if numbers.target == TARGETS[2]:
+        told = f"The model was counted from {TRANSITIONS} transitions"
+    for mean, error in zip(numbers.estimate, numbers.standard_error, strict=True):
+        told += f"; the mean of their targets is off by {mean:+.2f} plus or minus {2 * error:.2f}"
+    return (
+        f"Error of a {numbers.steps}-step {numbers.target} at the start of the lock: {parts}; "
+        f"one sample scatters by {numbers.deviation:.2f}. {told}."
+    )
+
+
+def table(numbers: Numbers) -> Table:
+    rows = [(name, float(part)) for name, part in zip(PARTS, numbers.parts, strict=True)]
+    rows.append(("standard deviation of one target", numbers.deviation))
+    rows.append(("windows that fit", numbers.matching))
+    for mean, error in zip(numbers.estimate, numbers.standard_error, strict=True):
+        rows.append(("estimated total", float(mean)))
+        rows.append(("2 standard errors", float(2 * error)))
+    return ("of the target at the start", "value"), rows
+
+
+TARGET_PARTS = Explorer(
+    name="target_parts",
+    notebook="04",
+    title="Why not simply use n-step returns?",
+    compute=compute,
+    layout=layout,
+    draw=draw,
+    controls=(
+        Choice("target", "target", TARGETS, TARGETS[0]),
+        Slider("steps", "steps n", 1, 8, 1, 5),
+        Slider("skill", "skill of the logging policy q", 0.6, 0.95, 0.05, 0.9),
+        Slider("slip", "slip probability p", 0.0, 0.3, 0.05, 0.1),
+        Slider("critic", "error of the critic [reward]", -3.0, 3.0, 0.5, -1.0),
+    ),
+    describe=describe,
+    table=table,
+)

@@ -1,0 +1,215 @@
+"""The live widget of an explorer, from core ipywidgets (>= 7.7) and nothing else."""
+
+import base64
+import html
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as widgets
+
+from chunkrl import plots
+from chunkrl.course import record
+from chunkrl.course.explorer import Choice, Explorer, Predict, Slider, Value
+
+# A stream of values, not released ones: a key press shows its picture as fast (63 against 65 ms,
+# benchmarks/slider_latency.md), a drag shows the way, and ipywidgets drops what comes meanwhile.
+STREAM = True
+
+WIDE = {"description_width": "15em"}
+
+
+class Panel(widgets.VBox):
+    """Sliders over one kept figure, its sentence, its data and its setting as code."""
+
+    # ipywidgets 7 would show the bare widget; without this both versions use the bundle below.
+    _ipython_display_ = None
+
+    def __init__(self, explorer: Explorer, setting: Mapping[str, Value]):
+        self.explorer = explorer
+        self._canvas = plots.Canvas(explorer.layout)
+        self._moving = False
+        self.controls = {c.name: _control(c, setting[c.name]) for c in explorer.controls}
+        self.image = widgets.Image(
+            format="png", layout={"width": "800px", "max_width": "100%", "height": "auto"}
+        )
+        self.sentence, self.error, self.extra = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        reset = widgets.Button(description="Reset", tooltip="Back to the start setting")
+        self.code = widgets.ToggleButton(
+            description="Copy these settings", tooltip="As a line of code", layout={"width": "auto"}
+        )
+        self.data = widgets.ToggleButton(description="Show the numbers", tooltip="As a table")
+        reset.on_click(self._reset)
+        for control in (*self.controls.values(), self.code, self.data):
+            control.observe(self._changed, "value")
+        super().__init__(
+            [
+                widgets.VBox(list(self.controls.values())),
+                self.image,
+                self.error,
+                self.sentence,
+                widgets.HBox([reset, self.code, self.data]),
+                self.extra,
+            ]
+        )
+        self.add_class("chunkrl-explorer")
+        self.error.add_class("chunkrl-error")
+        self.redraw()
+
+    @property
+    def setting(self) -> dict[str, Value]:
+        """What the controls are set to."""
+        # A float slider sends 0.30000000000000004 for 0.3.
+        return {
+            name: round(control.value, 10) if isinstance(control.value, float) else control.value
+            for name, control in self.controls.items()
+        }
+
+    def redraw(self) -> None:
+        """Draw the present setting; an error of the explorer is raised."""
+        numbers = self.explorer.numbers(**self.setting)
+        self.image.value = self._canvas.picture(lambda axes: self.explorer.draw(axes, numbers))
+        self.sentence.value = (
+            f'<p aria-live="polite">{html.escape(self.explorer.describe(numbers))}</p>'
+        )
+        parts = []
+        if self.code.value:
+            parts.append(f"<pre>{html.escape(self.explorer.code(self.setting))}</pre>")
+        if self.data.value:
+            parts.append(_table(*self.explorer.table(numbers)))
+        self.extra.value = "".join(parts)
+
+    def _changed(self, _: Any) -> None:
+        """Redraw for a reader: what goes wrong is a sentence under the last good picture."""
+        if self._moving:
+            return
+        try:
+            self.redraw()
+            self.error.value = ""
+        except (
+            Exception
+        ) as error:  # shown, and raised in the test sweep, which calls compute and draw itself
+            setting = ", ".join(f"{name} = {value}" for name, value in self.setting.items())
+            self.error.value = _alert(
+                f"No picture for {setting}: {type(error).__name__}: {error}. The picture above is "
+                "the last good one."
+            )
+
+    def _reset(self, _: Any) -> None:
+        self._moving = True
+        for control in self.explorer.controls:
+            self.controls[control.name].value = control.start
+        self._moving = False
+        self._changed(None)
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The widget, and for readers without a kernel its picture and sentence."""
+        alt = self.explorer.alt(**self.setting)
+        data = _view(self, alt)
+        data["image/png"] = base64.b64encode(self.image.value).decode()
+        return data, {"image/png": {"alt": alt}}
+
+
+class Question(widgets.VBox):
+    """Asks for a guess, records it, shows it against the truth, and then the explorer."""
+
+    _ipython_display_ = None
+
+    def __init__(self, explorer: Explorer, predict: Predict):
+        self.explorer, self.predict = explorer, predict
+        self.guess = widgets.Text(
+            description=f"My guess [{predict.unit}]",
+            placeholder="a number",
+            style={"description_width": "initial"},
+        )
+        self.button = widgets.Button(description="Record my guess", button_style="primary")
+        self.skip = widgets.Button(description="Show me without a guess", layout={"width": "auto"})
+        self.verdict = widgets.HTML()
+        self.button.on_click(self._record)
+        self.skip.on_click(lambda _: self.reveal(""))
+        question = widgets.HTML(f"<p><b>Predict.</b> {html.escape(predict.question)}</p>")
+        answer = widgets.HBox([self.guess, self.button, self.skip])
+        self._asked = [question, answer, self.verdict]
+        super().__init__(self._asked)
+        self.add_class("chunkrl-question")
+
+    def _record(self, _: Any) -> None:
+        try:
+            guess = float(self.guess.value.replace(",", "."))
+            if not math.isfinite(guess):
+                raise ValueError
+        except ValueError:
+            self.verdict.value = _alert("A guess is one number, for example 2.5.")
+            return
+        truth = self.predict.answer(self.explorer.numbers())
+        notice = record.guess(self.explorer.name, guess, truth)
+        self.reveal(f"<p>{compare(guess, truth, self.predict)} {html.escape(notice)}</p>")
+
+    def reveal(self, verdict: str) -> None:
+        """Show the explorer under `verdict`."""
+        self.button.disabled = self.skip.disabled = self.guess.disabled = True
+        self.verdict.value = verdict
+        self.children = [*self._asked, self.explorer.show()]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return _view(self, f"Predict. {self.predict.question} (Run this cell to record a guess.)")
+
+
+def compare(guess: float, truth: float, predict: Predict) -> str:
+    """The reader's guess beside the truth."""
+    shown = round(truth, predict.digits)
+    miss = guess - shown
+    verdict = "right to the digits shown" if abs(miss) < 0.5 * 10**-predict.digits else (
+        f"too {'high' if miss > 0 else 'low'} by {abs(miss):.{predict.digits}f}"
+    )  # fmt: skip
+    truth_text = f"<b>{shown:.{predict.digits}f}</b> [{html.escape(predict.unit)}]"
+    return f"You said {guess:g}; it is {truth_text}: {verdict}."
+
+
+def _control(control: Slider | Choice, value: Value) -> Any:
+    layout = {"width": "36em", "max_width": "100%"}
+    if isinstance(control, Choice):
+        return widgets.Dropdown(
+            options=control.options,
+            value=value,
+            description=control.label,
+            style=WIDE,
+            layout=layout,
+        )
+    make: Callable[..., Any] = widgets.IntSlider if control.whole else widgets.FloatSlider
+    decimals = {} if control.whole else {"readout_format": f".{_decimals(control.step)}f"}
+    return make(
+        value=value,
+        min=control.low,
+        max=control.high,
+        step=control.step,
+        description=control.label,
+        continuous_update=STREAM,
+        style=WIDE,
+        layout=layout,
+        **decimals,
+    )
+
+
+def _decimals(step: float) -> int:
+    text = f"{step:.10f}".rstrip("0")
+    return len(text) - text.index(".") - 1
+
+
+def _table(header: Any, rows: Any) -> str:
+    show = lambda cell: f"{cell:.4g}" if isinstance(cell, float) else html.escape(str(cell))
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{show(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    inside = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<table style="border-spacing: 1em 0">{inside}</table>'
+
+
+def _alert(sentence: str) -> str:
+    return f'<p role="alert">{html.escape(sentence)}</p>'
+
+
+def _view(widget: widgets.Widget, text: str) -> dict[str, Any]:
+    model = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"text/plain": text, "application/vnd.jupyter.widget-view+json": model}

@@ -1,0 +1,1 @@
+"""Small worlds of the course that are no Markov decision processes."""

@@ -1,0 +1,1 @@
+"""Families of environments, each with its tasks and data."""

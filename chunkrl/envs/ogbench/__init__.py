@@ -1,0 +1,1 @@
+"""OGBench: the only package that knows its environments, files and oracles."""

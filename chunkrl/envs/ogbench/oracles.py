@@ -1,0 +1,223 @@
+"""How OGBench's scripted oracles collect one episode."""
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chunkrl.envs.ogbench.recipes import Recipe
+
+Episode = dict[str, np.ndarray]
+
+# Probability that a target goes on top of another cube, drawn once per episode from this range.
+STACKING = {
+    "single": (0.0, 0.0),
+    "double": (0.0, 0.25),
+    "triple": (0.05, 0.35),
+    "quadruple": (0.1, 0.5),
+    "octuple": (0.0, 0.35),
+    "scene": (0.5, 0.5),  # puzzles have no cubes and ignore it
+}
+ACTION_NOISE = np.array([1.0, 1.0, 1.0, 3.0, 10.0])  # x, y, z, yaw, gripper: in units of the level
+
+
+def episode(recipe: Recipe, split: str, index: int) -> Episode:
+    """Episode `index` of `split` ("train" or "val"), in the keys and types of OGBench's files.
+
+    A function of its arguments alone: every generator that OGBench draws from, the global one of
+    NumPy included, is seeded from (seed, split, index, attempt), and each attempt starts with a
+    reset.  Scene episodes whose cube left the visible area are thrown away and tried again.
+    """
+    env, collect = _collector(recipe)
+    attempt = 0
+    while True:
+        sequence = np.random.SeedSequence([recipe.seed, split == "val", index, attempt])
+        own, shared, reset, space = sequence.spawn(4)
+        np.random.seed(shared.generate_state(4))  # noqa: NPY002  OGBench draws from it
+        env.unwrapped.action_space.seed(int(space.generate_state(1)[0]))
+        env.unwrapped.np_random = np.random.default_rng(reset)
+        rows = collect(np.random.default_rng(own))
+        if recipe.env != "scene-v0" or _cube_visible(rows["qpos"]):
+            return rows
+        attempt += 1
+
+
+@functools.lru_cache(maxsize=1)
+def _collector(recipe: Recipe) -> tuple[Any, Callable[[np.random.Generator], Episode]]:
+    """The environment in data-collection mode, and what runs an episode in it.
+
+    One per process: building it takes as long as an episode.
+    """
+    from chunkrl.envs.ogbench import tasks
+
+    maze = recipe.env.startswith("pointmaze")
+    settings = {} if maze else {"mode": "data_collection"}
+    env: Any = tasks.make(
+        recipe.env, terminate_at_goal=False, max_episode_steps=recipe.states, **settings
+    )
+    env.reset(seed=0)  # the first reset compiles the model; all later ones are alike
+    if maze:
+        cells = _Cells(env.unwrapped.maze_map)
+        return env, functools.partial(_navigate, env, recipe, cells)
+    oracles, restore = _oracles(env, recipe), _restorer(env.unwrapped)
+    return env, functools.partial(_manipulate, env, recipe, oracles, restore)
+
+
+def _manipulate(
+    env: Any,
+    recipe: Recipe,
+    oracles: dict[str, Any],
+    restore: Callable[[], None],
+    rng: np.random.Generator,
+) -> Episode:
+    """One episode of cube, scene or puzzle: as one target is reached, the next is drawn."""
+    restore()
+    obs, info = env.reset()
+    size = recipe.env.removesuffix("-v0").removeprefix("cube-")
+    p_stack = rng.uniform(*STACKING.get(size, STACKING["scene"]))
+    level = rng.uniform(0.0, recipe.noise)
+    oracle = oracles[info["privileged/target_task"]]
+    oracle.reset(obs, info)
+    rows = _Rows()
+    done = False
+    while not done:
+        if rng.uniform() < recipe.p_random_action:
+            action = env.unwrapped.action_space.sample()
+        else:
+            action = np.array(oracle.select_action(obs, info))
+            if recipe.kind == "noisy":
+                action = action + rng.normal(0.0, level * ACTION_NOISE)
+        action = np.clip(action, -1.0, 1.0)
+        next_obs, _, terminated, truncated, info = env.step(action)
+        done = terminated or truncated
+        if oracle.done:
+            target_obs, target_info = env.unwrapped.set_new_target(p_stack=p_stack)
+            oracle = oracles[target_info["privileged/target_task"]]
+            oracle.reset(target_obs, target_info)
+        rows.add(obs, action, done, info)
+        obs = next_obs
+    return rows.arrays()
+
+
+def _navigate(env: Any, recipe: Recipe, cells: "_Cells", rng: np.random.Generator) -> Episode:
+    """One episode of a point maze: walk cell by cell along a shortest path, with noise."""
+    maze = env.unwrapped
+    start = cells.free[rng.integers(len(cells.free))]
+    goals = cells.at_distance(start, 4) if recipe.kind == "stitch" else cells.junctions
+    goal = goals[rng.integers(len(goals))]
+    obs, _ = env.reset(options={"task_info": {"init_ij": start, "goal_ij": goal}})
+    rows = _Rows()
+    done = False
+    while not done:
+        position = maze.get_xy()
+        subgoal, _ = maze.get_oracle_subgoal(position, maze.cur_goal_xy)
+        direction = (subgoal - position) / (np.linalg.norm(subgoal - position) + 1e-6)
+        action = np.clip(direction + rng.normal(0.0, recipe.noise, 2), -1.0, 1.0)
+        next_obs, _, terminated, truncated, info = env.step(action)
+        done = terminated or truncated
+        if info["success"] and recipe.kind == "navigate":
+            goal = cells.junctions[rng.integers(len(cells.junctions))]
+            # By position: given a cell, OGBench's method would write NaN into the model.
+            maze.set_goal(goal_xy=maze.add_noise(maze.ij_to_xy(goal)))
+        rows.add(obs, action, done, info)
+        obs = next_obs
+    return rows.arrays()
+
+
+class _Rows:
+    """The rows of an episode while it is collected."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list] = {}
+
+    def add(self, obs: np.ndarray, action: np.ndarray, done: bool, info: dict) -> None:
+        """Append the row of s_t, a_t; the simulator's state is the one before the step."""
+        row = {"observations": obs, "actions": action, "terminals": done}
+        row |= {"qpos": info["prev_qpos"], "qvel": info["prev_qvel"]}
+        if "prev_button_states" in info:
+            row["button_states"] = info["prev_button_states"]
+        for key, value in row.items():
+            self.columns.setdefault(key, []).append(value)
+
+    def arrays(self) -> Episode:
+        types = {"terminals": bool, "button_states": np.int64}
+        return {
+            key: np.array(values, types.get(key, np.float32))
+            for key, values in self.columns.items()
+        }
+
+
+class _Cells:
+    """The free cells of a maze as (row, column); `junctions` leaves out straight corridors."""
+
+    def __init__(self, maze_map: np.ndarray) -> None:
+        self.free = [(int(i), int(j)) for i, j in np.argwhere(maze_map == 0)]
+        self.junctions = [cell for cell in self.free if not self._corridor(cell)]
+
+    def _neighbours(self, cell: tuple[int, int]) -> list[tuple[int, int]]:
+        i, j = cell
+        beside = [(i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)]
+        return [other for other in beside if other in self.free]
+
+    def _corridor(self, cell: tuple[int, int]) -> bool:
+        beside = self._neighbours(cell)
+        return len(beside) == 2 and (beside[0][0] == beside[1][0] or beside[0][1] == beside[1][1])
+
+    def at_distance(self, start: tuple[int, int], steps: int) -> list[tuple[int, int]]:
+        """Cells whose shortest path from `start` has `steps` steps; `start` itself if none has."""
+        seen, frontier = {start}, [start]
+        for _ in range(steps):
+            reached = {other for cell in frontier for other in self._neighbours(cell)} - seen
+            seen |= reached
+            frontier = sorted(reached)
+        return frontier or [start]
+
+
+def _oracles(env: Any, recipe: Recipe) -> dict[str, Any]:
+    """OGBench's oracle of each kind of target, with the settings of its script."""
+    from importlib import import_module
+
+    style = "plan" if recipe.kind == "play" else "markov"
+
+    def oracle(target: str, **settings: Any) -> Any:
+        module = import_module(f"ogbench.manipspace.oracles.{style}.{target}_{style}")
+        if style == "plan":
+            settings |= {"noise": recipe.noise, "noise_smoothing": recipe.noise_smoothing}
+        else:
+            settings |= {"min_norm": recipe.min_norm}
+        return getattr(module, f"{target.title()}{style.title()}Oracle")(env=env, **settings)
+
+    if recipe.env.startswith("cube"):
+        return {"cube": oracle("cube")}
+    if recipe.env.startswith("puzzle"):
+        return {"button": oracle("button", gripper_always_closed=True)}
+    patience = {"max_step": 100} if style == "markov" else {}
+    others = {target: oracle(target) for target in ("button", "drawer", "window")}
+    return {"cube": oracle("cube", **patience)} | others
+
+
+def _restorer(env: Any) -> Callable[[], None]:
+    """Undo what an episode leaves behind that OGBench's reset keeps: old targets, locked joints.
+
+    Oracles see them: at the first step towards a new target, the published script still shows them
+    the description of the old one.
+    """
+    model = env.model
+    kept = {name: getattr(env, name) for name in vars(env) if name.startswith("_target_")}
+    kept = copy.deepcopy(kept)
+    site_pos, damping = model.site_pos.copy(), model.dof_damping.copy()
+
+    def restore() -> None:
+        vars(env).update(copy.deepcopy(kept))
+        model.site_pos[:], model.dof_damping[:] = site_pos, damping
+
+    return restore
+
+
+def _cube_visible(qpos: np.ndarray) -> bool:
+    """Whether the scene's cube stays between the sides of the table or lies in the drawer."""
+    y, z = qpos[:, 15], qpos[:, 16]
+    lost_left = (y <= -0.3) & ((z < 0.06) | (z > 0.08))
+    return not ((y >= 0.29) | lost_left).any()

@@ -1,0 +1,140 @@
+"""Score OGBench's datasets for one task with OGBench's own functions."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from chunkrl.data import chunks
+from chunkrl.data.dataset import Arrays, load
+from chunkrl.envs.family import Task
+from chunkrl.envs.ogbench import tasks
+from chunkrl.envs.ogbench.files import locate, val_path
+from chunkrl.errors import ConfigError, DataError
+from chunkrl.types import ChunkDataset, Dataset
+
+
+def load_task(
+    task: str | Task,
+    data_dir: str | Path | None = None,
+    split: Literal["train", "val"] = "train",
+    action_clip: float = 1e-5,
+    *,
+    transitions: int | None = None,
+    path: str | Path | None = None,
+    min_length: int = 1,
+) -> Dataset:
+    """The dataset of a single task, scored on s_t by OGBench's own `relabel_dataset`.
+
+        reward_t = (sub-goals met in s_t) - (sub-goals), or -[that != 0] where the task is sparse
+        mask_t   = 0 where all are met; the trajectory goes on regardless
+
+    Actions are clipped to +-(1 - action_clip).  float32 host arrays, one row per transition.
+
+    Reads the official file in `data_dir` (default: `data_dir()`), or the locally generated one of
+    `transitions`, or the train file `path`; "val" reads the validation file beside it.  Raises what
+    `load` raises, and DataError where the data cannot come from this task's environment.
+    """
+
+    task = tasks.get(task) if isinstance(task, str) else task
+    if task.goals:
+        raise ConfigError(f"{task.name} has goals and no reward: `load_chunks` reads its data.")
+    file = _file(task, data_dir, split, transitions, path)
+    data = load(file, min_length=min_length)
+    scored = _score(file, data, task, action_clip)
+    return Dataset(**scored, terminal=data["terminals"], next_obs=data["next_observations"])
+
+
+def load_chunks(
+    task: str | Task,
+    path: str | Path | None = None,
+    chunk: int = 10,
+    data_dir: str | Path | None = None,
+    split: Literal["train", "val"] = "train",
+    action_clip: float = 1e-5,
+    *,
+    transitions: int | None = None,
+) -> ChunkDataset:
+    """The same data as `load_task`, every stored state a row, for chunks of `chunk` actions.
+
+    Of a task with goals: `goal` is OGBench's oracle representation of each state, without rewards.
+    A trajectory needs `chunk` + 2 transitions: chunks stop two states before its end, as in MAC.
+    """
+
+    task = tasks.get(task) if isinstance(task, str) else task
+    file = _file(task, data_dir, split, transitions, path)
+    data = load(file, compact=True, min_length=chunk + 2)
+    last = chunks.final_rows(data["valids"] == 0)
+    return chunks.dataset(**_score(file, data, task, action_clip), last=last, chunk=chunk)
+
+
+def _file(task: Task, data_dir, split: str, transitions: int | None, path) -> Path:
+    """The file of `split` that the arguments of `load_task` mean."""
+    if split not in ("train", "val"):
+        raise ConfigError(f"split must be 'train' or 'val', not {split!r}.")
+    file = Path(path).expanduser() if path else locate(task.dataset, transitions, data_dir)
+    if split == "val" and not val_path(file).exists():
+        raise DataError(
+            f"{file} has no {val_path(file).name} beside it: `chunkrl data make` and `chunkrl data"
+            " download` write both, and observations are normalised by the validation file."
+        )
+    return val_path(file) if split == "val" else file
+
+
+def _score(file: Path, data: Arrays, task: Task, action_clip: float) -> Arrays:
+    """Observations, clipped actions, and what `task` makes of the states, by the names of `types`.
+
+    That is reward and mask of a single task; with goals, reward 0, mask 1 and the goal.
+    """
+    _relabel(file, data, task)
+    limit = np.float32(1 - action_clip)
+    arrays = {"obs": data["observations"], "action": np.clip(data["actions"], -limit, limit)}
+    if task.goals:
+        none = np.zeros(len(arrays["obs"]), np.float32)
+        return arrays | {"reward": none, "mask": none + 1, "goal": data["oracle_reps"]}
+    reward = task.reward(data["rewards"]).astype(np.float32)
+    return arrays | {"reward": reward, "mask": data["masks"]}
+
+
+def _relabel(path: Path, data: Arrays, task: Task) -> None:
+    """Add `rewards` and `masks`, or `oracle_reps`, with OGBench's functions, if the data fit."""
+    from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
+
+    env = tasks.make(task.env_name)
+    try:
+        _check_fits(path, data, task, env)
+        label = add_oracle_reps if task.goals else relabel_dataset
+        label(task.env_name, env, data)
+    finally:
+        env.close()
+
+
+def _check_fits(path: Path, data: Arrays, task: Task, env: Any) -> None:
+    """Widths of the arrays, and for mazes the positions, must be possible in the environment."""
+
+    obs, raw = tasks.reset(env, 0), env.unwrapped
+    widths = {"observations": len(obs), "actions": env.action_space.shape[0], "qpos": raw.model.nq}
+    if task.domain.startswith(("scene", "puzzle")):
+        widths["button_states"] = raw._num_buttons
+    remedy = f"Use data of {task.dataset}."
+    for key, width in widths.items():
+        if key not in data:
+            raise DataError(
+                f"{path} has no array {key!r}, which {task.name} is scored from. {remedy}"
+            )
+        if data[key].shape[1] != width:
+            raise DataError(
+                f"{path}: {key!r} has {data[key].shape[1]} columns, {task.domain} has {width}: this"
+                f" is the data of another task. {remedy}"
+            )
+    largest = np.abs(data["actions"]).max(axis=1)
+    if largest.max() > 1 + 1e-6:
+        index = int(largest.argmax())
+        raise DataError(f"{path}: 'actions' leaves [-1, 1] at index {index}. {remedy}")
+    if hasattr(raw, "maze_map"):
+        some = data["qpos"][:: max(len(largest) // 10_000, 1), :2]
+        cells = np.array([raw.xy_to_ij(xy) for xy in some])
+        inside = np.clip(cells, 0, np.array(raw.maze_map.shape) - 1)
+        walls = (cells != inside).any(axis=1) | (raw.maze_map[tuple(inside.T)] == 1)
+        if walls.mean() > 0.01:  # ants and humanoids may lean over an edge
+            raise DataError(f"{path}: 'qpos' is inside the walls of {task.domain}. {remedy}")

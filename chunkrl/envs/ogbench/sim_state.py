@@ -1,0 +1,119 @@
+"""States of the simulator: read them from a dataset, and put an environment into one of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from chunkrl.envs.ogbench import tasks
+from chunkrl.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+class SimState(NamedTuple):
+    """What MuJoCo and OGBench need to go on from a state."""
+
+    qpos: np.ndarray  # [nq]
+    qvel: np.ndarray  # [nv]
+    buttons: np.ndarray | None = None  # [buttons], in scenes and puzzles
+
+
+class Logged(NamedTuple):
+    """Rows of a dataset, each with the simulator's state and what was done next."""
+
+    row: np.ndarray  # [S]  of the regular reading, as in `load`
+    obs: np.ndarray  # [S, O]
+    action: np.ndarray  # [S, n, A]  a_t ... a_{t+n-1}
+    next_obs: np.ndarray  # [S, n, O]  s_{t+1} ... s_{t+n}
+    state: tuple[SimState, ...]  # [S]
+
+
+def draw(path: str | Path, count: int, length: int, seed: int = 0) -> Logged:
+    """`count` states of the file `path`, each from another trajectory, drawn uniformly.
+
+    At least `length` transitions of the trajectory follow each state.  One state a trajectory makes
+    them independent of each other, which standard errors over states rely on.  Raises ConfigError
+    for more states than long enough trajectories.
+    """
+    from chunkrl.data.dataset import load
+
+    data = load(path)
+    if "qpos" not in data or "qvel" not in data:
+        raise DataError(f"{path} has no qpos and qvel: the simulator cannot be reset to its states")
+    ends = np.flatnonzero(data["terminals"]) + 1
+    begins = np.concatenate([[0], ends[:-1]])
+    long = np.flatnonzero(ends - begins >= length)
+    if not 1 <= count <= len(long):
+        raise ConfigError(
+            f"{count} states wanted, one a trajectory; {path} has {len(long)} trajectories of "
+            f"{length} transitions or more"
+        )
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(long, count, replace=False))
+    rows = np.array([rng.integers(begins[i], ends[i] - length + 1) for i in chosen])
+    return at(data, rows, length)
+
+
+def at(data: dict[str, np.ndarray], rows: np.ndarray, length: int) -> Logged:
+    """The states of `rows` of what `load` read, with the next `length` actions."""
+    window = rows[:, None] + np.arange(length)
+    buttons = data.get("button_states")
+    return Logged(
+        rows,
+        data["observations"][rows],
+        data["actions"][window],
+        data["next_observations"][window],
+        tuple(
+            SimState(
+                data["qpos"][i].astype(np.float64),
+                data["qvel"][i].astype(np.float64),
+                None if buttons is None else buttons[i],
+            )
+            for i in rows
+        ),
+    )
+
+
+def restore(
+    env: "gymnasium.Env", state: SimState, seed: int = 0, goal: int | None = None
+) -> np.ndarray:
+    """Begin an episode of the environment's task in `state`.  -> obs [O]
+
+    Goal, time limit and random numbers are those of `tasks.reset(env, seed, goal)`.  An
+    environment that is not one of OGBench's manipulation tasks needs a method `restore(state)` that
+    returns the observation.
+
+    A step of MuJoCo ends by moving the joints, q_{t+dt} = q_t + dt v_{t+dt}, and in cube tasks what
+    OGBench observes and steers by afterwards, the pose of the gripper, still belongs to q_t.  So
+    the joints are first put back to q_t, for positions and forces to be computed there, and then
+    moved on.  All that is observed is then as it was logged (to 1e-5), but for the force between
+    the fingers: it also depends on the last command, which is no part of the state.  Logged actions
+    lead through the logged observations, the force included (to 1e-3 after 20 steps).
+    """
+    tasks.reset(env, seed, goal)
+    raw: Any = env.unwrapped
+    if hasattr(raw, "restore"):
+        return raw.restore(state)
+    if not hasattr(raw, "_pinch_site_id"):
+        raise ConfigError("only manipulation tasks of OGBench can be put into a logged state")
+    import mujoco
+
+    from chunkrl.envs.ogbench.goal_env import ToldGoal
+
+    engine: Any = mujoco  # its stubs lack some functions
+    model, data = raw._model, raw._data
+    before = state.qpos.copy()
+    engine.mj_integratePos(model, before, state.qvel, -model.opt.timestep)
+    opening = 255 * np.clip(state.qpos[raw._gripper_opening_joint_id] / 0.8, 0, 1)
+    data.ctrl[raw._arm_actuator_ids] = state.qpos[raw._arm_joint_ids]  # hold still
+    data.ctrl[raw._gripper_actuator_ids] = opening
+    data.qacc_warmstart[:] = 0  # of the episode before
+    raw.set_state(before, state.qvel, *([] if state.buttons is None else [state.buttons]))
+    engine.mj_rnePostConstraint(model, data)
+    data.qpos[:] = state.qpos
+    raw.pre_step()  # as the reset does: no button changes, success is that of this state
+    raw.post_step()
+    obs = raw.compute_observation()
+    return env.tell(obs) if isinstance(env, ToldGoal) else obs

@@ -1,0 +1,141 @@
+"""OGBench's state-based tasks: names, rewards, environments and reproducible resets."""
+
+import difflib
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chunkrl.envs.family import Spec, SuccessTiming, Task, timing
+from chunkrl.envs.rendering import choose_gl
+from chunkrl.errors import ConfigError
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+# The kinds of dataset that OGBench collects in each family of environments.
+KINDS = {
+    "cube": ("play", "noisy"),
+    "scene": ("play", "noisy"),
+    "puzzle": ("play", "noisy"),
+    "pointmaze": ("navigate", "stitch"),
+    "antmaze": ("navigate", "stitch", "explore"),
+    "humanoidmaze": ("navigate", "stitch"),
+    "antsoccer": ("navigate", "stitch"),
+}
+SPARSE = ("scene", "puzzle-3x3")  # domains that the Q-chunking paper scores with -1/0
+GOALS = 5  # evaluation goals of each of OGBench's environments
+
+
+def get(name: str, sparse: bool | None = None) -> Task:
+    """The task of an OGBench name; without `-taskK`, OGBench's default task of that environment.
+
+    `sparse` overrides the paper's choice of reward. Raises ConfigError with the nearest names.
+    """
+    if name not in names():
+        raise ConfigError(f"unknown task {name!r}; {_suggestion(name)}")
+    if name.endswith("-oraclerep-v0"):
+        domain, kind, _, _ = name.rsplit("-", 3)
+        return Task(name, domain, f"{domain}-{kind}-v0", f"{domain}-v0", False, GOALS)
+    before, after = name.split("-singletask")
+    domain, kind = before.rsplit("-", 1)
+    return Task(
+        name=name,
+        domain=domain,
+        dataset=f"{domain}-{kind}-v0",
+        env_name=f"{domain}-singletask{after}",
+        sparse=domain in SPARSE if sparse is None else sparse,
+    )
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every task name that `get` knows: environments that OGBench registers, without pixels.
+
+    OGBench has published no data for a few of the combinations (giant mazes with `explore`).
+    """
+    import gymnasium
+    import ogbench  # noqa: F401  (registers the environments)
+
+    kinds = {name: KINDS.get(name.split("-")[0], ()) for name in gymnasium.registry}
+    return tuple(
+        name.replace("-singletask", f"-{kind}-singletask")
+        if "-singletask" in name
+        else name.replace("-v0", f"-{kind}-oraclerep-v0")
+        for name in kinds
+        for kind in kinds[name]
+    )
+
+
+def _suggestion(name: str) -> str:
+    longer = [known for known in names() if known.startswith(name.removesuffix("-v0") + "-")]
+    near = longer or difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
+    if not near:
+        return "names look like 'cube-single-play-singletask-task2-v0'"
+    return "did you mean " + " or ".join(repr(known) for known in near[:3]) + "?"
+
+
+def make_env(
+    task: Task, success_timing: SuccessTiming | None = None, **kwargs: Any
+) -> "gymnasium.Env":
+    """The environment of `task`, with its time limit; see `timing`.
+
+    With goals, an observation is [s_t, g], the goal of the episode appended.
+    """
+    if not task.goals:
+        return make(task.env_name, success_timing=timing(task, success_timing), **kwargs)
+    choose_gl()
+    from chunkrl.envs.ogbench.goal_env import ToldGoal
+
+    kwargs |= {"success_timing": timing(task, success_timing), "use_oracle_rep": True}
+    return ToldGoal(make(task.env_name, **kwargs))
+
+
+def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
+    """The environment that OGBench registers as `env_name` (also those without a single task)."""
+    choose_gl()
+    import gymnasium
+    import ogbench  # noqa: F401  (registers the environments)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*precision lowered", category=UserWarning)
+        env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
+        raw = env.unwrapped
+        if "action_space" not in vars(raw):
+            # OGBench's manipulation environments build a new, unseeded action space at each access,
+            # and their reset takes two random steps with it, which the solver's warm start retains.
+            fixed = {"action_space": raw.action_space}
+            raw.__class__ = type(type(raw).__name__, (type(raw),), fixed)
+    return env
+
+
+def reset(env: "gymnasium.Env", seed: int, goal: int | None = None) -> np.ndarray:
+    """Reset so that the episode is a function of `seed` and the actions alone.  -> obs [O]
+
+    `goal` is the number of one of the task's goals; without it OGBench draws one.  Mazes draw from
+    NumPy's global generator, also while stepping (teleports), so it is seeded too.
+    """
+    np.random.seed(seed)  # noqa: NPY002
+    env.unwrapped.action_space.seed(seed)
+    return env.reset(seed=seed, options=None if goal is None else {"task_id": goal})[0]
+
+
+def position(env: "gymnasium.Env") -> np.ndarray:
+    """Where the robot is: its gripper, or its body in a maze, in metres.  -> [3] or [2]"""
+    raw: Any = env.unwrapped
+    if hasattr(raw, "_pinch_site_id"):
+        return raw._data.site_xpos[raw._pinch_site_id].copy()
+    return np.array(raw.get_xy())
+
+
+@cache
+def spec(task: Task) -> Spec:
+    """Observation and action sizes and the time limit of `task`; builds its environment once."""
+    env = make_env(task)
+    obs, action = reset(env, 0), env.action_space.sample()
+    goal_dim = env.get_wrapper_attr("goal").size if task.goals else 0
+    env.close()
+    limit = env.get_wrapper_attr("_max_episode_steps")
+    return Spec(obs.size - goal_dim, action.size, limit, goal_dim)

@@ -1,0 +1,1 @@
+"""One experiment from nothing, presets, and pictures of runs."""

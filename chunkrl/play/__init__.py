@@ -1,0 +1,1 @@
+"""Chunks of actions played in environments: workers, evaluation, video."""

@@ -1,0 +1,1 @@
+"""Results that ship with the package, and the recipes that made them."""

@@ -1,0 +1,110 @@
+"""Regret of noisy chunked critics over every setting of notebook 08's sliders, computed once.
+
+`python -m chunkrl.results.chunk_grid` writes chunk_grid.npz: minutes on two quiet cores.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from chunkrl import command
+from chunkrl.results import stored
+from chunkrl.tabular.chunk_length import critics, losses
+from chunkrl.tabular.mdp import optimal
+from chunkrl.tabular.worlds import lock
+
+COMMAND = "python -m chunkrl.results.chunk_grid"
+FILE = Path(__file__).parent / "data" / "chunk_grid.npz"
+
+CELLS = (8, 16, 24)
+SLIPS = (0.0, 0.05, 0.1, 0.15, 0.2)
+CHOICES = ("2", "8", "8 redrawn", "all chunks")
+SIGMAS = tuple(round(0.1 * i, 1) for i in range(11))
+LONGEST = 8
+SEEDS = {1: 200, 2: 200, 3: 200, 4: 100, 5: 60, 6: 30, 7: 30, 8: 30}  # long chunks scatter less
+
+
+class Grid(NamedTuple):
+    """Axes [cells, slip, choice, h] and, where critics are noisy, [..., sigma]; float16.
+
+    Means over SEEDS critics, with their standard errors; all in units of reward, at the start.
+    """
+
+    open_loop: np.ndarray  # [3, 5, 8]   exact
+    missing: np.ndarray  # [3, 5, 4, 8]
+    regret: np.ndarray  # [3, 5, 4, 8, 11]
+    regret_error: np.ndarray
+    bootstrap: np.ndarray
+    bootstrap_error: np.ndarray
+    stuck: np.ndarray  # share of critics whose chunks never open the lock
+
+
+class Cell(NamedTuple):
+    """One setting of the grid."""
+
+    open_loop: float
+    missing: float
+    regret: float
+    regret_error: float
+    bootstrap: float
+    bootstrap_error: float
+    stuck: float
+
+
+def proposing(choice: str) -> dict:
+    """Keyword arguments of `critics` for one of CHOICES."""
+    if choice == "all chunks":
+        return {}
+    number, *redrawn = choice.split()
+    return {"candidates": int(number), "redrawn": bool(redrawn)}
+
+
+def cell(length: int, slip: float, choice: str, h: int, sigmas=SIGMAS) -> list[Cell]:
+    """The numbers of one setting for each of `sigmas`, as the file stores them."""
+    world, seeds = lock(length, slip), SEEDS[h]
+    group = critics(world, h, seeds, **proposing(choice))
+    best, found = optimal(world.mdp).value[0], []
+    for part in losses(group, sigmas):
+        obtained = best - part.regret
+        stuck = obtained < -1 / (1 - world.mdp.discount) + 1e-6
+        samples = (part.regret, part.bootstrap)
+        (regret, bootstrap), (off, wide) = (
+            [x.mean() for x in samples],
+            [x.std(ddof=1) / np.sqrt(seeds) for x in samples],
+        )
+        numbers = (part.open_loop, part.missing.mean(), regret, off, bootstrap, wide, stuck.mean())
+        found.append(Cell(*map(float, numbers)))
+    return found
+
+
+def build() -> Grid:
+    """Every setting; prints each length of the lock as it is done."""
+    shape = (len(CELLS), len(SLIPS), len(CHOICES), LONGEST, len(SIGMAS), len(Cell._fields))
+    numbers = np.zeros(shape)
+    for i, length in enumerate(CELLS):
+        for j, slip in enumerate(SLIPS):
+            for k, choice in enumerate(CHOICES):
+                for h in range(1, LONGEST + 1):
+                    numbers[i, j, k, h - 1] = cell(length, slip, choice, h)
+            print(f"{length} cells, slip {slip}", flush=True)
+    parts = dict(zip(Cell._fields, np.moveaxis(numbers.astype(np.float16), -1, 0), strict=True))
+    parts["open_loop"] = parts["open_loop"][:, :, 0, :, 0]
+    parts["missing"] = parts["missing"][..., 0]
+    return Grid(**parts)
+
+
+@cache
+def load() -> Grid:
+    """The committed grid."""
+    return Grid(**stored.arrays(FILE, Grid._fields, COMMAND))
+
+
+def main() -> None:
+    """Compute and write the grid."""
+    stored.save_arrays(FILE, build()._asdict())
+
+
+if __name__ == "__main__":
+    command.run(main, "python -m chunkrl.results.chunk_grid")

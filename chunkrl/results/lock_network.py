@@ -1,0 +1,192 @@
+"""Chunk lengths on the lock with a small network as critic: is noise in a table a fair stand-in?
+
+`python -m chunkrl.results.lock_network` trains every setting and writes lock_network.csv, one row a
+seed: minutes on two quiet cores.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from chunkrl import command
+from chunkrl.blocks.networks import scalar_mlp
+from chunkrl.blocks.optim import descend
+from chunkrl.results import stored
+from chunkrl.tabular.chunks import chunk_index, chunk_table, chunked, logged
+from chunkrl.tabular.estimate import rollout, targets
+from chunkrl.tabular.mdp import backup, optimal, policy_value
+from chunkrl.tabular.selection import best_of_n
+from chunkrl.tabular.worlds import lock
+
+COMMAND = "python -m chunkrl.results.lock_network"
+FILE = Path(__file__).parent / "data" / "lock_network.csv"
+
+LENGTH, SLIP = 24, 0.1
+LENGTHS = (1, 2, 4, 8)  # h
+# Logged chunks that a critic learns from, and N: samples drawn anew at each backup, as Q-chunking
+# does; 0: every chunk is a choice.  And the seeds: more where they scatter.
+SETTINGS = {(300, 8): 24, (3000, 8): 8, (3000, 0): 8}
+
+WAVES, HIDDEN = 6, (64, 64)
+STEPS, REFRESH, BATCH, LR = 4000, 20, 64, 1e-3
+SCALE = 10.0  # of the network's output, so that it starts near the size of the values
+
+
+class Run(NamedTuple):
+    """One trained critic."""
+
+    windows: int
+    candidates: int
+    h: int
+    seed: int
+    regret: float  # V* - the true value of its chunks, at the start
+    bootstrap: float  # claimed - true value, at the start
+    error_logged: float  # root mean square of Q - its exact backup, as often as chunks are logged
+    error_all: float  # the same over all cells and chunks alike
+
+
+class Windows(NamedTuple):
+    """Logged chunks, typed blind: where from, which, what they earned, where to."""
+
+    cell: np.ndarray  # [seeds, windows]
+    chunk: np.ndarray
+    reward: np.ndarray
+    next_cell: np.ndarray
+
+
+def collect(h: int, windows: int, seeds: int) -> Windows:
+    """Chunks from cells drawn alike, as often as the lock's behaviour types them.
+
+    They are executed without looking, so what the data say about a chunk is what it does: the
+    subject of notebook 09 stays out of this check.
+    """
+    world, rng = lock(LENGTH, SLIP), np.random.default_rng(0)
+    frequency = logged(world.mdp, world.behaviour, h).frequency
+    walks = rollout(world.mdp, frequency, rng.integers(0, LENGTH, (seeds, windows)), h, rng)
+    reward = targets(world.mdp, walks, np.zeros(LENGTH + 1))
+    return Windows(walks.state[..., 0], chunk_index(walks.action, 2), reward, walks.state[..., -1])
+
+
+def places() -> np.ndarray:
+    """What the network sees of a cell: where it is, and a few waves.  -> [L, 1 + 2 WAVES]"""
+    at = (np.arange(LENGTH)[:, None] + 0.5) / LENGTH
+    waves = np.pi * at * np.arange(1, WAVES + 1)
+    return np.concatenate([2 * at - 1, np.cos(waves), np.sin(waves)], -1)
+
+
+def best_value(q, frequency, candidates: int):
+    """Expected best of N samples, or the maximum over all chunks.  [L, C] -> [L]
+
+    With the law of `selection.best_of_n`, in JAX.
+    """
+    if not candidates:
+        return q.max(-1)
+    order = jnp.argsort(q, -1)
+    below = jnp.cumsum(jnp.take_along_axis(frequency, order, -1), -1)
+    law = jnp.diff((below / below[:, -1:]) ** candidates, axis=-1, prepend=0.0)
+    return (law * jnp.take_along_axis(q, order, -1)).sum(-1)
+
+
+@partial(jax.jit, static_argnames=("h", "candidates"))
+def train(key, windows: Windows, frequency, *, h: int, candidates: int):
+    """Q of every cell and chunk after fitted Q-learning from one dataset.  -> [L, 2^h]
+
+    Every REFRESH gradient steps the targets R^h + gamma^h V(s_h) are computed anew.
+    """
+    net, tx = scalar_mlp(HIDDEN), optax.adam(LR)
+    cells = jnp.asarray(places(), jnp.float32)
+    chunks = jnp.asarray(2 * chunk_table(2, h) - 1, jnp.float32)
+    grid = (LENGTH, len(chunks))
+    every = (
+        jnp.broadcast_to(cells[:, None], (*grid, cells.shape[-1])),
+        jnp.broadcast_to(chunks, (*grid, h)),
+    )
+
+    def loss(params, batch, target):
+        error = net.apply(params, cells[batch.cell], chunks[batch.chunk]) - target / SCALE
+        return (error**2).mean(), {}
+
+    # Keys pass through a scan as plain numbers: the checker of key reuse takes the slices of a
+    # vmapped array of keys for one key that is used again.
+    def step(target, carry, number):
+        key = jax.random.wrap_key_data(number)
+        rows = jax.random.randint(key, (BATCH,), 0, len(windows.cell))
+        batch = jax.tree.map(lambda x: x[rows], windows)
+        params, opt_state, _ = descend(tx, loss, *carry, batch, target[rows])
+        return (params, opt_state), None
+
+    def refresh(carry, number):
+        q = SCALE * net.apply(carry[0], *every)
+        value = jnp.append(best_value(q, frequency, candidates), 0.0)  # the end is known
+        target = windows.reward + 0.99**h * value[windows.next_cell]
+        keys = jax.random.split(jax.random.wrap_key_data(number), REFRESH)
+        return jax.lax.scan(partial(step, target), carry, jax.random.key_data(keys))[0], None
+
+    key_init, key_steps = jax.random.split(key)
+    params = net.init(key_init, cells[:1], chunks[:1])
+    keys = jax.random.split(key_steps, STEPS // REFRESH)
+    carry = (params, tx.init(params))
+    (params, _), _ = jax.lax.scan(refresh, carry, jax.random.key_data(keys))
+    return SCALE * net.apply(params, *every)
+
+
+def judge(q: np.ndarray, h: int, candidates: int) -> Iterator[tuple[float, ...]]:
+    """Regret, bootstrap and both entry errors of each critic, against the exact lock."""
+    world = lock(LENGTH, SLIP)
+    truth, best = chunked(world.mdp, h), optimal(world.mdp).value[world.start]
+    frequency = logged(world.mdp, world.behaviour, h).frequency
+    q = np.pad(q, ((0, 0), (0, 1), (0, 0)))  # the end
+    law = best_of_n(frequency, q, candidates) if candidates else np.eye(2**h)[q.argmax(-1)]
+    claimed = (law * q).sum(-1)
+    error = (q - backup(truth, claimed))[:, :LENGTH]
+    for each, claim, policy in zip(error, claimed, law, strict=True):
+        obtained = policy_value(truth, policy)[world.start]
+        yield (
+            best - obtained,
+            claim[world.start] - obtained,
+            np.sqrt((frequency[:LENGTH] * each**2).sum() / LENGTH),
+            np.sqrt((each**2).mean()),
+        )
+
+
+def runs(h: int, windows: int, candidates: int, seeds: int) -> list[Run]:
+    """Train `seeds` critics at once, each on data of its own."""
+    world = lock(LENGTH, SLIP)
+    frequency = logged(world.mdp, world.behaviour, h).frequency[:LENGTH]
+    data = collect(h, windows, seeds)
+    single = jax.tree.map(lambda x: jnp.asarray(x, jnp.int32), data)
+    single = single._replace(reward=jnp.asarray(data.reward, jnp.float32))
+    one = partial(train, h=h, candidates=candidates)
+    keys = jax.random.split(jax.random.key(0), seeds)
+    q = jax.vmap(one, (0, 0, None))(keys, single, jnp.asarray(frequency, jnp.float32))
+    found = judge(np.asarray(q, float), h, candidates)
+    return [Run(windows, candidates, h, seed, *each) for seed, each in enumerate(found)]
+
+
+def load() -> list[Run]:
+    """The committed runs."""
+    setting, result = Run._fields[:4], Run._fields[4:]
+    read = lambda row: Run(*(int(row[k]) for k in setting), *(float(row[k]) for k in result))
+    return stored.rows(FILE, read, COMMAND)
+
+
+def main() -> None:
+    """Train all settings and write the file; prints each as it is done."""
+    found: list[Run] = []
+    for (windows, candidates), seeds in SETTINGS.items():
+        for h in LENGTHS:
+            found += runs(h, windows, candidates, seeds)
+            mean = np.mean([run.regret for run in found[-seeds:]])
+            print(f"{windows} windows, N = {candidates}, h = {h}: {mean:.1f}", flush=True)
+    lines = [[*run[:4], *(f"{x:.3f}" for x in run[4:])] for run in found]
+    stored.save_rows(FILE, Run._fields, lines)
+
+
+if __name__ == "__main__":
+    command.run(main, "python -m chunkrl.results.lock_network")

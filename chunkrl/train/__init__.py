@@ -1,0 +1,23 @@
+"""Training: compiled updates, exact resumption, a run's folder."""
+
+from chunkrl.train.offline import (
+    act,
+    enable_compilation_cache,
+    fit,
+    init,
+    policy,
+    require_seeds,
+    update,
+    update_many,
+)
+
+__all__ = [
+    "act",
+    "enable_compilation_cache",
+    "fit",
+    "init",
+    "policy",
+    "require_seeds",
+    "update",
+    "update_many",
+]
