@@ -16,11 +16,11 @@ import numpy as np
 from speed import ACTION, DOMAIN, OBS, matmul_ceiling, matmul_flops
 
 from chunkrl import train
-from chunkrl.agents import make
+from chunkrl.agents import make, named
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.blocks import targets
 from chunkrl.blocks.policies import best_of_n
-from chunkrl.experiments import experiment, presets
+from chunkrl.experiments import experiment
 from chunkrl.types import ChunkBatch
 
 
@@ -62,8 +62,8 @@ def straightforward(agent: ModelBasedActorCritic) -> Straightforward:
 
 def problem(size: str):
     """MAC at `size` on arrays of cube-double's shapes; the values do not change the time."""
-    amount = presets.preset(size, "mac")
-    agent = make("mac", OBS, ACTION, **presets.settings("mac", DOMAIN, amount))
+    amount = named("mac").preset(size)
+    agent = make("mac", OBS, ACTION, **named("mac").settings(DOMAIN, amount))
     r, b = np.random.default_rng(0), amount.batch_size
     draw = lambda *shape: jnp.asarray(r.uniform(-1, 1, shape), jnp.float32)
     shapes = ((b, OBS), (b, agent.chunk * ACTION), (b,), (b,), (b, OBS), (b, 0), (b, 0))

@@ -20,7 +20,6 @@ from chunkrl import agents, train
 from chunkrl.data import shards
 from chunkrl.data.sources import Resident
 from chunkrl.envs.ogbench.convert import convert
-from chunkrl.experiments import presets
 
 TASK, DOMAIN, OBS, ACTION, GOAL = "cube-double-play-oraclerep-v0", "cube-double", 37, 5, 6
 SHARDS, TRAJECTORIES, STATES = 20, 50, 1001
@@ -55,8 +54,8 @@ def updates_per_second(agent, source, batch_size: int, first: int, count: int, s
 
 def measure(size: str, folder: Path) -> tuple[float, float, float]:
     """Updates/s on one resident shard and on all of them; the median ratio of the pairs."""
-    amount, interval = presets.preset(size, "mac"), INTERVAL[size]
-    settings = presets.settings("mac", DOMAIN, amount)
+    amount, interval = agents.named("mac").preset(size), INTERVAL[size]
+    settings = agents.named("mac").settings(DOMAIN, amount)
     agent = agents.make("mac", OBS, ACTION, goal_dim=GOAL, **settings)
     many = shards.Shards(folder, agent.chunk, interval)
     one = Resident(many.read(0))

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl import data, train
-from chunkrl.agents import make
+from chunkrl.agents import make, named
 from chunkrl.envs.ogbench import tasks
-from chunkrl.experiments import experiment, presets
+from chunkrl.experiments import experiment
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.types import Batch, Dataset
 
@@ -29,8 +29,8 @@ UPDATES = {"smoke": 400, "laptop": 60, "paper": 20}  # in a call
 
 
 def agent_of(method: str, size: str):
-    amount = presets.preset(size, method)
-    return make(method, OBS, ACTION, **presets.settings(method, DOMAIN, amount)), amount
+    amount = named(method).preset(size)
+    return make(method, OBS, ACTION, **named(method).settings(DOMAIN, amount)), amount
 
 
 def updates_of(method: str, size: str) -> int:

@@ -1,6 +1,7 @@
 """The command line: `chunkrl data`, `train`, `evaluate`, `info`."""
 
 import importlib.metadata
+import inspect
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,13 +10,14 @@ import tyro
 from tyro.conf import Positional
 
 from chunkrl import command
+from chunkrl.envs.ogbench import TASK
 from chunkrl.errors import ConfigError
-from chunkrl.experiments.experiment import TASK
 
 app = tyro.extras.SubcommandApp()
 data_app = tyro.extras.SubcommandApp()
 app.command(data_app, name="data", help="Generate, download and check datasets.")
 
+SIZES = ("obs_dim", "action_dim", "goal_dim")  # settings that the task decides
 Preset = Literal["smoke", "laptop", "paper"]
 
 
@@ -29,15 +31,9 @@ def tuned(help: str) -> Any:
     return tyro.conf.arg(help=help, help_behavior_hint="(default: the preset's)")
 
 
-@app.command
 def train(
-    method: Annotated[
-        Positional[str],
-        about("qc, qc-fql, bfn, bfn-n, fql, fql-n, mac, mac-gau, mac-fql, mac-no-teacher or mve"),
-    ],
-    task: Annotated[
-        str, about("OGBench's name; those with -oraclerep have goals (mac only)")
-    ] = TASK,
+    method: Annotated[Positional[str], about("one of those listed by `chunkrl train --help`")],
+    task: Annotated[str, about("OGBench's name; those with -oraclerep have goals (mac)")] = TASK,
     preset: Annotated[
         Preset, about("seconds, minutes on 2 CPU cores, the papers' sizes")
     ] = "laptop",
@@ -49,73 +45,39 @@ def train(
     episodes: Annotated[
         int | None, tuned("per evaluation; rounded up to the same per goal")
     ] = None,
-    horizon: Annotated[int | None, tuned("actions per chunk, h; of the -n methods, n")] = None,
-    candidates: Annotated[int | None, tuned("N proposals that the critic chooses from")] = None,
-    alpha: Annotated[float | None, tuned("weight of staying close to the data (FQL)")] = None,
-    flow_steps: Annotated[int | None, tuned("Euler steps of the cloned flow")] = None,
-    discount: Annotated[float | None, tuned("gamma, per environment step")] = None,
-    lr: Annotated[float | None, tuned("learning rate of Adam")] = None,
-    tau: Annotated[float | None, tuned("step of the target networks")] = None,
-    hidden: Annotated[
-        tuple[int, ...] | None, tuned("widths of the layers, such as 256 256")
+    sparse: Annotated[
+        bool | None, about("reward -1 until solved, or not: the papers' choice")
     ] = None,
-    rollout: Annotated[int | None, tuned("mac: imagined chunks")] = None,
-    rollout_batch: Annotated[int | None, tuned("mac: states that imagination starts from")] = None,
-    lam: Annotated[
-        float | None, tuned("mac: lambda of the returns; 1 = only the last value")
-    ] = None,
-    act_candidates: Annotated[int | None, tuned("mac: N when acting")] = None,
-    execute: Annotated[int | None, tuned("mac: actions of a chunk executed when acting")] = None,
-    sum_reward: Annotated[bool | None, tuned("mac: sum a chunk's rewards, not their mean")] = None,
-    true_mask: Annotated[bool | None, tuned("mac: a solved task ends, as the data say")] = None,
-    critic_on_data: Annotated[bool | None, tuned("mac: fit Q at the data's chunks too")] = None,
-    clone_value_goal: Annotated[bool | None, tuned("mac: clone for the value's goals")] = None,
-    step_discount: Annotated[bool | None, tuned("mac: gamma, not gamma^h, in the returns")] = None,
     success_timing: Annotated[
         Literal["pre", "post"] | None, about("score the state before or after a step")
     ] = None,
     data: Annotated[Path | None, about("npz file to learn from, such as one you made")] = None,
-    shards: Annotated[Path | None, about("mac: folder of a 100M set, in place of one file")] = None,
-    replace_every: Annotated[int, about("updates that a shard stays on the device")] = 1000,
-    workers: Annotated[int | None, about("processes for data and episodes; one per core")] = None,
+    shards: Annotated[
+        Path | None, about("folder of a 100M set, in place of one file (mac)")
+    ] = None,
+    replace_every: Annotated[
+        int | None, about("updates that a shard stays on the device (1000)")
+    ] = None,
+    workers: Annotated[
+        int | None, about("processes for data and episodes; one per core; 0: this one plays")
+    ] = None,
+    **settings: Any,
 ) -> None:
     """Train a method on an OGBench task.
 
     Makes the data where there are none, evaluates on the way, and writes metrics.csv, config.json
     and checkpoint.npz into the folder (default: under runs/, named by the options given).  The same
     command after an interruption goes on from the last checkpoint.  Options left out have the
-    preset's value; one that the method has no use for is refused.  "mac:" marks options of the
-    model-based methods alone: mac, mac-gau, mac-fql, mac-no-teacher, mve.
+    preset's value; one that the method has no use for is refused.
     """
-    from chunkrl import agents
     from chunkrl.experiments import experiment
 
     size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
-    settings = {
-        "horizon": horizon,
-        "candidates": candidates,
-        "alpha": alpha,
-        "flow_steps": flow_steps,
-        "discount": discount,
-        "lr": lr,
-        "tau": tau,
-        "hidden": hidden,
-        "rollout": rollout,
-        "rollout_batch": rollout_batch,
-        "lam": lam,
-        "act_candidates": act_candidates,
-        "execute": execute,
-        "sum_reward": sum_reward,
-        "true_mask": true_mask,
-        "critic_on_data": critic_on_data,
-        "clone_value_goal": clone_value_goal,
-        "step_discount": step_discount,
-    }
     if folder is None:
-        name = f"{agents.canonical(method)}-{task}-{preset}"
         others = {"seeds": None if seeds == (0,) else "-".join(map(str, seeds))}
-        others |= {"timing": success_timing, "shards": shards and shards.resolve().name}
-        others |= {"data": data and data.stem}
+        others |= {"timing": success_timing, "sparse": sparse, "data": data and data.stem}
+        others |= {"shards": shards and shards.resolve().name}
+        name = f"{method}-{task}-{preset}"
         folder = Path("runs") / default_name(name, size | settings | others)
     print(f"run folder: {folder}")
     result = experiment.run(
@@ -131,6 +93,7 @@ def train(
         source=data,
         shards=shards,
         replace_every=replace_every,
+        sparse=sparse,
     )
     for row in result.rows[-len(seeds) :]:
         print(
@@ -139,6 +102,49 @@ def train(
             f"episodes after {row['step']} updates, {row['seconds']:.0f} s "
             f"(success timing: {result.config['success_timing']}){by_goal(row)}"
         )
+
+
+def train_command(words: tyro.conf.PositionalRequiredArgs[list[str]]) -> None:
+    """Train a method on an OGBench task: `chunkrl train METHOD [options]`."""
+    from chunkrl.agents import methods
+    from chunkrl.agents.settings import SETTINGS, refuse
+
+    common = [*inspect.signature(train).parameters.values()][1:-1]  # without method and settings
+    if not words or words[0] in ("-h", "--help"):
+        print(f"usage: chunkrl train METHOD [options]\n\n{inspect.cleandoc(train.__doc__ or '')}\n")
+        for name, known in methods.ALL.items():
+            print(f"  {name.replace('_', '-'):15} {(known.build.__doc__ or '').splitlines()[0]}")
+        options = ", ".join(f"--{parameter.name.replace('_', '-')}" for parameter in common)
+        print(f"\nOptions of every method: {options}.\nAll of one: chunkrl train METHOD --help")
+        return
+    if words[0].startswith("-"):
+        raise ConfigError(f"name the method before {words[0]}, such as `chunkrl train qc-fql`")
+    method = methods.named(words[0])
+    for word in words[1:]:  # a setting of other methods: a sentence, before the parser's complaint
+        name = word.split("=")[0].removeprefix("--").replace("-", "_")
+        if word.startswith("--") and name in SETTINGS and name not in method.parameters:
+            refuse(method.name, name, method.parameters)
+    own = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[kind | None, tuned(SETTINGS[name].help)],
+        )
+        for name, (kind, _) in method.parameters.items()
+        if name not in SIZES
+    ]
+
+    def command(**options: Any) -> None:
+        train(method.name, **options)
+
+    command.__doc__ = f"{method.build.__doc__}\n\n{inspect.cleandoc(train.__doc__ or '')}"
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in common + own}
+    vars(command)["__signature__"] = inspect.Signature(common + own)
+    tyro.cli(command, args=words[1:], prog=f"chunkrl train {words[0]}")
+
+
+app.command(name="train")(train_command)
 
 
 def default_name(name: str, given: dict) -> str:
@@ -293,4 +299,7 @@ def main() -> None:
         print(f"chunkrl {importlib.metadata.version('chunkrl')}")
         return
     with command.sentences("chunkrl"):
+        if sys.argv[1:2] == ["train"]:
+            train_command(sys.argv[2:])
+            return
         app.cli(prog="chunkrl", description=__doc__)

@@ -1,5 +1,6 @@
 """The arrays that pass between data, agents and training."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -60,11 +61,46 @@ class ChunkBatch(NamedTuple):
     actor_goal: Array  # [B, G]  for the cloned policy
 
 
+@dataclass(frozen=True)
+class Windows:
+    """An agent reads transitions in windows of `length`: a `Dataset`, as the data are."""
+
+    length: int
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """An agent reads chunks of `length` actions with the task's rewards: a `ChunkDataset`.
+
+    Observations are normalised by the validation file, as in MAC.
+    """
+
+    length: int
+
+
+@dataclass(frozen=True)
+class GoalChunks:
+    """An agent reads chunks of `length` actions, and states as goals: a `ChunkDataset`.
+
+    Observations and goals are normalised by the validation file, as in MAC.
+    """
+
+    length: int
+
+
+Reads = Windows | Chunks | GoalChunks
+
+
 class Agent(Protocol):
     """An algorithm: hyperparameters, compared by value, whose methods are pure functions.
 
     `train.fit` needs `init`, `draw`, `noise` and `step`; `train.policy`, for an Evaluator, `act`.
     """
+
+    @property
+    def reads(self) -> Reads:
+        """The layout of data that `draw` draws from."""
+        ...
 
     @property
     def chunk(self) -> int:

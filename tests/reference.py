@@ -77,7 +77,7 @@ class Vectors(dict):
             "lr": meta["lr"],
             "hidden": hidden,
             "num_critics": meta["num_critics"],
-            "min_q": meta["q_agg"] == "min",
+            "aggregate": meta["q_agg"],
         }
         return ChunkedActorCritic(meta["obs_dim"], meta["action_dim"], policy, **settings | changes)
 

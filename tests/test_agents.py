@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from chunkrl import train
-from chunkrl.agents import METHODS, MODEL_BASED, make, require_used, unused
-from chunkrl.agents.actor_critic import Params
+from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
+from chunkrl.agents.actor_critic import ChunkedActorCritic, Params
+from chunkrl.agents.model_based import ModelBasedActorCritic
+from chunkrl.agents.settings import SETTINGS
 from chunkrl.blocks.networks import num_params
 from chunkrl.blocks.policies import Flow, best_of_n
 from chunkrl.errors import ConfigError
-from chunkrl.experiments import presets
 from chunkrl.types import Batch
 
 O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
@@ -21,7 +22,8 @@ O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
 
 def agent_of(name, **changes):
     settings = {"horizon": 4, "candidates": 4, "flow_steps": 3, "hidden": H} | changes
-    return make(name, O, A, **settings)
+    known = methods.named(name).parameters  # of one set of settings, what the method uses
+    return make(name, O, A, **{k: v for k, v in settings.items() if k in known})
 
 
 def batch_of(n, seed=0, valid=None):
@@ -234,45 +236,135 @@ OTHER = {
     "act_candidates": 7,
     "alpha": 7.0,
     "flow_steps": 3,
+    "fourier_dim": 8,
+    "normalize_q": True,
+    "num_critics": 3,
+    "aggregate": "min",
+    "hidden": (8,),
+    "discount": 0.5,
+    "tau": 0.5,
+    "lr": 0.5,
+    "execute": 2,
+    "rollout": 3,
+    "rollout_batch": 7,
+    "lam": 0.5,
     "sum_reward": True,
     "true_mask": True,
-    "discount": 0.5,
-    "lam": 0.5,
+    "goal_reward": 1,
+    "clone_value_goal": True,
+    "critic_on_data": True,
+    "step_discount": None,  # the other one
+    "value_loss": "logistic",
+    "value_end": "online",
 }
+GOALS_ALONE, REWARDS_ALONE = {"goal_reward", "clone_value_goal"}, {"sum_reward", "true_mask"}
+
+
+def test_every_setting_is_explained_and_tried_here():
+    used = {name for method in methods.ALL.values() for name in method.parameters}
+    assert used == SETTINGS.keys()
+    assert OTHER.keys() == used - {"obs_dim", "action_dim", "goal_dim"}
 
 
 @pytest.mark.parametrize("goal_dim", [0, 3])
-@pytest.mark.parametrize("name", [*METHODS, *MODEL_BASED])
-def test_a_setting_is_called_unused_exactly_where_it_changes_nothing(name, goal_dim):
-    goals = {} if name in METHODS else {"goal_dim": goal_dim}
-    if name in METHODS and goal_dim:
-        with pytest.raises(ConfigError, match=f"{name} learns from rewards"):
-            require_used(name, [], goals=True)
+@pytest.mark.parametrize("name", methods.ALL)
+def test_every_setting_that_a_method_takes_changes_its_agent(name, goal_dim):
+    method = methods.ALL[name]
+    goals = {"goal_dim": goal_dim} if "goal_dim" in method.parameters else {}
+    if goal_dim and not goals:
         return
-    plain, idle = make(name, O, A, **goals), set()
+    plain = method(O, A, **goals)
     for setting, value in OTHER.items():
-        try:
-            idle |= {setting} if make(name, O, A, **goals, **{setting: value}) == plain else set()
-        except ConfigError:  # methods without a model have no such setting
-            assert name in METHODS
-            with pytest.raises(ConfigError, match=f"{name} does not use {setting}"):
-                require_used(name, [setting])
-    assert unused(name, bool(goal_dim)) & OTHER.keys() == idle
-    for setting in idle:
-        with pytest.raises(ConfigError, match=f"{name} does not use {setting}"):
-            require_used(name, ["discount", setting], bool(goal_dim))
-    require_used(name, ["discount"], bool(goal_dim))
+        other = {setting: not method.parameters[setting][1] if value is None else value} if (
+            setting in method.parameters
+        ) else {setting: value}  # fmt: skip
+        if setting not in method.parameters:
+            with pytest.raises(ConfigError, match=f"{name} does not use {setting}; it uses "):
+                method(O, A, **goals, **other)
+        elif setting in (REWARDS_ALONE if goal_dim else GOALS_ALONE) & method.parameters.keys():
+            with pytest.raises(ConfigError, match=f"{setting} changes nothing on a task"):
+                method(O, A, **goals, **other)
+        elif (name, setting) != ("mve", "execute"):
+            assert method(O, A, **goals, **other) != plain, setting
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_table_of_methods_says_what_they_are(name):
+    chunk, backup, policy = METHODS[name]
+    horizon = {"horizon": 3} if "h" in (chunk, backup) else {}
+    agent = make(name, O, A, **horizon)
+    assert (agent.chunk, agent.backup) == tuple(3 if x == "h" else x for x in (chunk, backup))
+    assert type(agent.policy) is policy
+
+
+@pytest.mark.parametrize("name", MODEL_BASED)
+def test_the_table_of_model_based_methods_says_what_they_are(name):
+    chunk, policy, climb = MODEL_BASED[name]
+    agent = make(name, O, A, **({"horizon": 3} if chunk == "h" else {}))
+    assert agent.chunk == (3 if chunk == "h" else 1)
+    assert type(agent.policy) is policy
+    assert (agent.candidates == agent.act_candidates == 1) == climb
+
+
+def test_the_two_tables_name_every_method_of_their_families():
+    flow_q = {n for n, m in methods.ALL.items() if isinstance(m(O, A), ChunkedActorCritic)}
+    model = {n for n, m in methods.ALL.items() if isinstance(m(O, A), ModelBasedActorCritic)}
+    assert (flow_q, model) == (set(METHODS), set(MODEL_BASED))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"horizon": np.int64(3)}, 3),
+        ({"horizon": 3.0}, 3),
+        ({"alpha": 7}, 7.0),
+        ({"alpha": np.float32(2)}, 2.0),
+        ({"hidden": [8, np.int32(9)]}, (8, 9)),
+        ({"hidden": np.array([8, 9])}, (8, 9)),
+        ({"normalize_q": np.bool_(True)}, True),
+    ],
+)
+def test_numbers_of_any_kind_are_taken_as_numbers(given, kept):
+    (name,) = given
+    assert make("qc_fql", O, A, **given) == make("qc_fql", O, A, **{name: kept})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"horizon": 2.5}, "horizon = 2.5: must be a whole number"),
+        ({"horizon": True}, "horizon = True: must be a whole number"),
+        ({"horizon": "5"}, "horizon = '5': must be a whole number"),
+        ({"alpha": "strong"}, "alpha = 'strong': must be a number"),
+        ({"alpha": float("nan")}, "alpha = nan: must be at least 0"),
+        ({"lr": float("inf")}, "lr = inf: must be at least 0"),
+        ({"hidden": ()}, "hidden = .*: give at least one number"),
+        ({"hidden": 256}, "hidden = 256: give at least one number"),
+        ({"hidden": (256, 0)}, "hidden = 0: must be at least 1"),
+        ({"flow_steps": 10**6}, "flow_steps = 1000000: must be between 1 and 1000"),
+        ({"normalize_q": 1}, "normalize_q = 1: must be True or False"),
+        ({"aggregate": "max"}, "aggregate = 'max': must be 'mean' or 'min'"),
+    ],
+)
+def test_settings_that_are_no_such_thing_are_refused(given, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        make("qc_fql", O, A, **given)
 
 
 def test_presets_by_policy():
     """On a laptop, methods that pick the best of N have a size of their own; the papers' do not."""
     for name, (_, _, policy) in METHODS.items():
-        laptop = presets.preset("laptop", name)
-        assert (laptop.hidden == (128,) * 3) == (policy is Flow)
-        assert presets.preset("paper", name) == presets.PRESETS["paper"]
-    qc = make("qc", O, A, **presets.settings("qc", "cube-single", presets.preset("laptop", "qc")))
+        method = methods.ALL[name]
+        assert (method.preset("laptop").settings["hidden"] == (128,) * 3) == (policy is Flow)
+        assert method.preset("paper") == presets.PAPER
+    method = methods.ALL["qc"]
+    qc = method(O, A, **method.settings("cube-single", method.preset("laptop")))
     assert (qc.candidates, qc.lr, qc.policy.steps) == (8, 5e-4, 3)
-    few = presets.settings("bfn", "cube-single", presets.preset("laptop", "bfn"))
+    few = methods.ALL["bfn"].settings("cube-single", methods.ALL["bfn"].preset("laptop"))
     assert few["candidates"] == 4  # the paper's, which is less than the laptop's most
+    other = methods.ALL["qc_fql"].settings("antmaze", methods.ALL["qc_fql"].preset("paper"))
+    assert other["alpha"] == 100  # a domain that the paper does not have
     with pytest.raises(ConfigError, match="no preset 'huge'"):
-        presets.preset("huge", "qc")
+        method.preset("huge")
+    with pytest.raises(ConfigError, match="updates = 150: choose a multiple of 100"):
+        method.preset("smoke", updates=150)

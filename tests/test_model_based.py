@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 
 from chunkrl import train
-from chunkrl.agents import MODEL_BASED, canonical, make
+from chunkrl.agents import MODEL_BASED, make, named
 from chunkrl.agents.imagination import Imagined, in_blocks
 from chunkrl.agents.model_based import ModelBasedActorCritic, State
 from chunkrl.agents.rewards import GoalReward
@@ -17,7 +18,6 @@ from chunkrl.blocks.networks import mlp, num_params
 from chunkrl.blocks.optim import mean_of_blocks
 from chunkrl.blocks.policies import Gaussian, OneStep
 from chunkrl.errors import ConfigError
-from chunkrl.experiments import presets
 from chunkrl.types import ChunkBatch
 
 O, A, G, B, H = 7, 2, 3, 16, (16, 16)  # noqa: E741
@@ -25,7 +25,7 @@ O, A, G, B, H = 7, 2, 3, 16, (16, 16)  # noqa: E741
 
 def agent_of(name="mac", **changes):
     settings = {"horizon": 4, "rollout": 3, "candidates": 4, "flow_steps": 3, "hidden": H}
-    return make(name, O, A, **settings | changes)
+    return toys.make(name, O, A, **settings | changes)
 
 
 def batch_of(agent, seed=0):
@@ -320,23 +320,22 @@ def test_parameter_counts_of_puzzle_4x5():
 
 
 def test_presets_and_names():
-    paper = make(
-        "mac", O, A, **presets.settings("mac", "cube-double", presets.preset("paper", "mac"))
-    )
+    mac = named("mac")
+    size = mac.preset("paper")
+    paper = mac(O, A, **mac.settings("cube-double", size))
     assert paper == make("mac", O, A)  # the published settings are the defaults
-    size = presets.preset("paper", "mac")
-    assert (size.batch_size, size.hidden) == (1024, (1024,) * 4)
-    assert presets.settings("mac", "puzzle-4x5", size)["candidates"] == 32
-    assert canonical("mac-no-teacher") == "mac_no_teacher"
+    assert (size.batch_size, size.settings["hidden"]) == (1024, (1024,) * 4)
+    assert mac.settings("puzzle-4x5", size)["candidates"] == 32
+    assert named("mac-no-teacher").name == "mac_no_teacher"
     assert agent_of("mve").chunk == 1
     for settings, message in (
-        ({"backup": 2}, "mac has no setting 'backup'"),
-        ({"execute": 5}, "execute is from 1 to the chunk's 4"),
+        ({"backup": 2}, "mac does not use backup"),
+        ({"execute": 5}, "execute = 5: must be between 1 and the chunk's 4"),
         ({"rollout": 0}, "at least 1"),
     ):
         with pytest.raises(ConfigError, match=message):
-            agent_of(**settings)
-    with pytest.raises(ConfigError, match="qc has no setting 'rollout'"):
+            make("mac", O, A, **{"horizon": 4, **settings})
+    with pytest.raises(ConfigError, match="qc does not use rollout"):
         make("qc", O, A, rollout=2)
 
 

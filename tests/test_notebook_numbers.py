@@ -130,7 +130,7 @@ class TestRealData:
 
     def test_a_missing_file_names_its_command(self, monkeypatch, tmp_path) -> None:
         monkeypatch.setattr(real_data, "HERE", tmp_path)
-        with pytest.raises(DataError, match=r"python -m chunkrl\.course\.real_data"):
+        with pytest.raises(DataError, match=r"python -m chunkrl\.results\.real_data"):
             real_data.load_journeys()
 
     def test_shares_are_fractions_of_entered_cells(self) -> None:

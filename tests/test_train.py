@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 
 from chunkrl import train
-from chunkrl.agents import make
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.data import windows
 from chunkrl.errors import ConfigError, DataError, TrainingError
@@ -43,7 +43,7 @@ def toy(reward=None):
 
 def agent(name="qc_fql", **settings):
     settings = {"horizon": 3, "candidates": 2, "flow_steps": 2, "hidden": (8, 8)} | settings
-    return make(name, O, A, **settings)
+    return toys.make(name, O, A, **settings)
 
 
 def keys(*seeds):

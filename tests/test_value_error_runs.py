@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 
-from chunkrl import agents, data, train
+from chunkrl import data, train
 from chunkrl.data.normalise import Normaliser
-from chunkrl.envs.ogbench import files, tasks
+from chunkrl.envs.ogbench import files, layouts, tasks
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.experiments import experiment
 from chunkrl.measure import beliefs as believing
@@ -30,7 +31,7 @@ def normaliser(rng):
 
 
 def agent_and_state(method, **settings):
-    agent = agents.make(method, OBS, ACTION, **settings)
+    agent = toys.make(method, OBS, ACTION, **settings)
     return agent, agent.init(jax.random.key(0))
 
 
@@ -101,8 +102,8 @@ def tiny_file():
 
 
 def trained(method, path, settings, folder=None):
-    agent = agents.make(method, OBS, ACTION, **settings)
-    dataset, seen = experiment.training_data(agent, TASK, path)
+    agent = toys.make(method, OBS, ACTION, **settings)
+    dataset, seen = layouts.read(TASK, agent.reads, path)
     config = {
         "method": method, "task": TASK.name, "preset": "smoke", "data_file": path.name,
         "settings": {"obs_dim": OBS, "action_dim": ACTION, **settings},

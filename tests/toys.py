@@ -6,6 +6,14 @@ import signal
 import gymnasium
 import numpy as np
 
+from chunkrl.agents import named
+
+
+def make(method, obs_dim, action_dim, **settings):
+    """The agent of `method`, with those of `settings` that it has."""
+    known = named(method).parameters
+    return named(method)(obs_dim, action_dim, **{k: v for k, v in settings.items() if k in known})
+
 
 class Toy(gymnasium.Env):
     """obs = (start, global random number, step); reward = -|a| - [a is not the next of its chunk].

@@ -1,7 +1,7 @@
 """The flow-Q family, chunk length x backup x policy extraction: QC, QC-FQL, BFN(-n), FQL(-n)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from chunkrl.blocks.networks import ensemble, scalar_mlp
 from chunkrl.blocks.optim import descend, polyak
 from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.data import windows
-from chunkrl.types import Batch, Dataset, Metrics
+from chunkrl.types import Batch, Dataset, Metrics, Windows
 
 
 class Params(NamedTuple):
@@ -53,7 +53,12 @@ class ChunkedActorCritic:
     lr: float = 3e-4
     hidden: tuple[int, ...] = (512,) * 4
     num_critics: int = 2
-    min_q: bool = False  # aggregate the critics by min, not mean (q_agg of the reference code)
+    aggregate: Literal["mean", "min"] = "mean"  # of the critics in the target (q_agg of the code)
+
+    @property
+    def reads(self) -> Windows:
+        """Windows of as many transitions as the target counts."""
+        return Windows(self.backup)
 
     @property
     def execute(self) -> int:
@@ -93,7 +98,7 @@ class ChunkedActorCritic:
     def q(self, critic, obs, chunk):
         """Action value, aggregated over the ensemble.  [*B, O], [*B, hA] -> [*B]"""
         values = self.critic.apply(critic, obs, chunk)  # [E, *B]
-        return values.min(axis=0) if self.min_q else values.mean(axis=0)
+        return getattr(values, self.aggregate)(axis=0)
 
     def propose(self, params, obs, noise):
         """The chunk that the policy executes: argmax_j Q(s, a_j) over N samples a_j.
@@ -139,7 +144,7 @@ class ChunkedActorCritic:
         chunk = self.flat_chunk(batch)
         clone = self.policy.clone(params.policy, batch.obs, chunk, valid, noise.flow, noise.t)
 
-        def q(obs, chunk):  # always the mean, also where `min_q` (reference code)
+        def q(obs, chunk):  # always the mean, whatever the target takes (reference code)
             return self.critic.apply(state.params.critic, obs, chunk).mean(axis=0)
 
         improve, info = self.policy.improve(

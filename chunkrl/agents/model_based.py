@@ -15,7 +15,7 @@ from chunkrl.blocks.networks import Params as Tree
 from chunkrl.blocks.networks import mlp, scalar_mlp
 from chunkrl.blocks.optim import descend, mean_of_blocks, polyak
 from chunkrl.blocks.policies import Policy, best_of_n
-from chunkrl.types import ChunkBatch, ChunkDataset, Metrics
+from chunkrl.types import ChunkBatch, ChunkDataset, Chunks, GoalChunks, Metrics
 
 
 class Params(NamedTuple):
@@ -68,6 +68,10 @@ class ModelBasedActorCritic:
     logistic: bool = False  # values are probabilities: cross entropy on logits, returns in [0, 1]
     half: bool = False  # imagine in bfloat16, which some accelerators do faster
     rows: int = 1024  # that a network is given at once while imagining on a CPU
+
+    @property
+    def reads(self) -> Chunks | GoalChunks:
+        return self.reward.reads(self.chunk)
 
     @property
     def dynamics(self):

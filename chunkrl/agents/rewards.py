@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from chunkrl.blocks.networks import scalar_mlp
 from chunkrl.data import chunks, goals
-from chunkrl.types import ChunkBatch, ChunkDataset
+from chunkrl.types import ChunkBatch, ChunkDataset, Chunks, GoalChunks
 
 
 class Empty(NamedTuple):
@@ -19,6 +19,9 @@ class GoalReward:
     negative: bool = True
     value_goals: goals.GoalMixture = goals.VALUE
     actor_goals: goals.GoalMixture = goals.ACTOR
+
+    def reads(self, length: int) -> GoalChunks:
+        return GoalChunks(length)
 
     def draw(
         self, key, dataset: ChunkDataset, size: int, length: int, discount: float
@@ -48,6 +51,9 @@ class LearnedReward:
     hidden: tuple[int, ...]
     sum_reward: bool = False  # the sum, not the mean, of the discounted rewards of a chunk
     true_mask: bool = False  # solving the task ends it; else nothing does
+
+    def reads(self, length: int) -> Chunks:
+        return Chunks(length)
 
     def draw(
         self, key, dataset: ChunkDataset, size: int, length: int, discount: float

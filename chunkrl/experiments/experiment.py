@@ -11,22 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl import agents, train
-from chunkrl.agents.actor_critic import ChunkedActorCritic
-from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.data import shards as data_shards
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs import family
 from chunkrl.envs.family import SuccessTiming, Task
-from chunkrl.envs.ogbench import files, recipes, relabel, tasks
+from chunkrl.envs.ogbench import TASK, files, layouts, recipes, tasks
 from chunkrl.envs.ogbench.convert import convert
 from chunkrl.envs.ogbench.generate import generate
 from chunkrl.errors import ConfigError, DataError, TrainingError
-from chunkrl.experiments import presets
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.train import checkpoint, runs
-from chunkrl.types import Agent
-
-TASK = "cube-single-play-singletask-task2-v0"
+from chunkrl.types import Agent, Windows
 
 
 class Experiment(NamedTuple):
@@ -49,40 +44,133 @@ def normalised(normaliser: Normaliser, act: Callable) -> Callable:
     return lambda obs, keys: act(normaliser.apply(obs), keys)
 
 
-def training_data(
-    agent: ChunkedActorCritic | ModelBasedActorCritic, task: Task, path: Path
-) -> tuple[Any, Normaliser]:
-    """What `agent` learns from in the train file `path`, and how it was normalised.
+def run(
+    method: str,
+    task: str | Task = TASK,
+    preset: str = "laptop",
+    seeds: Sequence[int] = (0,),
+    folder: str | Path | None = None,
+    success_timing: SuccessTiming | None = None,
+    workers: int | None = None,
+    log: Callable[[int, dict], None] | None = None,
+    progress: bool = True,
+    size: dict | None = None,
+    settings: dict | None = None,
+    source: str | Path | None = None,
+    shards: str | Path | None = None,
+    replace_every: int | None = None,
+    sparse: bool | None = None,
+) -> Experiment:
+    """Train `method` on `task` from nothing; `folder` keeps what continuing and loading need.
 
-    Model-based agents see each dimension of the validation file in [-1, 1]; the others see the
-    data as they are.
+    `size` changes fields of the preset, `settings` those of the method; None keeps the preset's
+    value.  `workers` processes generate data and play episodes (default: one a core).  `source` is
+    a train file to learn from in place of the preset's; `shards` a folder of npz files, or of what
+    `convert` made of them, which take turns for `replace_every` (1000) updates each.  `sparse`
+    overrides the reward that the papers chose for the task.  Raises ChunkRLError.
     """
-    if isinstance(agent, ChunkedActorCritic):
-        dataset = relabel.load_task(task, path=path, min_length=agent.backup)
-        return dataset, Normaliser.identity(dataset.obs.shape[1])
-    val = relabel.load_chunks(task, path, agent.chunk, split="val")
-    obs, goal = (Normaliser.fit(np.asarray(x)) for x in (val.obs, val.goal))
-    dataset = relabel.load_chunks(task, path, agent.chunk)
-    dataset = dataset._replace(obs=obs.apply(dataset.obs), goal=goal.apply(dataset.goal))
-    return dataset, obs.join(goal)
+    train.require_seeds(seeds)
+    given = {name: value for name, value in (size or {}).items() if value is not None}
+    require_one_source(source, shards, replace_every, given.get("transitions"))
+    task = chosen_task(task, sparse)
+    chosen, amount = agents.named(method), agents.named(method).preset(preset, **given)
+    options = chosen.settings(task.domain, amount)
+    options |= {name: value for name, value in (settings or {}).items() if value is not None}
+    agent, options = make_agent(method, task, options)
+    timing = family.timing(task, success_timing)
+    path = Path(source or shards or data_path(task, amount.transitions, preset == "paper"))
+    path = path.expanduser().resolve()
+    config = {
+        "method": chosen.name,
+        "task": task.name,
+        **({"sparse": task.sparse} if task != tasks.get(task.name) else {}),
+        "preset": preset,
+        "settings": options,
+        "success_timing": timing,
+        "episodes": amount.episodes,
+        "seeds": [int(seed) for seed in seeds],
+        "batch_size": amount.batch_size,
+        "data_file": path.parent.name if data_shards.is_converted(path) else path.name,
+        "versions": versions(),
+    }
+    if folder is not None:
+        runs.require_same(Path(folder), config)  # before data are made for nothing
+    if progress:
+        print(f"data: {path}")
+    if not source and not shards:
+        data_file(task, amount.transitions, preset == "paper", workers, progress)
+    dataset, normaliser = (
+        open_shards(agent, task, path, replace_every or 1000, progress)
+        if shards
+        else layouts.read(task, agent.reads, path)
+    )
+    if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
+        config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
+    count = os.cpu_count() or 1 if workers is None else workers
+    with Evaluator(task, count, success_timing=timing, execute=agent.execute) as play:
+        states, rows = train.fit(
+            agent,
+            dataset,
+            amount.updates,
+            amount.batch_size,
+            seeds,
+            amount.every,
+            lambda act, seed: play.run(normalised(normaliser, act), amount.episodes, seed),
+            amount.evaluate_every,
+            folder,
+            config,
+            log,
+            progress,
+        )
+    return Experiment(task, agent, states, rows, config, normaliser)
+
+
+def require_one_source(source: Any, shards: Any, replace_every: Any, transitions: Any) -> None:
+    """Raise ConfigError where an option about data would do nothing beside another."""
+    if source and shards:
+        raise ConfigError("give a file of data or a folder of shards, not both")
+    if replace_every is not None and not shards:
+        raise ConfigError("replace_every is about shards: give a folder of them, or leave it out")
+    if transitions is not None and (source or shards):
+        raise ConfigError(
+            "transitions sizes the data that a run makes: leave it out where data are given"
+        )
+
+
+def chosen_task(task: str | Task, sparse: bool | None) -> Task:
+    """The task of that name, or as it was made; with the reward that `sparse` asks for."""
+    if isinstance(task, str):
+        return tasks.get(task, sparse)
+    if sparse is not None and sparse != task.sparse:
+        raise ConfigError(f"the task has sparse={task.sparse}: make it with the one you want")
+    return task
+
+
+def make_agent(method: str, task: Task, options: dict) -> tuple[Agent, dict]:
+    """The agent for `task`, and its settings, sizes included, as a run's config keeps them."""
+    chosen, spec = agents.named(method), tasks.spec(task)
+    sizes = {"obs_dim": spec.obs_dim, "action_dim": spec.action_dim}
+    if spec.goal_dim:
+        if "goal_dim" not in chosen.parameters:
+            raise ConfigError(
+                f"{chosen.name} learns from rewards: for a task with goals choose mac"
+            )
+        sizes["goal_dim"] = spec.goal_dim
+    return chosen(**sizes, **options), {**sizes, **options}
 
 
 def open_shards(
-    agent: ChunkedActorCritic | ModelBasedActorCritic,
-    task: Task,
-    folder: Path,
-    replace_every: int,
-    progress: bool,
-) -> data_shards.Shards:
-    """The shards in `folder`, converted where they are not yet."""
-    if isinstance(agent, ChunkedActorCritic):
+    agent: Agent, task: Task, folder: Path, replace_every: int, progress: bool
+) -> tuple[data_shards.Shards, Normaliser]:
+    """The shards in `folder`, converted where they are not yet, and their normaliser."""
+    if isinstance(agent.reads, Windows):
         raise ConfigError("only the model-based methods (mac, ...) learn from shards")
     if not data_shards.is_converted(folder):
         folder = convert(folder, task, progress=progress)
-    opened = data_shards.Shards(folder, agent.chunk, replace_every)
+    opened = data_shards.Shards(folder, agent.reads.length, replace_every)
     if opened.task != task.name:
         raise DataError(f"the shards in {folder} are of the task {opened.task}, not {task.name}")
-    return opened
+    return opened, opened.normaliser
 
 
 def data_path(task: Task, transitions: int, official: bool = False) -> Path:
@@ -107,7 +195,7 @@ def data_file(
     path = data_path(task, transitions, official)
     if path == files.official_path(task.dataset) or path.with_suffix(".json").exists():
         return path  # a recipe is the last file written; of whatever versions
-    return generate(task.dataset, transitions, workers=workers, progress=progress)
+    return generate(task.dataset, transitions, workers=workers or None, progress=progress)
 
 
 def versions() -> dict[str, str]:
@@ -116,100 +204,15 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
-def run(
-    method: str,
-    task: str = TASK,
-    preset: str = "laptop",
-    seeds: Sequence[int] = (0,),
-    folder: str | Path | None = None,
-    success_timing: SuccessTiming | None = None,
-    workers: int | None = None,
-    log: Callable[[int, dict], None] | None = None,
-    progress: bool = True,
-    size: dict | None = None,
-    settings: dict | None = None,
-    source: str | Path | None = None,
-    shards: str | Path | None = None,
-    replace_every: int = 1000,
-) -> Experiment:
-    """Train `method` on `task` from nothing; `folder` keeps what continuing and loading need.
-
-    `size` changes fields of the preset, `settings` keyword arguments of `agents.make`; None keeps
-    the preset's value.  `workers` processes generate data and play episodes (default: one a core).
-    `source` is a train file to learn from in place of the preset's; `shards` a folder of npz files,
-    or of what `data.shards.convert` made of them, which take turns for `replace_every` updates
-    each.  Raises ChunkRLError.
-    """
-    train.require_seeds(seeds)
-    if source and shards:
-        raise ConfigError("give a file of data or a folder of shards, not both")
-    the_task, amount = tasks.get(task), presets.preset(preset, method, **(size or {}))
-    method = agents.canonical(method)
-    chosen = presets.settings(method, the_task.domain, amount)
-    given = {k: v for k, v in (settings or {}).items() if v is not None}
-    agents.require_used(method, given, bool(the_task.goals))
-    chosen |= given
-    spec = tasks.spec(the_task)
-    chosen |= {"goal_dim": spec.goal_dim} if spec.goal_dim else {}
-    agent = agents.make(method, spec.obs_dim, spec.action_dim, **chosen)
-    timing = family.timing(the_task, success_timing)
-    official = preset == "paper"
-    chosen_data = source or shards
-    path = (
-        Path(chosen_data).resolve()
-        if chosen_data
-        else data_path(the_task, amount.transitions, official)
-    )
-    config = {
-        "method": method,
-        "task": task,
-        "preset": preset,
-        "settings": {"obs_dim": spec.obs_dim, "action_dim": spec.action_dim, **chosen},
-        "success_timing": timing,
-        "episodes": amount.episodes,
-        "seeds": list(seeds),
-        "batch_size": amount.batch_size,
-        "data_file": path.parent.name if data_shards.is_converted(path) else path.name,
-        "versions": versions(),
-    }
-    if folder is not None:
-        runs.require_same(Path(folder), config)  # before data are made for nothing
-    if progress:
-        print(f"data: {path}")
-    if shards:
-        dataset = open_shards(agent, the_task, path, replace_every, progress)
-        normaliser = dataset.normaliser
-    else:
-        if not source:
-            data_file(the_task, amount.transitions, official, workers, progress)
-        dataset, normaliser = training_data(agent, the_task, path)
-    if isinstance(agent, ModelBasedActorCritic):  # kept with the run, so that it needs no data
-        config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
-    count = workers or os.cpu_count() or 1
-    with Evaluator(the_task, count, success_timing=timing, execute=agent.execute) as play:
-        states, rows = train.fit(
-            agent,
-            dataset,
-            amount.updates,
-            amount.batch_size,
-            seeds,
-            amount.every,
-            lambda act, seed: play.run(normalised(normaliser, act), amount.episodes, seed),
-            amount.evaluate_every,
-            folder,
-            config,
-            log,
-            progress,
-        )
-    return Experiment(the_task, agent, states, rows, config, normaliser)
-
-
 def load(folder: str | Path) -> Experiment:
     """The experiment that `run` left in `folder`, at its last checkpoint.  Raises ChunkRLError."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     config = runs.read_config(folder)
     if "method" not in config:
-        raise TrainingError(f"{folder} was made by `train.fit`, which does not know of methods")
+        raise TrainingError(
+            f"{folder} was made by `train.fit`, which does not know of methods: "
+            "`train.load(folder, agent)` reads it"
+        )
     agent = agents.make(config["method"], **config["settings"])
     if not (folder / runs.CHECKPOINT).exists():
         raise TrainingError(f"{folder} has no checkpoint yet: train for longer")
@@ -217,6 +220,7 @@ def load(folder: str | Path) -> Experiment:
     like = jax.eval_shape(lambda keys: train.init(agent, keys), keys)
     states, _ = checkpoint.load(folder / runs.CHECKPOINT, like)
     stored = {k: np.array(v, np.float32) for k, v in config.get("normaliser", {}).items()}
-    normaliser = Normaliser(**stored) if stored else Normaliser.identity(agent.obs_dim)
-    rows = runs.read_rows(folder)
-    return Experiment(tasks.get(config["task"]), agent, states, rows, config, normaliser)
+    obs_dim = config["settings"]["obs_dim"]
+    normaliser = Normaliser(**stored) if stored else Normaliser.identity(obs_dim)
+    task = tasks.get(config["task"], config.get("sparse"))
+    return Experiment(task, agent, states, runs.read_rows(folder), config, normaliser)

@@ -10,7 +10,7 @@ import tyro
 
 from chunkrl import agents
 from chunkrl.agents.model_based import ModelBasedActorCritic
-from chunkrl.envs.ogbench import files
+from chunkrl.envs.ogbench import files, layouts
 from chunkrl.envs.ogbench import sim_state as states
 from chunkrl.errors import ConfigError
 from chunkrl.experiments import experiment
@@ -121,7 +121,7 @@ def trained(
             "mac", agent.obs_dim, agent.action_dim, horizon=steps, hidden=agent.hidden,
             discount=agent.discount, lr=agent.lr, sum_reward=True, true_mask=True,
         )  # fmt: skip
-    dataset, normaliser = experiment.training_data(agent, done.task, path)
+    dataset, normaliser = layouts.read(done.task, agent.reads, path)
     updates = updates or done.rows[-1]["step"]
     return of_steps(
         agent, steps, dataset, normaliser, updates, config["batch_size"], config["seeds"]

@@ -1,0 +1,124 @@
+"""Sizes of runs: seconds, minutes on two CPU cores, the papers' scale."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from chunkrl.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much of everything a run uses."""
+
+    transitions: int  # of the dataset that is generated where none is on disk
+    updates: int
+    batch_size: int
+    every: int  # updates per device call: a row of metrics and a checkpoint
+    evaluate_every: int
+    episodes: int
+    settings: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments of the method
+    most: Mapping[str, Any] = field(default_factory=dict)  # bounds on what is tuned by domain
+
+    def changed(self, **changes: Any) -> "Preset":
+        """The preset with every change that is not None.  Raises ConfigError."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        for name, value in given.items():
+            if value < 1:
+                raise ConfigError(f"{name} = {value}: must be at least 1")
+        size = replace(self, **given)
+        if size.updates % size.every:
+            raise ConfigError(f"updates = {size.updates}: choose a multiple of {size.every}")
+        return size
+
+    def tuned(self, values: Mapping[str, Mapping[str, Any]], domain: str) -> dict[str, Any]:
+        """The method's settings in `domain`: tuned ones from {setting: {domain: value}}, bounded.
+
+        A domain that the papers do not have takes the value of the domain "".
+        """
+        chosen = dict(self.settings)
+        for name, by_domain in values.items():
+            value = by_domain.get(domain, by_domain[""])
+            chosen[name] = min(value, self.most.get(name, value))
+        return chosen
+
+
+SMOKE = Preset(  # seconds: shows that everything works, learns nothing
+    transitions=2_000, updates=200, batch_size=32, every=100, evaluate_every=200, episodes=4,
+    settings={"flow_steps": 4, "hidden": (32, 32), "lr": 3e-4}, most={"candidates": 4},
+)  # fmt: skip
+PAPER = Preset(  # hours on a GPU
+    transitions=1_000_000, updates=1_000_000, batch_size=256, every=1_000, evaluate_every=100_000,
+    episodes=50, settings={"flow_steps": 10, "hidden": (512,) * 4, "lr": 3e-4},
+)  # fmt: skip
+
+# Of the methods with a one-step policy.
+ONE_STEP = {
+    "smoke": SMOKE,
+    "laptop": Preset(
+        transitions=150_000, updates=80_000, batch_size=128, every=500, evaluate_every=10_000,
+        episodes=50, settings={"flow_steps": 5, "hidden": (256,) * 3, "lr": 3e-4},
+    ),
+    "paper": PAPER,
+}  # fmt: skip
+
+# Of the methods that pick the best of N.  Every target costs N samples of a flow: smaller networks
+# with larger steps leave a laptop time for them.  N and the Euler steps were chosen by single runs
+# on cube-single: with 16 and 5, in batches of 64, success stayed at about 70%.
+BEST_OF_N = ONE_STEP | {
+    "laptop": Preset(
+        transitions=150_000, updates=130_000, batch_size=128, every=500, evaluate_every=10_000,
+        episodes=50, settings={"flow_steps": 3, "hidden": (128,) * 3, "lr": 5e-4},
+        most={"candidates": 8},
+    ),
+}  # fmt: skip
+
+# Of the model-based methods, whose updates cost far more.
+MODEL_BASED = {
+    "smoke": replace(
+        SMOKE,
+        settings={**SMOKE.settings, "rollout": 2, "rollout_batch": 16, "discount": 0.99},
+        most={"candidates": 2},
+    ),
+    # Widths of 256 leave time for a third of the updates, and succeeded less often: README.
+    "laptop": Preset(
+        transitions=150_000, updates=60_000, batch_size=128, every=500, evaluate_every=15_000,
+        episodes=50, most={"candidates": 4},
+        settings={"flow_steps": 5, "hidden": (128,) * 3, "lr": 1e-3, "rollout": 5,
+                  "rollout_batch": 64, "discount": 0.99},
+    ),
+    "paper": replace(
+        PAPER, batch_size=1024, most={"candidates": 32},
+        settings={"flow_steps": 10, "hidden": (1024,) * 4, "lr": 3e-4, "rollout": 10,
+                  "rollout_batch": 1024, "discount": 0.999},
+    ),
+}  # fmt: skip
+
+
+# Strength of the behaviour constraint, Q-chunking paper, appendix: distillation weight alpha of the
+# one-step methods, number of candidates N of the best-of-N methods.  Domains that are not there
+# ("") have the defaults of the reference code.  cube-single is not in that paper: 300 is the FQL
+# paper's; the loss averages over the 5 times as many numbers of a chunk, so that QC-FQL needs more
+# (ours: 30, 100, 300 and 1000 tried at laptop size).
+# fmt: off
+STRENGTH = {
+    #                   fql  fql_n  qc_fql  bfn  bfn_n   qc
+    "scene":           (300,  100,   300,    4,    4,   32),
+    "puzzle-3x3":      (100,  100,   300,    4,    4,   64),
+    "cube-double":     (300,  100,   300,    4,    4,   32),
+    "cube-triple":     (300,  100,   100,    4,    4,   32),
+    "cube-quadruple":  (300,  100,   100,    4,    4,   32),
+    "cube-single":     (300,  100,  1000,    4,    4,   32),
+    "":                (100,  100,   100,   32,   32,   32),
+}
+# fmt: on
+COLUMNS: tuple[str, ...] = ("fql", "fql_n", "qc_fql", "bfn", "bfn_n", "qc")
+
+
+def strength(method: str) -> dict[str, int]:
+    """A column of STRENGTH: alpha or N of `method` by domain."""
+    return {domain: row[COLUMNS.index(method)] for domain, row in STRENGTH.items()}
+
+
+# N while imagining, MAC's paper: as many as there are things one might do next.
+IMAGINED = {"puzzle-4x5": 32, "": 8}

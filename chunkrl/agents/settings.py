@@ -1,0 +1,127 @@
+"""The settings of all methods, what they mean and may be: the one door that they enter by."""
+
+import inspect
+import math
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import numpy as np
+
+from chunkrl.errors import ConfigError
+
+
+class Setting(NamedTuple):
+    """What a setting means in every method that has it, and its bounds, both included."""
+
+    help: str
+    low: float = -math.inf
+    high: float = math.inf
+
+
+# fmt: off
+SETTINGS = {
+    # sizes of the problem: given by the data, no options of the command line
+    "obs_dim": Setting("numbers of an observation", 1),
+    "action_dim": Setting("numbers of an action", 1),
+    "goal_dim": Setting("numbers of a goal; 0 learns the task's rewards", 0),
+    # the chunk
+    "horizon": Setting("h: actions per chunk; of the -n methods n, rewards per target", 1, 1000),
+    "execute": Setting("actions of a chunk executed before acting again", 1, 1000),
+    # the policy
+    "candidates": Setting("N: proposals that the critic chooses from", 1, 10**6),
+    "act_candidates": Setting("N when acting", 1, 10**6),
+    "alpha": Setting("weight of staying close to the data, against the critic", 0),
+    "flow_steps": Setting("Euler steps of the cloned flow", 1, 1000),
+    "fourier_dim": Setting("features of flow time; 0 feeds the time itself", 0, 1024),
+    "normalize_q": Setting("divide the critic's term of the policy by mean |Q|"),
+    # the critic
+    "num_critics": Setting("critics in the ensemble", 1, 1000),
+    "aggregate": Setting("what the target takes of the ensemble"),
+    # learning
+    "hidden": Setting("widths of the layers, such as 256 256", 1),
+    "discount": Setting("gamma, per environment step", 0, 1),
+    "tau": Setting("step of the target networks", 0, 1),
+    "lr": Setting("learning rate of Adam", 0),
+    # imagination
+    "rollout": Setting("K: imagined chunks", 1, 1000),
+    "rollout_batch": Setting("states that imagination starts from, at most", 1),
+    "lam": Setting("lambda of the returns; 1 counts only the last value", 0, 1),
+    "sum_reward": Setting("sum a chunk's rewards, in place of their mean; tasks with rewards"),
+    "true_mask": Setting("a solved task ends, as the data say; tasks with rewards"),
+    "goal_reward": Setting("-1 until the goal is reached, or 1 when it is; tasks with goals"),
+    "clone_value_goal": Setting("clone for the goals that the value learns; tasks with goals"),
+    "critic_on_data": Setting("fit Q at the data's chunks too"),
+    "step_discount": Setting("an imagined chunk counts gamma, in place of gamma^h"),
+    "value_loss": Setting("of value and critic; logistic: values are probabilities"),
+    "value_end": Setting("which value ends the returns: its slow copy, or itself"),
+}
+# fmt: on
+
+
+def parameters(function: Callable) -> dict[str, tuple[Any, Any]]:
+    """The settings of a method: name -> (type, default), those of its `Unpack[...]` included.
+
+    A default that the agent's class supplies is `inspect.Parameter.empty`.
+    """
+    hints, found = typing.get_type_hints(function), {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            (shared,) = typing.get_args(hints[name])  # Unpack[TypedDict]
+            for inner, kind in typing.get_type_hints(shared).items():
+                found[inner] = kind, inspect.Parameter.empty
+        else:
+            found[name] = hints[name], parameter.default
+    return found
+
+
+def checked(method: str, function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` as the types that `function` declares.  Raises ConfigError, naming the setting."""
+    known = parameters(function)
+    for name in given:
+        if name not in known:
+            refuse(method, name, known)
+    return {name: value_of(name, known[name][0], value) for name, value in given.items()}
+
+
+def refuse(method: str, name: str, known: Iterable[str]) -> NoReturn:
+    """Raise ConfigError: `method` has no use for the setting `name`."""
+    used = ", ".join(n for n in known if n not in ("obs_dim", "action_dim", "goal_dim"))
+    raise ConfigError(f"{method} does not use {name}; it uses {used}")
+
+
+def number(name: str, value: Any, whole: bool) -> Any:
+    """`value`, of Python or NumPy, as a float or, if `whole`, an int.  Raises ConfigError."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, float) and whole and plain.is_integer():
+        plain = int(plain)
+    if isinstance(plain, bool) or not isinstance(plain, int if whole else (int, float)):
+        what = "a whole number" if whole else "a number"
+        raise ConfigError(f"{name} = {value!r}: must be {what}")
+    return plain if whole else float(plain)
+
+
+def value_of(name: str, kind: Any, value: Any) -> Any:
+    """`value` as the type `kind`, within the bounds of SETTINGS.  Raises ConfigError."""
+    if typing.get_origin(kind) is Literal:
+        if value not in typing.get_args(kind):
+            choices = " or ".join(map(repr, typing.get_args(kind)))
+            raise ConfigError(f"{name} = {value!r}: must be {choices}")
+        return value
+    if typing.get_origin(kind) is tuple:
+        items = list(value) if isinstance(value, (tuple, list, np.ndarray)) else []
+        if not items:
+            raise ConfigError(f"{name} = {value!r}: give at least one number, such as 256 256")
+        return tuple(value_of(name, int, item) for item in items)
+    if kind is bool:
+        if not isinstance(value, (bool, np.bool_)):
+            raise ConfigError(f"{name} = {value!r}: must be True or False")
+        return bool(value)
+    value = number(name, value, whole=kind is int)
+    setting = SETTINGS[name]
+    if not setting.low <= value <= setting.high or (kind is float and math.isinf(value)):
+        bounds = f"between {setting.low:g} and {setting.high:g}"
+        if math.isinf(setting.high):
+            bounds = f"at least {setting.low:g}"
+        raise ConfigError(f"{name} = {value}: must be {bounds}")
+    return value
