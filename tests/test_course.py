@@ -1,8 +1,11 @@
 """Exercises: solutions pass, empty answers do not, misconceptions get their own message."""
 
+import importlib
 import json
 import os
+from pathlib import Path
 
+import answers
 import numpy as np
 import pytest
 
@@ -14,6 +17,11 @@ from chunkrl.course.outline import OUTLINE
 from chunkrl.errors import ConfigError
 from chunkrl.explore import EXPLORERS
 
+ANSWERS: dict[str, answers.Answers] = {
+    f"{file.stem.removeprefix('nb')}.{name}": found
+    for file in sorted(Path(answers.__file__).parent.glob("nb*.py"))
+    for name, found in importlib.import_module(f"answers.{file.stem}").ANSWERS.items()
+}
 every_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 
 
@@ -30,6 +38,10 @@ def answer_of(code: str):
     return cell["answer"]
 
 
+def test_every_exercise_has_answers_and_all_answers_an_exercise() -> None:
+    assert ANSWERS.keys() == EXERCISES.keys()
+
+
 @every_exercise
 def test_solution_passes(exercise) -> None:
     assert check(exercise.id, answer_of(exercise.solution)).passed is True
@@ -37,8 +49,9 @@ def test_solution_passes(exercise) -> None:
 
 @every_exercise
 def test_equivalent_forms_pass(exercise) -> None:
-    assert exercise.equivalents
-    for code in exercise.equivalents:
+    equivalents = ANSWERS[exercise.id].equivalents
+    assert equivalents
+    for code in equivalents:
         note = check(exercise.id, answer_of(code))
         assert note.passed is True, (code, note)
 
@@ -64,9 +77,10 @@ def test_each_misconception_has_its_own_message(exercise) -> None:
 
 @every_exercise
 def test_near_misses_fail(exercise) -> None:
-    assert exercise.near_misses or isinstance(exercise.kind, Choice)
+    near_misses = ANSWERS[exercise.id].near_misses
+    assert near_misses or isinstance(exercise.kind, Choice)
     messages = {m.message for m in exercise.misconceptions}
-    for answer in exercise.near_misses:
+    for answer in near_misses:
         passed, message = exercise.judge(answer)
         assert not passed, answer
         assert message not in messages

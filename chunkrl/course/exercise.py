@@ -150,11 +150,7 @@ class Misconception:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One question; `solution` is code that defines `answer`: readers see it, tests run it.
-
-    `equivalents` is code of other right answers, and `near_misses` are answers that the tolerance
-    must not let pass.
-    """
+    """One question; `solution` is code that defines `answer`: readers see it, tests run it."""
 
     id: str
     objective: str
@@ -163,8 +159,6 @@ class Exercise:
     hints: tuple[str, str, str]  # a nudge, the formula, the shape of the code
     solution: str
     misconceptions: tuple[Misconception, ...]
-    equivalents: tuple[str, ...] = ()
-    near_misses: tuple[Any, ...] = ()
 
     def judge(self, answer: Any) -> tuple[bool, str]:
         """Whether the answer is right, and the sentence for the reader."""

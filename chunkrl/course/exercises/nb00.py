@@ -37,8 +37,6 @@ EXERCISES = (
                 "Each of the 5 actions has 5 numbers of its own, so they multiply.",
             ),
         ),
-        equivalents=("answer = 25", "import numpy as np\nanswer = np.zeros((5, 5)).size"),
-        near_misses=(24, 26),
     ),
     Exercise(
         id="00.q2",
@@ -76,7 +74,6 @@ EXERCISES = (
                 "Both emit one action at a time; they differ in the backup.",
             ),
         ),
-        equivalents=('answer = "A"',),
     ),
     Exercise(
         id="00.q3",
@@ -111,7 +108,6 @@ EXERCISES = (
                 "What is learned is a filled marker. An open one is a mean of samples.",
             ),
         ),
-        equivalents=('answer = " B "',),
     ),
     Exercise(
         id="00.bug",
@@ -147,10 +143,5 @@ EXERCISES = (
                 "A policy looks a whole number of times.",
             ),
         ),
-        equivalents=(
-            "import math\nanswer = lambda steps, chunk: math.ceil(steps / chunk)",
-            "def answer(steps, chunk):\n    return len(range(0, steps, chunk))",
-        ),
-        near_misses=(lambda steps, chunk: max(1, round(steps / chunk)),),
     ),
 )

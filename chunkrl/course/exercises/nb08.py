@@ -116,22 +116,6 @@ EXERCISES = (
                 "finishes the task were earned.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\n"
-            "answer = lambda r, m, v, g: r @ g ** np.arange(len(r)) + g ** len(r) * m[-1] * v",
-            "def answer(rewards, masks, value, discount):\n"
-            "    total = masks.prod() * value\n"
-            "    for r in rewards[::-1]:\n"
-            "        total = r + discount * total\n"
-            "    return total",
-        ),
-        near_misses=(
-            lambda rewards, masks, value, discount: 1.001 * target(rewards, masks, value, discount),
-            lambda rewards, masks, value, discount: (
-                rewards @ discount ** np.arange(len(rewards))
-                + discount ** (len(rewards) - 1) * masks.min() * value
-            ),
-        ),
     ),
     Exercise(
         id="08.q2",
@@ -183,14 +167,6 @@ EXERCISES = (
                 "bootstraps four times less often: there h = 4 is ahead, not level.",
             ),
         ),
-        equivalents=(
-            "from scipy.optimize import brentq\n"
-            "from chunkrl.tabular.chunk_length import guarantee as g\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "answer = brentq(lambda p: g(lock(24, p), 4, 0.02) - g(lock(24, p), 1, 0.02), 0, 0.4)",
-            "answer = 0.148",
-        ),
-        near_misses=(0.14, 0.155, 0.1, 0.2),
     ),
     Exercise(
         id="08.q3",
@@ -237,11 +213,6 @@ EXERCISES = (
                 "middle of a chunk.",
             ),
         ),
-        equivalents=(
-            "def answer(h, k):\n    return set(range(0, 10 * h, h)) <= set(range(0, 10 * h, k))",
-            "import numpy as np\nanswer = lambda h, k: float(np.gcd(h, k) == k)",
-        ),
-        near_misses=(lambda h, k: h % k == 0 and h != k, lambda h, k: True),
     ),
     Exercise(
         id="08.bug",
@@ -291,17 +262,6 @@ EXERCISES = (
                 "This executes only the first action of each chunk and asks again. That policy "
                 "looks; the regret is about chunks typed to their end.",
             ),
-        ),
-        equivalents=(
-            "from chunkrl.tabular.chunks import chunked\n"
-            "from chunkrl.tabular.mdp import optimal, policy_value\n"
-            "answer = lambda mdp, h, choice: (\n"
-            "    optimal(chunked(mdp, 1)).value - policy_value(chunked(mdp, h), choice)\n"
-            ")[0]",
-        ),
-        near_misses=(
-            lambda mdp, h, choice: policy_value(chunked(mdp, h), choice)[0] - optimal(mdp).value[0],
-            lambda mdp, h, choice: 1.001 * regret(mdp, h, choice),
         ),
     ),
 )

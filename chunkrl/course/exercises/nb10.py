@@ -72,11 +72,6 @@ EXERCISES = (
                 "The covariance holds signal^2, not signal.",
             ),
         ),
-        equivalents=(
-            "def answer(a, signal, noise):\n    return a / (1 + (noise / signal) ** 2)",
-            "answer = lambda a, s, n: a * (1 - n**2 / (s**2 + n**2))",
-        ),
-        near_misses=(lambda a, signal, noise: 1.001 * slope(a, signal, noise),),
     ),
     Exercise(
         id="10.q2",
@@ -121,8 +116,6 @@ EXERCISES = (
                 "attenuation is applied 50 times.",
             ),
         ),
-        equivalents=("answer = 10.0", "import numpy as np\nanswer = np.array([10])"),
-        near_misses=(2, 9.9, 20),
     ),
     Exercise(
         id="10.q3",
@@ -169,7 +162,6 @@ EXERCISES = (
                 "exact: there is nothing to pile up.",
             ),
         ),
-        equivalents=('answer = "A"', 'answer = " a "'),
     ),
     Exercise(
         id="10.bug",
@@ -213,12 +205,5 @@ EXERCISES = (
                 "Each row is one trajectory now, but it runs backwards.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\nanswer = lambda frames: np.moveaxis(frames, 0, 1)",
-            "import numpy as np\n"
-            "def answer(frames):\n"
-            "    return np.stack([frames[:, n] for n in range(frames.shape[1])])",
-        ),
-        near_misses=(lambda frames: frames.swapaxes(0, 1) + 1e-3,),
     ),
 )

@@ -75,11 +75,6 @@ EXERCISES = (
                 "steps ahead and is discounted by gamma^5.",
             ),
         ),
-        equivalents=(
-            "answer = -(1 + 0.99 + 0.99**2 + 0.99**4)",
-            "import numpy as np\nanswer = np.float32(-3.9307)",
-        ),
-        near_misses=(-3.94, -3.92, -3.9),
     ),
     Exercise(
         id="12.q2",
@@ -113,8 +108,6 @@ EXERCISES = (
                 "One round moves news by one backup: five steps, not the whole way.",
             ),
         ),
-        equivalents=("answer = 80.0", "import numpy as np\nanswer = np.array(80)"),
-        near_misses=(79.0, 81.0, 75.0),
     ),
     Exercise(
         id="12.q3",
@@ -157,7 +150,6 @@ EXERCISES = (
                 "If anything the reverse: noise drawn anew at every step cancels within five.",
             ),
         ),
-        equivalents=('answer = "B"', 'answer = "b "'),
     ),
     Exercise(
         id="12.bug",
@@ -208,17 +200,5 @@ EXERCISES = (
                 "That is closed loop: a chunk is planned once and played to its end.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\n"
-            "def answer(ends, h):\n"
-            "    start = 0\n"
-            "    out = np.zeros(len(ends))\n"
-            "    for t, end in enumerate(ends):\n"
-            "        out[t] = start + (t - start) // h * h\n"
-            "        if end:\n"
-            "            start = t + 1\n"
-            "    return out",
-        ),
-        near_misses=(lambda ends, h: planned_at(np.append(0, ends[:-1]), h),),
     ),
 )
