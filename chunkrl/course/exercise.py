@@ -141,9 +141,8 @@ class Function:
 
 @dataclass(frozen=True)
 class Misconception:
-    """A misunderstanding, the answer that it leads to, and what to tell a reader who gives it."""
+    """The answer that a misunderstanding leads to, and what to tell a reader who gives it."""
 
-    name: str
     answer: Any
     message: str
 

@@ -27,14 +27,11 @@ EXERCISES = (
         solution="answer = 5 * 5",
         misconceptions=(
             Misconception(
-                "one action",
                 ACTION,
                 "That is a single action. A chunk holds 5 of them, and all are put out at once.",
             ),
             Misconception(
-                "adds",
-                ACTION + CHUNK,
-                "Each of the 5 actions has 5 numbers of its own, so they multiply.",
+                ACTION + CHUNK, "Each of the 5 actions has 5 numbers of its own, so they multiply."
             ),
         ),
     ),
@@ -59,20 +56,12 @@ EXERCISES = (
         solution='answer = "a"',
         misconceptions=(
             Misconception(
-                "two choices at once",
-                "b",
-                "These differ in the chunk and in the backup: if one wins, you cannot say why.",
+                "b", "These differ in the chunk and in the backup: if one wins, you cannot say why."
             ),
             Misconception(
-                "differs in the policy",
-                "c",
-                "Both emit chunks of h actions; they differ in the policy and its extraction.",
+                "c", "Both emit chunks of h actions; they differ in the policy and its extraction."
             ),
-            Misconception(
-                "differs in the backup",
-                "d",
-                "Both emit one action at a time; they differ in the backup.",
-            ),
+            Misconception("d", "Both emit one action at a time; they differ in the backup."),
         ),
     ),
     Exercise(
@@ -98,14 +87,11 @@ EXERCISES = (
         solution='answer = "b"',
         misconceptions=(
             Misconception(
-                "takes an estimate for the truth",
                 "a",
                 "Exact values are black outlines and have no bar: nothing about them is uncertain.",
             ),
             Misconception(
-                "takes an estimate for something learned",
-                "c",
-                "What is learned is a filled marker. An open one is a mean of samples.",
+                "c", "What is learned is a filled marker. An open one is a mean of samples."
             ),
         ),
     ),
@@ -128,19 +114,15 @@ EXERCISES = (
         solution="def answer(steps, chunk):\n    return -(-steps // chunk)",
         misconceptions=(
             Misconception(
-                "rounds down",
                 lambda steps, chunk: steps // chunk,
                 "A chunk that is cut short has begun with a look, too: try 3 steps, chunks of 2.",
             ),
             Misconception(
-                "always adds one",
                 lambda steps, chunk: steps // chunk + 1,
                 "Now one too many when the chunks fit exactly: try 4 steps with chunks of 2.",
             ),
             Misconception(
-                "does not round",
-                lambda steps, chunk: steps / chunk,
-                "A policy looks a whole number of times.",
+                lambda steps, chunk: steps / chunk, "A policy looks a whole number of times."
             ),
         ),
     ),

@@ -66,19 +66,16 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "bootstrap without discount",
                 lambda reward, value, discount: reward @ discount ** np.arange(len(reward)) + value,
                 "The rewards are right. The value is n steps away and needs its discount**n.",
             ),
             Misconception(
-                "bootstrap discounted once",
                 lambda reward, value, discount: (
                     reward @ discount ** np.arange(len(reward)) + discount * value
                 ),
                 "The value is discounted as if it were one step away; it is n steps away.",
             ),
             Misconception(
-                "bootstrap one step early",
                 lambda reward, value, discount: (
                     reward @ discount ** np.arange(len(reward))
                     + discount ** (len(reward) - 1) * value
@@ -86,7 +83,6 @@ EXERCISES = (
                 "The last reward has discount**(n-1); the state after it is one step later.",
             ),
             Misconception(
-                "rewards without discount",
                 lambda reward, value, discount: reward.sum() + discount ** len(reward) * value,
                 "The bootstrap is right. The reward i steps later needs discount**i, too.",
             ),
@@ -116,19 +112,16 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "forgets the averaging",
                 1,
                 "That is the best n for a single target: its variance outweighs the bias. With 4 "
                 "targets averaged, the variance is a quarter of it.",
             ),
             Misconception(
-                "where the curves cross",
                 7,
                 "Near here bias squared equals variance / 4. The sum of a falling and a rising "
                 "curve need not be smallest where they cross: compare n = 7 with n = 8.",
             ),
             Misconception(
-                "where the curves cross, rounded down",
                 6,
                 "Near here bias squared equals variance / 4, but their sum goes on falling: "
                 "compare n = 6 with n = 7.",
@@ -155,18 +148,15 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "answers for Monte Carlo",
                 batch_monte_carlo(A_B_EPISODES)["A"],
                 "That is Monte Carlo: the one return seen from A was 0. TD reads the value of B, "
                 "to which the other seven episodes contributed.",
             ),
             Misconception(
-                "leaves out the episode of A",
                 6 / 7,
                 "This is B without the episode that came through A. TD merges all eight visits.",
             ),
             Misconception(
-                "averages the two methods",
                 0.375,
                 "This is half way between Monte Carlo and TD. Repeated to the end, TD gets all "
                 "the way.",
@@ -210,25 +200,21 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still looks back",
                 _forward,
                 "The last step still carries the rewards of all earlier ones. Run the loop from "
                 "the end.",
             ),
             Misconception(
-                "ends up reversed",
                 lambda reward, discount: returns_to_go(reward, discount)[::-1],
                 "The numbers are right, in the wrong order: the return of the first step comes "
                 "first.",
             ),
             Misconception(
-                "only turns the output round",
                 lambda reward, discount: _forward(reward, discount)[::-1],
                 "Turning the output round does not turn the sum round: each number must be made "
                 "of later rewards.",
             ),
             Misconception(
-                "starts its discount late",
                 lambda reward, discount: discount * returns_to_go(reward, discount),
                 "Everything is multiplied by one discount too many: r_t itself is not discounted.",
             ),

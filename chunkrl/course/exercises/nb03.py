@@ -49,7 +49,6 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "bootstraps at every step",
                 lambda length, discount, error, backup: (
                     error * (1 - discount**length) / (1 - discount)
                 ),
@@ -58,19 +57,16 @@ EXERCISES = (
                 "series is discount**backup.",
             ),
             Misconception(
-                "counts without discounting",
                 lambda length, discount, error, backup: error * length / backup,
                 "This adds one full error per backup. An error made h steps later arrives "
                 "multiplied by discount**h.",
             ),
             Misconception(
-                "never reaches the goal",
                 lambda length, discount, error, backup: error / (1 - discount**backup),
                 "This is the error infinitely far from the goal. The chain has only length/backup "
                 "backups.",
             ),
             Misconception(
-                "discounts once per backup",
                 lambda length, discount, error, backup: (
                     error * (1 - discount ** (length // backup)) / (1 - discount)
                 ),
@@ -100,26 +96,20 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "rounds down",
                 6,
                 "At h = 6 the error is still above 1: solving for h gives 6.52, and only a larger "
                 "h helps.",
             ),
             Misconception(
-                "forgets to round",
-                6.52,
-                "Solved rightly, but a backup takes a whole number of steps: the next one up.",
+                6.52, "Solved rightly, but a backup takes a whole number of steps: the next one up."
             ),
             Misconception(
-                "counts without discounting",
                 10,
                 "This solves 0.1 * 100 / h = 1, one full error per backup; errors further away are "
                 "discounted.",
             ),
             Misconception(
-                "never reaches the goal",
-                11,
-                "This solves 0.1 / (1 - 0.99^h) < 1, as if the goal were infinitely far away.",
+                11, "This solves 0.1 / (1 - 0.99^h) < 1, as if the goal were infinitely far away."
             ),
         ),
     ),
@@ -151,21 +141,18 @@ EXERCISES = (
         solution='answer = "b"',
         misconceptions=(
             Misconception(
-                "noise always averages out",
                 "a",
                 "It averages out only through linear operations. Compare the mean of one draw with "
                 "the mean of the "
                 "larger of two draws.",
             ),
             Misconception(
-                "any noise is optimism",
                 "c",
                 "Evaluating a fixed policy is linear in the errors, so their mean of zero stays "
                 "zero; only the max "
                 "prefers the errors that are too high.",
             ),
             Misconception(
-                "the max is cautious",
                 "d",
                 "The max chooses whichever estimate is too high, so it can only raise the expected "
                 "value.",
@@ -198,19 +185,16 @@ EXERCISES = (
         solution=("def answer(target, online, tau):\n    return (1 - tau) * target + tau * online"),
         misconceptions=(
             Misconception(
-                "still swapped",
                 lambda target, online, tau: tau * target + (1 - tau) * online,
                 "tau and 1 - tau still stand the wrong way round: with a small tau the target "
                 "jumps to the online "
                 "network, and nothing holds the bootstrap still.",
             ),
             Misconception(
-                "never moves",
                 lambda target, online, tau: target,
                 "This target never learns: it must move a little towards the online network.",
             ),
             Misconception(
-                "weights do not sum to one",
                 lambda target, online, tau: target + tau * online,
                 "The two weights must sum to one, or the target grows without bound even when both "
                 "networks agree.",

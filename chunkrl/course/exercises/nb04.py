@@ -57,26 +57,21 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "wrong sign",
                 -bias(5),
                 "The size is right; the sign is that of the claim minus the truth. The logged "
                 "mistakes cost time, so the claim is too low.",
             ),
             Misconception(
-                "the value, not the bias",
                 bias(5) + float(BEST.value[0]),
                 "This is the fixed point itself. How far is it from V*?",
             ),
             Misconception(
-                "the logging policy",
                 LOGGING - float(BEST.value[0]),
                 "This is V_beta - V*: what the logging policy loses when it never improves. 5-step "
                 "Q-learning still chooses every fifth action itself.",
             ),
             Misconception(
-                "one backup more",
-                bias(6),
-                "This is n = 6. With n = 5, one action is your own and four are logged.",
+                bias(6), "This is n = 6. With n = 5, one action is your own and four are logged."
             ),
         ),
     ),
@@ -101,22 +96,16 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "forgets the own action",
                 LOGGING - float(BEST.value[0]),
                 "This is V_beta - V*. The first action is still yours: one greedy step, then the "
                 "logging policy.",
             ),
             Misconception(
-                "the value, not the bias",
                 LOGGING,
                 "This is a value. How far is it from V*? And is it V_beta, or is the first action "
                 "still yours?",
             ),
-            Misconception(
-                "the largest n of the slider",
-                bias(8),
-                "This is n = 8. The error still grows after it.",
-            ),
+            Misconception(bias(8), "This is n = 8. The error still grows after it."),
         ),
     ),
     Exercise(
@@ -136,25 +125,20 @@ EXERCISES = (
         solution="answer = 0.9**-8 - 1",
         misconceptions=(
             Misconception(
-                "seven factors",
                 weights(7),
                 "This is right for a target of Q(s, a), whose first action is given: 7 factors. "
                 "The return of V(s) has 8.",
             ),
             Misconception(
-                "second moment",
                 weights(8) + 1.0,
                 "This is E[w^2]. The mean of the weights is 1, and its square goes off.",
             ),
             Misconception(
-                "one factor times eight",
                 8 * weights(1),
                 "Variances of factors do not add up in a product; their second moments multiply.",
             ),
             Misconception(
-                "standard deviation",
-                weights(8) ** 0.5,
-                "This is the standard deviation; the variance is its square.",
+                weights(8) ** 0.5, "This is the standard deviation; the variance is its square."
             ),
         ),
     ),
@@ -189,7 +173,6 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still discounts the rewards twice",
                 lambda rewards, value, discount: (
                     discount ** len(rewards)
                     * (rewards @ discount ** np.arange(len(rewards)) + value)
@@ -198,21 +181,18 @@ EXERCISES = (
                 "to the value alone.",
             ),
             Misconception(
-                "does not discount the value",
                 lambda rewards, value, discount: (
                     rewards @ discount ** np.arange(len(rewards)) + value
                 ),
                 "Now the value is not discounted at all: it is n steps away.",
             ),
             Misconception(
-                "discounts the value once",
                 lambda rewards, value, discount: (
                     rewards @ discount ** np.arange(len(rewards)) + discount * value
                 ),
                 "The value is n steps away, not one: gamma^n.",
             ),
             Misconception(
-                "does not discount the rewards",
                 lambda rewards, value, discount: rewards.sum() + discount ** len(rewards) * value,
                 "The value is right, but the reward of step i is to be discounted by gamma^i.",
             ),

@@ -32,34 +32,26 @@ EXERCISES = (
         solution="answer = 0.5**5 + 0.5**5",
         misconceptions=(
             Misconception(
-                "one given side",
                 1 / 32,
                 "This is the probability of five steps to the right. Five to the left will do as "
                 "well.",
             ),
             Misconception(
-                "the side is drawn once",
                 0.5,
                 "Half is the share of runs on each side. Here the side is drawn again in every "
                 "step, and all five draws must agree.",
             ),
             Misconception(
-                "any switch",
                 15 / 16,
                 "This is the probability that the side changes at least once; the question is "
                 "about the rest.",
             ),
             Misconception(
-                "four draws, one given side",
                 1 / 8,
                 "Close: after the first step four others must agree with it, each with "
                 "probability 1/2. How many factors is that?",
             ),
-            Misconception(
-                "certain",
-                1.0,
-                "Nothing ties one draw to the next: they agree only by luck.",
-            ),
+            Misconception(1.0, "Nothing ties one draw to the next: they agree only by luck."),
         ),
     ),
     Exercise(
@@ -80,23 +72,16 @@ EXERCISES = (
         solution="n, h = 100, 5\nanswer = ((n / h * h**2) / n) ** 0.5",
         misconceptions=(
             Misconception(
-                "the variance",
                 5.0,
                 "The variance is 5 times as large. The standard deviation, which is a distance, "
                 "is its root.",
             ),
             Misconception(
-                "the single steps are the same",
                 1.0,
                 "Each single step has the same law, but held steps add up instead of cancelling.",
             ),
+            Misconception(5**-0.5, "This is the other way round: who holds a draw gets farther."),
             Misconception(
-                "upside down",
-                5**-0.5,
-                "This is the other way round: who holds a draw gets farther.",
-            ),
-            Misconception(
-                "each draw is 5 times as large",
                 25.0,
                 "A draw has 25 times the variance, but there are 5 times fewer of them; and the "
                 "question is about the standard deviation.",
@@ -128,29 +113,18 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the last action tells the side",
                 1,
                 "That is so for an operator who pushes in every step. Here the last action is "
                 "mostly 0.",
             ),
             Misconception(
-                "the phase but not the side",
                 2,
                 "After two zeros you know that a push is due, but not to which side: it is hidden "
                 "behind them.",
             ),
+            Misconception(4, "Four positions are three actions; the question is about actions."),
+            Misconception(6, "There are 6 kinds of runs, but far fewer actions tell them apart."),
             Misconception(
-                "counts positions",
-                4,
-                "Four positions are three actions; the question is about actions.",
-            ),
-            Misconception(
-                "one per side and phase",
-                6,
-                "There are 6 kinds of runs, but far fewer actions tell them apart.",
-            ),
-            Misconception(
-                "no memory helps",
                 0,
                 "With no past the next action is right one time in two at best. Does the past "
                 "tell more?",
@@ -185,19 +159,16 @@ EXERCISES = (
         solution="def answer(chunk, dim):\n    return chunk.reshape(-1, dim)",
         misconceptions=(
             Misconception(
-                "still action-major",
                 lambda chunk, dim: np.asarray(chunk).reshape(dim, -1).T,
                 "This still fills all sideways numbers first. The transpose makes the shape right "
                 "and leaves the order wrong.",
             ),
             Misconception(
-                "only the transpose is gone",
                 lambda chunk, dim: np.asarray(chunk).reshape(dim, -1),
                 "Now a row is one number of the action at all times. There is one row per time "
                 "wanted: which axis comes first?",
             ),
             Misconception(
-                "backwards in time",
                 lambda chunk, dim: np.asarray(chunk).reshape(-1, dim)[::-1],
                 "The actions are whole, but the last comes first.",
             ),

@@ -83,30 +83,22 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the prior",
                 LUCK.executed,
                 "This is (1 - p)^4: what happens when the chunk is executed. That it was logged to "
                 "the end by somebody who looked makes a slip less likely.",
             ),
             Misconception(
-                "the joint probability",
                 BOTH,
                 "This is how often no slip *and* this chunk occur. Divide by how often the chunk "
                 "occurs at all.",
             ),
             Misconception(
-                "how often it is logged",
                 BOTH / LUCK.logged,
                 "This is P_D(chunk), how often the chunk is logged. In which share of those logs "
                 "did nothing slip?",
             ),
+            Misconception(1 - LUCK.logged, "This is the share with a slip."),
             Misconception(
-                "the complement",
-                1 - LUCK.logged,
-                "This is the share with a slip.",
-            ),
-            Misconception(
-                "certainty",
                 1.0,
                 "Not all slips show: one at the last press comes too late to be seen, and after an "
                 "earlier one the demonstrator may still press 0, by mistake.",
@@ -136,32 +128,23 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "against V*",
                 CLAIMED - BEST,
                 "This compares the claim with V*. Here the claim is below V*, and still too high: "
                 "compare it with what is obtained.",
             ),
             Misconception(
-                "the regret",
                 BEST - OBTAINED,
                 "This is what is lost against V*. How much of what was *claimed* is missing?",
             ),
             Misconception(
-                "the best blind chunks",
                 CLAIMED - BLIND,
                 "These are the best chunks there are. The critic picks others, because it believes "
                 "its log.",
             ),
+            Misconception(OBTAINED - CLAIMED, "The size is right; the claim is the larger one."),
+            Misconception(CLAIMED, "This is the claim. Take off what is obtained."),
             Misconception(
-                "wrong sign",
-                OBTAINED - CLAIMED,
-                "The size is right; the claim is the larger one.",
-            ),
-            Misconception("the claim", CLAIMED, "This is the claim. Take off what is obtained."),
-            Misconception(
-                "what is obtained",
-                OBTAINED,
-                "This is what is obtained. By how much does the claim exceed it?",
+                OBTAINED, "This is what is obtained. By how much does the claim exceed it?"
             ),
         ),
     ),
@@ -197,26 +180,21 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "looks both times",
                 lambda slip, h: np.repeat(gap(slip, h, False), 2),
                 "Both logs are those of somebody who looks. Give `logged` the probabilities of "
                 "whole chunks, [S, A^h], for the second.",
             ),
             Misconception(
-                "never executes",
                 lambda slip, h: np.zeros(2),
                 "The first gap is not zero. Is what is obtained computed in the MDP that executes "
                 "chunks, chunked(mdp, h), or in the one that the log describes?",
             ),
             Misconception(
-                "the other order",
                 lambda slip, h: gaps(slip, h)[::-1],
                 "Both numbers are right, in the other order: first the demonstrator who looks.",
             ),
             Misconception(
-                "wrong sign",
-                lambda slip, h: -gaps(slip, h),
-                "Claimed minus obtained: the first gap is positive.",
+                lambda slip, h: -gaps(slip, h), "Claimed minus obtained: the first gap is positive."
             ),
         ),
     ),
@@ -248,25 +226,21 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still asks the log",
                 part("claimed"),
                 "This is the claim again: the chunks are judged by the log that they were chosen "
                 "by. Execute them: chunked(world.mdp, h).",
             ),
             Misconception(
-                "other chunks",
                 best_blind,
                 "These are the best chunks there are, chosen with the true dynamics. The robot "
                 "executes those that the log made look best.",
             ),
             Misconception(
-                "looks at every step",
                 part("reactive"),
                 "This is V*, and also what the first actions alone obtain if the critic is asked "
                 "at every step. The question is what whole chunks obtain.",
             ),
             Misconception(
-                "the demonstrator",
                 lambda slip, h: float(
                     policy_value(lock(24, slip).mdp, lock(24, slip).behaviour)[0]
                 ),

@@ -56,7 +56,6 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "bootstraps on the first imagined state",
                 lambda rewards, values, discount: (
                     rewards @ discount ** np.arange(len(rewards)) + discount * values[1]
                 ),
@@ -65,14 +64,12 @@ EXERCISES = (
                 "is that of the last state.",
             ),
             Misconception(
-                "discounts the last value once",
                 lambda rewards, values, discount: (
                     rewards @ discount ** np.arange(len(rewards)) + discount * values[-1]
                 ),
                 "The right state, but it is H steps away: gamma^H.",
             ),
             Misconception(
-                "trusts the state it starts from",
                 lambda rewards, values, discount: (
                     rewards @ discount ** np.arange(len(rewards))
                     + discount ** len(rewards) * values[0]
@@ -80,7 +77,6 @@ EXERCISES = (
                 "values[0] is what the target is to correct; the rollout ends in s_H.",
             ),
             Misconception(
-                "forgets the value",
                 lambda rewards, values, discount: rewards @ discount ** np.arange(len(rewards)),
                 "Without a value at its end the task is over after H steps. What comes later must "
                 "come from V(s_H).",
@@ -109,27 +105,22 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the setting with less data",
                 best_length(100, 5.0),
                 "This is the best H for 100 transitions. With twice the data the model may be "
                 "trusted longer.",
             ),
             Misconception(
-                "the setting with more data",
                 best_length(400, 5.0),
                 "This is the best H for 400 transitions. With half of the data the model errs "
                 "sooner.",
             ),
             Misconception(
-                "as far as possible",
                 80,
                 "At 80 steps the value no longer matters, but the model does: look at the total "
                 "there.",
             ),
             Misconception(
-                "never imagine",
-                0,
-                "H = 0 returns the value itself, off by 5. A few imagined steps help.",
+                0, "H = 0 returns the value itself, off by 5. A few imagined steps help."
             ),
         ),
     ),
@@ -153,23 +144,19 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "discounts once per call",
                 lambda steps, chunk, discount: (steps / chunk, discount ** (steps / chunk)),
                 "The calls are right. But time passes in steps: each call spans `chunk` of them, "
                 "so the value is multiplied by gamma^steps.",
             ),
             Misconception(
-                "one call per step",
                 lambda steps, chunk, discount: (steps, discount**steps),
                 "The discount is right. A chunk model moves `chunk` steps with one call.",
             ),
             Misconception(
-                "one call per step of a chunk",
                 lambda steps, chunk, discount: (chunk, discount**steps),
                 "The discount is right. The chunk is the length of one call, not their number.",
             ),
             Misconception(
-                "discounts one chunk",
                 lambda steps, chunk, discount: (steps / chunk, discount**chunk),
                 "gamma^h is the discount of one chunk; there are steps / h of them on the way.",
             ),
@@ -211,28 +198,24 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still discounts once per chunk",
                 lambda rewards, value, discount, chunk: expanded(
                     rewards, np.array([value]), discount
                 ),
                 "gamma belongs to one step; between two of these rewards lie `chunk` steps.",
             ),
             Misconception(
-                "only the value",
                 lambda rewards, value, discount, chunk: (
                     rewards.sum() + discount ** (chunk * len(rewards)) * value
                 ),
                 "The value is right, but the later rewards lie in the future as well.",
             ),
             Misconception(
-                "divides by the chunk",
                 lambda rewards, value, discount, chunk: expanded(
                     rewards, np.array([value]), discount ** (1 / chunk)
                 ),
                 "This stretches time the wrong way: more steps discount more, gamma^h.",
             ),
             Misconception(
-                "discounts the rewards of a chunk again",
                 lambda rewards, value, discount, chunk: (
                     discount**chunk * expanded(rewards, np.array([value]), discount**chunk)
                 ),

@@ -52,24 +52,20 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "reads the last mask only",
                 RETURN + BOOTSTRAP,
                 "You bootstrapped. The last step's mask is 1, but the window's is the smallest of "
                 "its masks: an episode ends where it is solved, and nothing counts behind it.",
             ),
             Misconception(
-                "stops the rewards at the success",
                 float(POWERS[:4] @ REWARD[:4]),
                 "Beyond the success the bootstrap is cut, but the published code goes on adding "
                 "rewards: the logged trajectory did not stop there.",
             ),
             Misconception(
-                "does not discount",
                 float(REWARD.sum()),
                 "Each reward is discounted by its own place in the window: gamma^k r_k.",
             ),
             Misconception(
-                "bootstraps one step",
                 RETURN + DISCOUNT * NEXT_VALUE,
                 "No bootstrap here, since one mask is 0; and where there is one, it lies five "
                 "steps ahead and is discounted by gamma^5.",
@@ -93,19 +89,11 @@ EXERCISES = (
         solution="import math\nanswer = 100 - math.ceil(100 / 5)",
         misconceptions=(
             Misconception(
-                "answers with the rounds of h = 5",
-                20.0,
-                "That is how many rounds h = 5 needs; the question is how many it saves.",
+                20.0, "That is how many rounds h = 5 needs; the question is how many it saves."
             ),
+            Misconception(5.0, "Five times fewer, yes. As a number of rounds?"),
             Misconception(
-                "answers with the ratio",
-                5.0,
-                "Five times fewer, yes. As a number of rounds?",
-            ),
-            Misconception(
-                "thinks that news arrives at once",
-                99.0,
-                "One round moves news by one backup: five steps, not the whole way.",
+                99.0, "One round moves news by one backup: five steps, not the whole way."
             ),
         ),
     ),
@@ -134,20 +122,15 @@ EXERCISES = (
         solution='answer = "b"',
         misconceptions=(
             Misconception(
-                "takes coherency for success",
                 "a",
                 "A straight way into the wrong corner is coherent too. Coherency says how a policy "
                 "explores, not whether it solves the task.",
             ),
             Misconception(
-                "takes coherency for speed",
-                "c",
-                "They move equally fast from step to step; where they end is another question.",
+                "c", "They move equally fast from step to step; where they end is another question."
             ),
             Misconception(
-                "takes dithering for determinism",
-                "d",
-                "If anything the reverse: noise drawn anew at every step cancels within five.",
+                "d", "If anything the reverse: noise drawn anew at every step cancels within five."
             ),
         ),
     ),
@@ -189,13 +172,11 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "never empties the queue",
                 never_emptied,
                 "An action planned in one episode is still executed in the next, where the cube "
                 "lies elsewhere.",
             ),
             Misconception(
-                "plans at every step",
                 lambda ends, h: np.arange(len(ends)),
                 "That is closed loop: a chunk is planned once and played to its end.",
             ),

@@ -136,30 +136,24 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "discounts a chunk like a step",
-                _per_chunk,
-                "A chunk lasts h steps: what comes after it counts gamma^h, not gamma.",
+                _per_chunk, "A chunk lasts h steps: what comes after it counts gamma^h, not gamma."
             ),
             Misconception(
-                "trusts the value of the start",
                 _trusts_the_start,
                 "The value at the end is read in the state that the target was to correct. It is "
                 "the last imagined state that has to be looked up.",
             ),
             Misconception(
-                "throws the prediction away",
                 _stands_still,
                 "The model is asked but its answer is not kept: every chunk starts from the real "
                 "state again.",
             ),
             Misconception(
-                "rewards the state after the chunk",
                 _rewards_the_next,
                 "reward(s, a) wants the state in which the chunk begins: ask it before the state "
                 "moves on.",
             ),
             Misconception(
-                "plans once",
                 _one_plan,
                 "The first chunk is repeated. The policy is asked anew in every imagined state.",
             ),
@@ -182,25 +176,16 @@ EXERCISES = (
         solution="answer = 100 / 10",
         misconceptions=(
             Misconception(
-                "once a step",
-                100,
-                "That is a model of single steps. A chunk model jumps over h = 10 of them.",
+                100, "That is a model of single steps. A chunk model jumps over h = 10 of them."
             ),
             Misconception(
-                "once a candidate",
                 320,
                 "The critic scores the candidates in the state where they start; only the one that "
                 "it picks is imagined.",
             ),
+            Misconception(11, "In the last state only the value is read: ten jumps lead to it."),
             Misconception(
-                "once more at the end",
-                11,
-                "In the last state only the value is read: ten jumps lead to it.",
-            ),
-            Misconception(
-                "every candidate of every step",
-                3200,
-                "The critic looks at the candidates, not the model, and a chunk is one call.",
+                3200, "The critic looks at the candidates, not the model, and a chunk is one call."
             ),
         ),
     ),
@@ -227,18 +212,14 @@ EXERCISES = (
         ),
         misconceptions=_wrong(
             Misconception(
-                "as far as possible",
                 DEEPEST,
                 "At the far end hardly anything of the value is left, but the model's errors have "
                 "added up: read the total there.",
             ),
             Misconception(
-                "never imagine",
-                0,
-                "H = 0 is the value network itself, with all of its error: read the total there.",
+                0, "H = 0 is the value network itself, with all of its error: read the total there."
             ),
             Misconception(
-                "the chunk model's length",
                 int(CHUNKED.total.rms.argmin()),
                 "So far the model of whole chunks may be trusted. The one of single steps is "
                 "called on its own answers ten times as often.",
@@ -279,14 +260,12 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still two units",
                 lambda value, rewards, discount, chunk: (
                     value - rewards @ discount ** np.arange(len(rewards))
                 ),
                 "The value still counts a tenth (1/h) of each reward, the truth all of it.",
             ),
             Misconception(
-                "answers in the agent's units",
                 lambda value, rewards, discount, chunk: (
                     value - rewards @ discount ** np.arange(len(rewards)) / chunk
                 ),
@@ -294,14 +273,12 @@ EXERCISES = (
                 "rewards, which is what was asked for.",
             ),
             Misconception(
-                "scales the wrong one",
                 lambda value, rewards, discount, chunk: (
                     value - chunk * (rewards @ discount ** np.arange(len(rewards)))
                 ),
                 "This makes the gap larger: it is the value that is h times too small.",
             ),
             Misconception(
-                "discounts by the chunk",
                 lambda value, rewards, discount, chunk: (
                     chunk * value - rewards @ discount ** (np.arange(len(rewards)) // chunk * chunk)
                 ),
