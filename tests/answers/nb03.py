@@ -9,8 +9,7 @@ ANSWERS = {
             "    return sum(error * discount**d for d in range(0, length, backup))",
             "def answer(length, discount, error, backup):\n"
             "    return error + discount**backup * answer(length - backup, discount, error, "
-            "backup) "
-            "if length > 0 else 0.0",
+            "backup) if length > 0 else 0.0",
             "import numpy as np\n"
             "answer = lambda L, g, e, h: np.float32(e) * np.power(g, np.arange(0, L, h)).sum()",
         ),
@@ -36,8 +35,10 @@ ANSWERS = {
             "def answer(target, online, tau):\n    return target + tau * (online - target)",
             "import optax\n"
             "answer = lambda target, online, tau: optax.incremental_update(online, target, tau)",
-            "def answer(target, online, tau):\n    target *= 1 - tau\n    target += tau * online\n "
-            "   return target",
+            "def answer(target, online, tau):\n"
+            "    target *= 1 - tau\n"
+            "    target += tau * online\n"
+            "    return target",
         ),
         near_misses=(lambda target, online, tau: 0.999 * ((1 - tau) * target + tau * online),),
     ),

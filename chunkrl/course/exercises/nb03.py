@@ -26,9 +26,8 @@ EXERCISES = (
         ),
         question=(
             "Write answer(length, discount, error, backup): how wrong the value is `length` steps "
-            "from the goal when "
-            "every backup of `backup` steps adds `error`. `backup` divides `length`, and discount "
-            "< 1."
+            "from the goal when every backup of `backup` steps adds `error`. `backup` divides "
+            "`length`, and discount < 1."
         ),
         kind=Function(
             error_at,
@@ -38,10 +37,10 @@ EXERCISES = (
             "Start at the goal. The last backup is wrong by `error`. What is the one before it "
             "wrong by?",
             "E(d) = error + gamma^h E(d - h) with E(0) = 0: a geometric series of length/backup "
-            "terms with ratio "
-            "gamma^h.",
-            "def answer(length, discount, error, backup):\n    ratio = ...\n    return error * (1 "
-            "- ...) / (1 - ...)",
+            "terms with ratio gamma^h.",
+            "def answer(length, discount, error, backup):\n"
+            "    ratio = ...\n"
+            "    return error * (1 - ...) / (1 - ...)",
         ),
         solution=(
             "def answer(length, discount, error, backup):\n"
@@ -53,8 +52,7 @@ EXERCISES = (
                     error * (1 - discount**length) / (1 - discount)
                 ),
                 "This is the error with backups of 1 step. A longer backup bootstraps less often: "
-                "the ratio of the "
-                "series is discount**backup.",
+                "the ratio of the series is discount**backup.",
             ),
             Misconception(
                 lambda length, discount, error, backup: error * length / backup,
@@ -71,8 +69,7 @@ EXERCISES = (
                     error * (1 - discount ** (length // backup)) / (1 - discount)
                 ),
                 "The number of backups is right, but a backup of h steps shrinks what it "
-                "bootstraps from by "
-                "discount**h, not by discount.",
+                "bootstraps from by discount**h, not by discount.",
             ),
         ),
     ),
@@ -81,8 +78,7 @@ EXERCISES = (
         objective="You can choose a backup length from an error that you can bear.",
         question=(
             "100 steps to the goal, discount 0.99, an error of 0.1 in each backup: which is the "
-            "smallest backup "
-            "length h that keeps the error of the value at the start below 1?"
+            "smallest backup length h that keeps the error of the value at the start below 1?"
         ),
         kind=Number(BELOW_ONE, 1e-9, "steps"),
         hints=(
@@ -142,15 +138,13 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "a",
-                "It averages out only through linear operations. Compare the mean of one draw with "
-                "the mean of the "
-                "larger of two draws.",
+                "It averages out only through linear operations. Compare the mean of one draw "
+                "with the mean of the larger of two draws.",
             ),
             Misconception(
                 "c",
                 "Evaluating a fixed policy is linear in the errors, so their mean of zero stays "
-                "zero; only the max "
-                "prefers the errors that are too high.",
+                "zero; only the max prefers the errors that are too high.",
             ),
             Misconception(
                 "d",
@@ -187,8 +181,7 @@ EXERCISES = (
             Misconception(
                 lambda target, online, tau: tau * target + (1 - tau) * online,
                 "tau and 1 - tau still stand the wrong way round: with a small tau the target "
-                "jumps to the online "
-                "network, and nothing holds the bootstrap still.",
+                "jumps to the online network, and nothing holds the bootstrap still.",
             ),
             Misconception(
                 lambda target, online, tau: target,

@@ -47,8 +47,8 @@ EXERCISES = (
             "n_step(mdp, behaviour, n) is an MDP in which one own action is followed by n - 1 "
             "logged ones. Its optimal value is the fixed point.",
             "V_n(start) - V*(start), both from optimal(...).value[0]",
-            "world = lock(24, slip=0.0, skill=0.9)\nanswer = optimal(n_step(...)).value[0] - "
-            "optimal(...).value[0]",
+            "world = lock(24, slip=0.0, skill=0.9)\n"
+            "answer = optimal(n_step(...)).value[0] - optimal(...).value[0]",
         ),
         solution=(
             f"{IMPORTS}"

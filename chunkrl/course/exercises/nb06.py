@@ -104,8 +104,8 @@ EXERCISES = (
             "you say the next one, and its sign?",
             "Enough: the same next action after every equal window of k. Too short: two runs with "
             "equal windows that go on differently.",
-            "from chunkrl.tabular.memory import memory_needed, taps\nanswer = "
-            "memory_needed(taps(...))",
+            "from chunkrl.tabular.memory import memory_needed, taps\n"
+            "answer = memory_needed(taps(...))",
         ),
         solution=(
             "from chunkrl.tabular.memory import memory_needed, taps\n"

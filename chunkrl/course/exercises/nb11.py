@@ -46,8 +46,9 @@ EXERCISES = (
             "How many rewards are imagined before a value is read, and which state is it the value "
             "of?",
             "sum_{k<H} gamma^k r_k + gamma^H V(s_H)",
-            "def answer(rewards, values, discount):\n    H = len(rewards)\n    return sum(...) + "
-            "discount**H * values[...]",
+            "def answer(rewards, values, discount):\n"
+            "    H = len(rewards)\n"
+            "    return sum(...) + discount**H * values[...]",
         ),
         solution=(
             "def answer(rewards, values, discount):\n"
@@ -186,8 +187,11 @@ EXERCISES = (
         hints=(
             "How much time passes between two rewards of the sum?",
             "total <- R_k + gamma^h total",
-            "def answer(rewards, value, discount, chunk):\n    total = value\n    for reward in "
-            "rewards[::-1]:\n        total = reward + ... * total\n    return total",
+            "def answer(rewards, value, discount, chunk):\n"
+            "    total = value\n"
+            "    for reward in rewards[::-1]:\n"
+            "        total = reward + ... * total\n"
+            "    return total",
         ),
         solution=(
             "def answer(rewards, value, discount, chunk):\n"

@@ -5,7 +5,7 @@ import numpy as np
 from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
 
 DISCOUNT, NEXT_VALUE = 0.99, -20.0
-REWARD, MASK = np.array([-1.0, -1.0, -1.0, 0.0, -1.0]), np.array([1.0, 1.0, 1.0, 0.0, 1.0])
+REWARD = np.array([-1.0, -1.0, -1.0, 0.0, -1.0])
 POWERS = DISCOUNT ** np.arange(5)
 RETURN = float(POWERS @ REWARD)
 BOOTSTRAP = DISCOUNT**5 * NEXT_VALUE
