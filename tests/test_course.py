@@ -11,7 +11,7 @@ import pytest
 
 from chunkrl import course
 from chunkrl.course import check, hint, progress, record, solution
-from chunkrl.course.exercise import Choice, Function, Number
+from chunkrl.course.exercise import Function, MultipleChoice, Number
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.outline import OUTLINE
 from chunkrl.errors import ConfigError
@@ -78,7 +78,7 @@ def test_each_misconception_has_its_own_message(exercise) -> None:
 @every_exercise
 def test_near_misses_fail(exercise) -> None:
     near_misses = ANSWERS[exercise.id].near_misses
-    assert near_misses or isinstance(exercise.kind, Choice)
+    assert near_misses or isinstance(exercise.kind, MultipleChoice)
     messages = {m.message for m in exercise.misconceptions}
     for answer in near_misses:
         passed, message = exercise.judge(answer)
@@ -103,7 +103,7 @@ def test_declaration(exercise) -> None:
     assert name in ("q1", "q2", "q3", "bug")
     assert len(set(exercise.hints)) == 3
     assert exercise.objective.startswith("You can ")
-    if isinstance(exercise.kind, Choice):
+    if isinstance(exercise.kind, MultipleChoice):
         wrong = set(exercise.kind.options) - {exercise.kind.value}
         assert {m.answer for m in exercise.misconceptions} == wrong
 

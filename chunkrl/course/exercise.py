@@ -54,7 +54,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Choice:
+class MultipleChoice:
     """One of the keys of `options`, each with its text."""
 
     options: dict[str, str]
@@ -154,7 +154,7 @@ class Exercise:
     id: str
     objective: str
     question: str
-    kind: Number | Choice | Function
+    kind: Number | MultipleChoice | Function
     hints: tuple[str, str, str]  # a nudge, the formula, the shape of the code
     solution: str
     misconceptions: tuple[Misconception, ...]

@@ -1,6 +1,6 @@
 """Exercises of notebook 00: the words and marks of the course, and how exercises work."""
 
-from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
+from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
 
 CHUNK, ACTION = 5, 5
 
@@ -39,7 +39,7 @@ EXERCISES = (
         id="00.q2",
         objective="You can name the choice in which two methods differ.",
         question="Which two methods of the table differ in the chunk length and in nothing else?",
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "qc and bfn_n",
                 "b": "qc and bfn",
@@ -71,7 +71,7 @@ EXERCISES = (
             "A figure shows an open square with a vertical bar, near a black line. What is the "
             "square?"
         ),
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "an exact value",
                 "b": "a mean of samples, with two standard errors",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
+from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
 from chunkrl.tabular.propagation import accumulated, shortest_backup
 
 
@@ -120,7 +120,7 @@ EXERCISES = (
             "start biased when a "
             "fixed policy is evaluated, and when each backup takes the max over actions?"
         ),
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "neither",
                 "b": "only with the max, upwards",

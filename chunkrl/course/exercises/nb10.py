@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
+from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
 from chunkrl.explore.drift import CHUNKS, learned
 
 
@@ -118,7 +118,7 @@ EXERCISES = (
             "step (0.03), 300 logged steps. Y: noisy sensors (0.1), nothing shakes it, 10,000 "
             "steps. Z: exact sensors, nothing shakes it, 10,000 steps."
         ),
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "X: 1, Y: C, Z: both are nearly perfect",
                 "b": "C in all three: it makes fewer calls",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
+from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
 
 DISCOUNT, NEXT_VALUE = 0.99, -20.0
 REWARD = np.array([-1.0, -1.0, -1.0, 0.0, -1.0])
@@ -105,7 +105,7 @@ EXERCISES = (
             "have hands that move equally fast from step to step, but A's notes, five steps apart, "
             "are twice as far apart as B's. What does that say?"
         ),
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "A is the better policy",
                 "b": "A keeps its direction for longer",
