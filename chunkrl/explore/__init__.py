@@ -3,6 +3,7 @@
 from chunkrl.explore.best_of_n import BEST_OF_N
 from chunkrl.explore.choices import CHOICES
 from chunkrl.explore.chunk_length import CHUNK_LENGTH
+from chunkrl.explore.cube_paths import CUBE_PATHS
 from chunkrl.explore.drift import DRIFT
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
 from chunkrl.explore.flow import FLOW
@@ -25,6 +26,7 @@ EXPLORERS: dict[str, Explorer] = {
     for explorer in (
         CHOICES,
         SUPPORT,
+        CUBE_PATHS,
         RETURNS,
         HORIZON,
         OPTIMISM,
