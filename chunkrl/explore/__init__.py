@@ -3,6 +3,7 @@
 from chunkrl.explore.best_of_n import BEST_OF_N
 from chunkrl.explore.choices import CHOICES
 from chunkrl.explore.chunk_length import CHUNK_LENGTH
+from chunkrl.explore.cube_drift import CUBE_DRIFT
 from chunkrl.explore.cube_paths import CUBE_PATHS
 from chunkrl.explore.drift import DRIFT
 from chunkrl.explore.explorer import Choice, Explorer, Predict, Slider
@@ -39,6 +40,7 @@ EXPLORERS: dict[str, Explorer] = {
         LOCK_NETWORK,
         OPEN_LOOP,
         DRIFT,
+        CUBE_DRIFT,
         IMAGINATION,
         ROBOT_CURVES,
         ROBOT_PATHS,
