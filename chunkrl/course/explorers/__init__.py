@@ -1,6 +1,7 @@
 """Explorers: one figure with sliders for each question of the course."""
 
-from chunkrl.course.explorer import Choice, Explorer, Predict, Slider
+from chunkrl.course.controls import Choice, Predict, Slider
+from chunkrl.course.explorer import Explorer
 from chunkrl.course.explorers.best_of_n import BEST_OF_N
 from chunkrl.course.explorers.choices import CHOICES
 from chunkrl.course.explorers.chunk_length import CHUNK_LENGTH

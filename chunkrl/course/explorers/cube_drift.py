@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 from scipy.stats import t as student
 
 from chunkrl import plots
-from chunkrl.course.explorer import Choice, Explorer, Table
+from chunkrl.course.controls import Choice, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.errors import ConfigError
 from chunkrl.measure.drift import STEPS
 from chunkrl.results.model_drift import Rows, stored

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Explorer, Slider, Table
+from chunkrl.course.controls import Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.results.real_data import CELL, CORNER, SHAPE, Coverage, load_coverage
 
 HEIGHTS = CORNER[2] + CELL * (np.arange(SHAPE[2]) + 0.5)  # m; middles of the cells
