@@ -125,6 +125,20 @@ def headline(axes: Axes, text: str) -> None:
     axes.text(0.0, 1.0, text, transform=_beside(axes, down=-32), fontsize=12)
 
 
+def side(axes: Axes, text: str) -> None:
+    """The y label where it changes with the numbers; `label` is given none then."""
+    axes.text(
+        0.0,
+        0.5,
+        text,
+        transform=_beside(axes, left=30),
+        rotation=90,
+        rotation_mode="anchor",
+        ha="center",
+        va="bottom",
+    )
+
+
 def _figure(axes: Axes) -> Figure:
     figure = axes.get_figure(root=True)
     assert isinstance(figure, Figure)

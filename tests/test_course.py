@@ -1,19 +1,27 @@
 """Exercises: solutions pass, empty answers do not, misconceptions get their own message."""
 
+import importlib
 import json
 import os
+from pathlib import Path
 
+import answers
 import numpy as np
 import pytest
 
 from chunkrl import course
 from chunkrl.course import check, hint, progress, record, solution
-from chunkrl.course.exercise import Choice, Function, Number
+from chunkrl.course.exercise import Function, MultipleChoice, Number
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import EXPLORERS
 from chunkrl.course.outline import OUTLINE
 from chunkrl.errors import ConfigError
 
+ANSWERS: dict[str, answers.Answers] = {
+    f"{file.stem.removeprefix('nb')}.{name}": found
+    for file in sorted(Path(answers.__file__).parent.glob("nb*.py"))
+    for name, found in importlib.import_module(f"answers.{file.stem}").ANSWERS.items()
+}
 every_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 
 
@@ -30,6 +38,10 @@ def answer_of(code: str):
     return cell["answer"]
 
 
+def test_every_exercise_has_answers_and_all_answers_an_exercise() -> None:
+    assert ANSWERS.keys() == EXERCISES.keys()
+
+
 @every_exercise
 def test_solution_passes(exercise) -> None:
     assert check(exercise.id, answer_of(exercise.solution)).passed is True
@@ -37,8 +49,9 @@ def test_solution_passes(exercise) -> None:
 
 @every_exercise
 def test_equivalent_forms_pass(exercise) -> None:
-    assert exercise.equivalents
-    for code in exercise.equivalents:
+    equivalents = ANSWERS[exercise.id].equivalents
+    assert equivalents
+    for code in equivalents:
         note = check(exercise.id, answer_of(code))
         assert note.passed is True, (code, note)
 
@@ -55,7 +68,7 @@ def test_an_empty_answer_neither_passes_nor_fails_nor_counts(exercise) -> None:
 def test_each_misconception_has_its_own_message(exercise) -> None:
     messages = [m.message for m in exercise.misconceptions]
     assert messages
-    assert len({m.name for m in exercise.misconceptions}) == len(set(messages)) == len(messages)
+    assert len(set(messages)) == len(messages)
     for misconception in exercise.misconceptions:
         passed, message = exercise.judge(misconception.answer)
         assert not passed
@@ -64,9 +77,10 @@ def test_each_misconception_has_its_own_message(exercise) -> None:
 
 @every_exercise
 def test_near_misses_fail(exercise) -> None:
-    assert exercise.near_misses or isinstance(exercise.kind, Choice)
+    near_misses = ANSWERS[exercise.id].near_misses
+    assert near_misses or isinstance(exercise.kind, MultipleChoice)
     messages = {m.message for m in exercise.misconceptions}
-    for answer in exercise.near_misses:
+    for answer in near_misses:
         passed, message = exercise.judge(answer)
         assert not passed, answer
         assert message not in messages
@@ -89,7 +103,7 @@ def test_declaration(exercise) -> None:
     assert name in ("q1", "q2", "q3", "bug")
     assert len(set(exercise.hints)) == 3
     assert exercise.objective.startswith("You can ")
-    if isinstance(exercise.kind, Choice):
+    if isinstance(exercise.kind, MultipleChoice):
         wrong = set(exercise.kind.options) - {exercise.kind.value}
         assert {m.answer for m in exercise.misconceptions} == wrong
 

@@ -54,7 +54,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Choice:
+class MultipleChoice:
     """One of the keys of `options`, each with its text."""
 
     options: dict[str, str]
@@ -141,30 +141,23 @@ class Function:
 
 @dataclass(frozen=True)
 class Misconception:
-    """A misunderstanding, the answer that it leads to, and what to tell a reader who gives it."""
+    """The answer that a misunderstanding leads to, and what to tell a reader who gives it."""
 
-    name: str
     answer: Any
     message: str
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """One question; `solution` is code that defines `answer`: readers see it, tests run it.
-
-    `equivalents` is code of other right answers, and `near_misses` are answers that the tolerance
-    must not let pass.
-    """
+    """One question; `solution` is code that defines `answer`: readers see it, tests run it."""
 
     id: str
     objective: str
     question: str
-    kind: Number | Choice | Function
+    kind: Number | MultipleChoice | Function
     hints: tuple[str, str, str]  # a nudge, the formula, the shape of the code
     solution: str
     misconceptions: tuple[Misconception, ...]
-    equivalents: tuple[str, ...] = ()
-    near_misses: tuple[Any, ...] = ()
 
     def judge(self, answer: Any) -> tuple[bool, str]:
         """Whether the answer is right, and the sentence for the reader."""

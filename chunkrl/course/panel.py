@@ -4,13 +4,15 @@ import base64
 import html
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import ipywidgets as widgets
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.course import record
-from chunkrl.course.explorer import Choice, Explorer, Predict, Slider, Value
+from chunkrl.course.controls import Choice, Predict, Slider, Table, Value
 
 # A stream of values, not released ones: a key press shows its picture as fast (63 against 65 ms,
 # benchmarks/slider_latency.md), a drag shows the way, and ipywidgets drops what comes meanwhile.
@@ -19,13 +21,31 @@ STREAM = True
 WIDE = {"description_width": "15em"}
 
 
+class Shown(Protocol):
+    """What a panel asks of the explorer that it shows."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def controls(self) -> tuple[Slider | Choice, ...]: ...
+    @property
+    def layout(self) -> Callable[[Figure], tuple[Axes, ...]]: ...
+    @property
+    def draw(self) -> Callable[[tuple[Axes, ...], Any], None]: ...
+    def numbers(self, **params: Any) -> Any: ...
+    def alt(self, **params: Any) -> str: ...
+    def rows(self, **params: Any) -> Table: ...
+    def code(self, setting: Mapping[str, Value]) -> str: ...
+    def show(self, **params: Any) -> Any: ...
+
+
 class Panel(widgets.VBox):
     """Sliders over one kept figure, its sentence, its data and its setting as code."""
 
     # ipywidgets 7 would show the bare widget; without this both versions use the bundle below.
     _ipython_display_ = None
 
-    def __init__(self, explorer: Explorer, setting: Mapping[str, Value]):
+    def __init__(self, explorer: Shown, setting: Mapping[str, Value]):
         self.explorer = explorer
         self._canvas = plots.Canvas(explorer.layout)
         self._moving = False
@@ -67,16 +87,16 @@ class Panel(widgets.VBox):
 
     def redraw(self) -> None:
         """Draw the present setting; an error of the explorer is raised."""
-        numbers = self.explorer.numbers(**self.setting)
+        setting = self.setting
+        numbers = self.explorer.numbers(**setting)
         self.image.value = self._canvas.picture(lambda axes: self.explorer.draw(axes, numbers))
-        self.sentence.value = (
-            f'<p aria-live="polite">{html.escape(self.explorer.describe(numbers))}</p>'
-        )
+        sentence = html.escape(self.explorer.alt(**setting))
+        self.sentence.value = f'<p aria-live="polite">{sentence}</p>'
         parts = []
         if self.code.value:
-            parts.append(f"<pre>{html.escape(self.explorer.code(self.setting))}</pre>")
+            parts.append(f"<pre>{html.escape(self.explorer.code(setting))}</pre>")
         if self.data.value:
-            parts.append(_table(*self.explorer.table(numbers)))
+            parts.append(_table(*self.explorer.rows(**setting)))
         self.extra.value = "".join(parts)
 
     def _changed(self, _: Any) -> None:
@@ -115,7 +135,7 @@ class Question(widgets.VBox):
 
     _ipython_display_ = None
 
-    def __init__(self, explorer: Explorer, predict: Predict):
+    def __init__(self, explorer: Shown, predict: Predict):
         self.explorer, self.predict = explorer, predict
         self.guess = widgets.Text(
             description=f"My guess [{predict.unit}]",

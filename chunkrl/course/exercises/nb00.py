@@ -1,6 +1,6 @@
 """Exercises of notebook 00: the words and marks of the course, and how exercises work."""
 
-from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
+from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
 
 CHUNK, ACTION = 5, 5
 
@@ -27,24 +27,19 @@ EXERCISES = (
         solution="answer = 5 * 5",
         misconceptions=(
             Misconception(
-                "one action",
                 ACTION,
                 "That is a single action. A chunk holds 5 of them, and all are put out at once.",
             ),
             Misconception(
-                "adds",
-                ACTION + CHUNK,
-                "Each of the 5 actions has 5 numbers of its own, so they multiply.",
+                ACTION + CHUNK, "Each of the 5 actions has 5 numbers of its own, so they multiply."
             ),
         ),
-        equivalents=("answer = 25", "import numpy as np\nanswer = np.zeros((5, 5)).size"),
-        near_misses=(24, 26),
     ),
     Exercise(
         id="00.q2",
         objective="You can name the choice in which two methods differ.",
         question="Which two methods of the table differ in the chunk length and in nothing else?",
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "qc and bfn_n",
                 "b": "qc and bfn",
@@ -61,22 +56,13 @@ EXERCISES = (
         solution='answer = "a"',
         misconceptions=(
             Misconception(
-                "two choices at once",
-                "b",
-                "These differ in the chunk and in the backup: if one wins, you cannot say why.",
+                "b", "These differ in the chunk and in the backup: if one wins, you cannot say why."
             ),
             Misconception(
-                "differs in the policy",
-                "c",
-                "Both emit chunks of h actions; they differ in the policy and its extraction.",
+                "c", "Both emit chunks of h actions; they differ in the policy and its extraction."
             ),
-            Misconception(
-                "differs in the backup",
-                "d",
-                "Both emit one action at a time; they differ in the backup.",
-            ),
+            Misconception("d", "Both emit one action at a time; they differ in the backup."),
         ),
-        equivalents=('answer = "A"',),
     ),
     Exercise(
         id="00.q3",
@@ -85,7 +71,7 @@ EXERCISES = (
             "A figure shows an open square with a vertical bar, near a black line. What is the "
             "square?"
         ),
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "an exact value",
                 "b": "a mean of samples, with two standard errors",
@@ -101,17 +87,13 @@ EXERCISES = (
         solution='answer = "b"',
         misconceptions=(
             Misconception(
-                "takes an estimate for the truth",
                 "a",
                 "Exact values are black outlines and have no bar: nothing about them is uncertain.",
             ),
             Misconception(
-                "takes an estimate for something learned",
-                "c",
-                "What is learned is a filled marker. An open one is a mean of samples.",
+                "c", "What is learned is a filled marker. An open one is a mean of samples."
             ),
         ),
-        equivalents=('answer = " B "',),
     ),
     Exercise(
         id="00.bug",
@@ -132,25 +114,16 @@ EXERCISES = (
         solution="def answer(steps, chunk):\n    return -(-steps // chunk)",
         misconceptions=(
             Misconception(
-                "rounds down",
                 lambda steps, chunk: steps // chunk,
                 "A chunk that is cut short has begun with a look, too: try 3 steps, chunks of 2.",
             ),
             Misconception(
-                "always adds one",
                 lambda steps, chunk: steps // chunk + 1,
                 "Now one too many when the chunks fit exactly: try 4 steps with chunks of 2.",
             ),
             Misconception(
-                "does not round",
-                lambda steps, chunk: steps / chunk,
-                "A policy looks a whole number of times.",
+                lambda steps, chunk: steps / chunk, "A policy looks a whole number of times."
             ),
         ),
-        equivalents=(
-            "import math\nanswer = lambda steps, chunk: math.ceil(steps / chunk)",
-            "def answer(steps, chunk):\n    return len(range(0, steps, chunk))",
-        ),
-        near_misses=(lambda steps, chunk: max(1, round(steps / chunk)),),
     ),
 )

@@ -38,32 +38,19 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "counts the pairs with data",
                 int((COUNTS > 0).sum()),
                 "These are the pairs with data. The question asks for all the others.",
             ),
             Misconception(
-                "counts cells",
                 int((COUNTS.sum(-1) == 0).sum()),
                 "These are cells that no path leaves. A visited cell has unseen actions, too: "
                 "support belongs to pairs of a state and an action.",
             ),
             Misconception(
-                "forgets the actions",
                 int(64 - (COUNTS > 0).sum()),
                 "There are 64 cells, but 64 * 4 pairs of a cell and an action.",
             ),
         ),
-        equivalents=(
-            "answer = 64 * 4 - 31",
-            "answer = 225.0",
-            "import numpy as np\n"
-            "from chunkrl.tabular import support\n"
-            "pairs = {(s, a) for path in support.logged_paths()"
-            " for s, a in zip(path.state, path.action)}\n"
-            "answer = np.array([256 - len(pairs)])",
-        ),
-        near_misses=(224, 226, 225.5),
     ),
     Exercise(
         id="01.q2",
@@ -86,28 +73,20 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the wrong way round",
                 LOGGED - BEST,
                 "The size is right, the sign is not: a return of -13 is better than one of -20.",
             ),
             Misconception(
-                "counts steps",
                 8,
                 "Stitching saves 8 steps, but the return is discounted: the last steps of a long "
                 "path cost less than 1 each.",
             ),
             Misconception(
-                "gives the optimum itself",
                 BEST,
                 "This is the value of the stitched path. How much more is it than the logged "
                 "return?",
             ),
         ),
-        equivalents=(
-            "answer = 6.71",
-            "cost = lambda steps: (1 - 0.99**steps) / (1 - 0.99)\nanswer = cost(22) - cost(14)",
-        ),
-        near_misses=(6.6, 6.8),
     ),
     Exercise(
         id="01.q3",
@@ -131,30 +110,21 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "optimism starts at zero",
                 0.0,
                 "Zero is above every value of this world, so it is already far too optimistic. "
                 "What must an unseen action beat at the start?",
             ),
             Misconception(
-                "compares with the logged return",
                 LOGGED,
                 "The learner does not compare with what was logged, but with the best that it can "
                 "stitch from it.",
             ),
+            Misconception(-14, "14 steps at -1, but discounted: sum of -0.99^t for t = 0 ... 13."),
             Misconception(
-                "counts without discounting",
-                -14,
-                "14 steps at -1, but discounted: sum of -0.99^t for t = 0 ... 13.",
-            ),
-            Misconception(
-                "waits for certain failure",
                 -100,
                 "-100 is the value of never arriving. Unseen actions are taken long after that.",
             ),
         ),
-        equivalents=("answer = -13.13", "answer = -(1 - 0.99**14) / (1 - 0.99)"),
-        near_misses=(-13.0, -13.5),
     ),
     Exercise(
         id="01.bug",
@@ -187,34 +157,23 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still bootstraps",
                 lambda reward, mask, next_q: reward + 0.99 * next_q.max(-1),
                 "The end still reads a value after it. An initial value that no data can correct "
                 "now flows into every cell.",
             ),
             Misconception(
-                "masks the reward",
                 lambda reward, mask, next_q: mask * (reward + 0.99 * next_q.max(-1)),
                 "The last reward was earned; only the value after the end is not. The mask belongs "
                 "to the bootstrap.",
             ),
             Misconception(
-                "reads the mask as done",
                 lambda reward, mask, next_q: reward + 0.99 * (1 - mask) * next_q.max(-1),
                 "Here mask = 0 marks the end (it is 1 - done), so this bootstraps only there.",
             ),
             Misconception(
-                "mean instead of max",
                 lambda reward, mask, next_q: reward + 0.99 * mask * next_q.mean(-1),
                 "The mask is right, but fitted Q takes the largest value of the next state.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\n"
-            "def answer(reward, mask, next_q):\n"
-            "    return np.where(mask == 0, reward, reward + 0.99 * np.max(next_q, axis=1))",
-            "answer = lambda r, m, q: r + m * 0.99 * q.max(axis=-1)",
-        ),
-        near_misses=(lambda reward, mask, next_q: reward + 0.9 * mask * next_q.max(-1),),
     ),
 )

@@ -66,19 +66,16 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "bootstrap without discount",
                 lambda reward, value, discount: reward @ discount ** np.arange(len(reward)) + value,
                 "The rewards are right. The value is n steps away and needs its discount**n.",
             ),
             Misconception(
-                "bootstrap discounted once",
                 lambda reward, value, discount: (
                     reward @ discount ** np.arange(len(reward)) + discount * value
                 ),
                 "The value is discounted as if it were one step away; it is n steps away.",
             ),
             Misconception(
-                "bootstrap one step early",
                 lambda reward, value, discount: (
                     reward @ discount ** np.arange(len(reward))
                     + discount ** (len(reward) - 1) * value
@@ -86,21 +83,10 @@ EXERCISES = (
                 "The last reward has discount**(n-1); the state after it is one step later.",
             ),
             Misconception(
-                "rewards without discount",
                 lambda reward, value, discount: reward.sum() + discount ** len(reward) * value,
                 "The bootstrap is right. The reward i steps later needs discount**i, too.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\n"
-            "def answer(reward, value, discount):\n"
-            "    return np.append(reward, value) @ discount ** np.arange(len(reward) + 1)",
-            "def answer(reward, value, discount):\n"
-            "    for r in reward[::-1]:\n"
-            "        value = r + discount * value\n"
-            "    return value",
-        ),
-        near_misses=(lambda reward, value, discount: 1.001 * target(reward, value, discount),),
     ),
     Exercise(
         id="02.q2",
@@ -126,30 +112,21 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "forgets the averaging",
                 1,
                 "That is the best n for a single target: its variance outweighs the bias. With 4 "
                 "targets averaged, the variance is a quarter of it.",
             ),
             Misconception(
-                "where the curves cross",
                 7,
                 "Near here bias squared equals variance / 4. The sum of a falling and a rising "
                 "curve need not be smallest where they cross: compare n = 7 with n = 8.",
             ),
             Misconception(
-                "where the curves cross, rounded down",
                 6,
                 "Near here bias squared equals variance / 4, but their sum goes on falling: "
                 "compare n = 6 with n = 7.",
             ),
         ),
-        equivalents=(
-            "answer = 20.0",
-            "total = lambda n: 4 * 0.81**n + sum(0.81**k for k in range(n)) / 4\n"
-            "answer = min(range(1, 21), key=total)",
-        ),
-        near_misses=(19, 10, 20.5),
     ),
     Exercise(
         id="02.q3",
@@ -171,25 +148,20 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "answers for Monte Carlo",
                 batch_monte_carlo(A_B_EPISODES)["A"],
                 "That is Monte Carlo: the one return seen from A was 0. TD reads the value of B, "
                 "to which the other seven episodes contributed.",
             ),
             Misconception(
-                "leaves out the episode of A",
                 6 / 7,
                 "This is B without the episode that came through A. TD merges all eight visits.",
             ),
             Misconception(
-                "averages the two methods",
                 0.375,
                 "This is half way between Monte Carlo and TD. Repeated to the end, TD gets all "
                 "the way.",
             ),
         ),
-        equivalents=("answer = 6 / 8", "import numpy as np\nanswer = np.mean([0] + 6 * [1] + [0])"),
-        near_misses=(0.7, 0.8, 1.0),
     ),
     Exercise(
         id="02.bug",
@@ -228,40 +200,24 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still looks back",
                 _forward,
                 "The last step still carries the rewards of all earlier ones. Run the loop from "
                 "the end.",
             ),
             Misconception(
-                "ends up reversed",
                 lambda reward, discount: returns_to_go(reward, discount)[::-1],
                 "The numbers are right, in the wrong order: the return of the first step comes "
                 "first.",
             ),
             Misconception(
-                "only turns the output round",
                 lambda reward, discount: _forward(reward, discount)[::-1],
                 "Turning the output round does not turn the sum round: each number must be made "
                 "of later rewards.",
             ),
             Misconception(
-                "starts its discount late",
                 lambda reward, discount: discount * returns_to_go(reward, discount),
                 "Everything is multiplied by one discount too many: r_t itself is not discounted.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\n"
-            "def answer(reward, discount):\n"
-            "    steps = range(len(reward))\n"
-            "    return [reward[t:] @ discount ** np.arange(len(reward) - t) for t in steps]",
-            "def answer(reward, discount):\n"
-            "    if len(reward) == 1:\n"
-            "        return [reward[0]]\n"
-            "    rest = answer(reward[1:], discount)\n"
-            "    return [reward[0] + discount * rest[0], *rest]",
-        ),
-        near_misses=(lambda reward, discount: 1.001 * returns_to_go(reward, discount),),
     ),
 )

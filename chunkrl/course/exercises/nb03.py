@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
+from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
 from chunkrl.tabular.propagation import accumulated, shortest_backup
 
 
@@ -26,9 +26,8 @@ EXERCISES = (
         ),
         question=(
             "Write answer(length, discount, error, backup): how wrong the value is `length` steps "
-            "from the goal when "
-            "every backup of `backup` steps adds `error`. `backup` divides `length`, and discount "
-            "< 1."
+            "from the goal when every backup of `backup` steps adds `error`. `backup` divides "
+            "`length`, and discount < 1."
         ),
         kind=Function(
             error_at,
@@ -38,10 +37,10 @@ EXERCISES = (
             "Start at the goal. The last backup is wrong by `error`. What is the one before it "
             "wrong by?",
             "E(d) = error + gamma^h E(d - h) with E(0) = 0: a geometric series of length/backup "
-            "terms with ratio "
-            "gamma^h.",
-            "def answer(length, discount, error, backup):\n    ratio = ...\n    return error * (1 "
-            "- ...) / (1 - ...)",
+            "terms with ratio gamma^h.",
+            "def answer(length, discount, error, backup):\n"
+            "    ratio = ...\n"
+            "    return error * (1 - ...) / (1 - ...)",
         ),
         solution=(
             "def answer(length, discount, error, backup):\n"
@@ -49,49 +48,28 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "bootstraps at every step",
                 lambda length, discount, error, backup: (
                     error * (1 - discount**length) / (1 - discount)
                 ),
                 "This is the error with backups of 1 step. A longer backup bootstraps less often: "
-                "the ratio of the "
-                "series is discount**backup.",
+                "the ratio of the series is discount**backup.",
             ),
             Misconception(
-                "counts without discounting",
                 lambda length, discount, error, backup: error * length / backup,
                 "This adds one full error per backup. An error made h steps later arrives "
                 "multiplied by discount**h.",
             ),
             Misconception(
-                "never reaches the goal",
                 lambda length, discount, error, backup: error / (1 - discount**backup),
                 "This is the error infinitely far from the goal. The chain has only length/backup "
                 "backups.",
             ),
             Misconception(
-                "discounts once per backup",
                 lambda length, discount, error, backup: (
                     error * (1 - discount ** (length // backup)) / (1 - discount)
                 ),
                 "The number of backups is right, but a backup of h steps shrinks what it "
-                "bootstraps from by "
-                "discount**h, not by discount.",
-            ),
-        ),
-        equivalents=(
-            "def answer(length, discount, error, backup):\n"
-            "    return sum(error * discount**d for d in range(0, length, backup))",
-            "def answer(length, discount, error, backup):\n"
-            "    return error + discount**backup * answer(length - backup, discount, error, "
-            "backup) "
-            "if length > 0 else 0.0",
-            "import numpy as np\n"
-            "answer = lambda L, g, e, h: np.float32(e) * np.power(g, np.arange(0, L, h)).sum()",
-        ),
-        near_misses=(
-            lambda length, discount, error, backup: (
-                1.001 * error * (1 - discount**length) / (1 - discount**backup)
+                "bootstraps from by discount**h, not by discount.",
             ),
         ),
     ),
@@ -100,8 +78,7 @@ EXERCISES = (
         objective="You can choose a backup length from an error that you can bear.",
         question=(
             "100 steps to the goal, discount 0.99, an error of 0.1 in each backup: which is the "
-            "smallest backup "
-            "length h that keeps the error of the value at the start below 1?"
+            "smallest backup length h that keeps the error of the value at the start below 1?"
         ),
         kind=Number(BELOW_ONE, 1e-9, "steps"),
         hints=(
@@ -115,34 +92,22 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "rounds down",
                 6,
                 "At h = 6 the error is still above 1: solving for h gives 6.52, and only a larger "
                 "h helps.",
             ),
             Misconception(
-                "forgets to round",
-                6.52,
-                "Solved rightly, but a backup takes a whole number of steps: the next one up.",
+                6.52, "Solved rightly, but a backup takes a whole number of steps: the next one up."
             ),
             Misconception(
-                "counts without discounting",
                 10,
                 "This solves 0.1 * 100 / h = 1, one full error per backup; errors further away are "
                 "discounted.",
             ),
             Misconception(
-                "never reaches the goal",
-                11,
-                "This solves 0.1 / (1 - 0.99^h) < 1, as if the goal were infinitely far away.",
+                11, "This solves 0.1 / (1 - 0.99^h) < 1, as if the goal were infinitely far away."
             ),
         ),
-        equivalents=(
-            "answer = 7.0",
-            "import numpy as np\nanswer = np.array([7])",
-            "import math\nanswer = math.ceil(math.log(1 - 0.1 * (1 - 0.99**100)) / math.log(0.99))",
-        ),
-        near_misses=(6.9, 7.1, 8, 5),
     ),
     Exercise(
         id="03.q3",
@@ -155,7 +120,7 @@ EXERCISES = (
             "start biased when a "
             "fixed policy is evaluated, and when each backup takes the max over actions?"
         ),
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "neither",
                 "b": "only with the max, upwards",
@@ -172,27 +137,21 @@ EXERCISES = (
         solution='answer = "b"',
         misconceptions=(
             Misconception(
-                "noise always averages out",
                 "a",
-                "It averages out only through linear operations. Compare the mean of one draw with "
-                "the mean of the "
-                "larger of two draws.",
+                "It averages out only through linear operations. Compare the mean of one draw "
+                "with the mean of the larger of two draws.",
             ),
             Misconception(
-                "any noise is optimism",
                 "c",
                 "Evaluating a fixed policy is linear in the errors, so their mean of zero stays "
-                "zero; only the max "
-                "prefers the errors that are too high.",
+                "zero; only the max prefers the errors that are too high.",
             ),
             Misconception(
-                "the max is cautious",
                 "d",
                 "The max chooses whichever estimate is too high, so it can only raise the expected "
                 "value.",
             ),
         ),
-        equivalents=('answer = "B"', 'answer = " b "'),
     ),
     Exercise(
         id="03.bug",
@@ -220,31 +179,19 @@ EXERCISES = (
         solution=("def answer(target, online, tau):\n    return (1 - tau) * target + tau * online"),
         misconceptions=(
             Misconception(
-                "still swapped",
                 lambda target, online, tau: tau * target + (1 - tau) * online,
                 "tau and 1 - tau still stand the wrong way round: with a small tau the target "
-                "jumps to the online "
-                "network, and nothing holds the bootstrap still.",
+                "jumps to the online network, and nothing holds the bootstrap still.",
             ),
             Misconception(
-                "never moves",
                 lambda target, online, tau: target,
                 "This target never learns: it must move a little towards the online network.",
             ),
             Misconception(
-                "weights do not sum to one",
                 lambda target, online, tau: target + tau * online,
                 "The two weights must sum to one, or the target grows without bound even when both "
                 "networks agree.",
             ),
         ),
-        equivalents=(
-            "def answer(target, online, tau):\n    return target + tau * (online - target)",
-            "import optax\n"
-            "answer = lambda target, online, tau: optax.incremental_update(online, target, tau)",
-            "def answer(target, online, tau):\n    target *= 1 - tau\n    target += tau * online\n "
-            "   return target",
-        ),
-        near_misses=(lambda target, online, tau: 0.999 * ((1 - tau) * target + tau * online),),
     ),
 )

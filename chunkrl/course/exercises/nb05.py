@@ -84,41 +84,24 @@ EXERCISES = (
         solution=("def answer(noise, x, t):\n    return (1 - t) * noise + t * x, x - noise"),
         misconceptions=(
             Misconception(
-                "time runs backwards",
                 lambda noise, x, t: np.stack([t * noise + (1 - t) * x, noise - x]),
                 "This path begins at the action and ends in noise, as diffusion models count time. "
                 "Here t = 0 is noise and t = 1 the action.",
             ),
             Misconception(
-                "velocity towards the noise",
                 lambda noise, x, t: np.stack([(1 - t) * noise + t * x, noise - x]),
                 "The path is right, but this velocity leads from the action back to the noise.",
             ),
             Misconception(
-                "what is left to go",
                 lambda noise, x, t: np.stack([(1 - t) * noise + t * x, (1 - t) * (x - noise)]),
                 "x - x_t is the way that is left, and it must be done in the time that is left: "
                 "divide by 1 - t.",
             ),
             Misconception(
-                "the point as velocity",
                 lambda noise, x, t: np.stack([(1 - t) * noise + t * x, x]),
                 "This predicts the action itself. The velocity is how fast the point moves, and "
                 "the point has to leave the noise behind as well.",
             ),
-        ),
-        equivalents=(
-            "def answer(noise, x, t):\n"
-            "    x_t = noise + t * (x - noise)\n"
-            "    return [x_t, (x - x_t) / (1 - t)]",
-            "from chunkrl.blocks import flow\n"
-            "def answer(noise, x, t):\n"
-            "    x_t = flow.interpolate(x, noise, t)\n"
-            "    return x_t, flow.conditional_velocity(x_t, x, t)",
-        ),
-        near_misses=(
-            lambda noise, x, t: np.stack([(1 - t) * noise + t * x, 1.001 * (x - noise)]),
-            lambda noise, x, t: np.stack([x - noise, (1 - t) * noise + t * x]),
         ),
     ),
     Exercise(
@@ -142,43 +125,31 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "a perfect network has no loss",
                 0.0,
                 "That needs every line through a point to have the same velocity. Lines that end "
                 "in different places of the mode still cross.",
             ),
             Misconception(
-                "the variance of the data",
                 0.07**2,
                 "0.0049 is the variance of the action. At t near 1 the unknown is the noise, not "
                 "the action, and its variance is 1.",
             ),
             Misconception(
-                "half of the two-mode floor",
                 0.3331,
                 "The second mode does more than double the floor: what costs most in the 0.666 is "
                 "not knowing the side.",
             ),
             Misconception(
-                "nothing is known about the velocity",
                 1 + 0.07**2,
                 "This is the variance of action - noise before x_t is seen. The network does see "
                 "x_t and t.",
             ),
             Misconception(
-                "the width",
                 0.07,
                 "Near, and the right dependence: the floor of one mode is proportional to its "
                 "width. Average the variance over t to get the factor.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\nanswer = 0.07 * np.pi / 2",
-            "import numpy as np\n"
-            "from chunkrl.tabular.mixtures import Mixture, loss_floor\n"
-            "answer = loss_floor(Mixture(np.ones(1), np.array([[0.55]]), np.array([0.07])))",
-        ),
-        near_misses=(0.106, 0.114, 0.14),
     ),
     Exercise(
         id="05.q3",
@@ -214,42 +185,22 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the exact field gives exact samples",
                 lambda steps: mass(TWO, LOW, HIGH),
                 "This is the share in the data. The velocity is exact, but few steps do not "
                 "follow it.",
             ),
             Misconception(
-                "a whole step each time",
                 between_with(stepped(lambda k, K: k / K, lambda K: 1.0)),
                 "A velocity is for one unit of time, and a step lasts 1/K of it.",
             ),
             Misconception(
-                "velocity at the end of the step",
                 between_with(stepped(lambda k, K: (k + 1) / K, lambda K: 1 / K)),
                 "Euler takes the velocity at the beginning of each step: t = k/K, from 0.",
             ),
             Misconception(
-                "one side only",
                 between_with(sampled, 0.0),
                 "This counts the ends between 0 and 0.2 only; the gap reaches to -0.2.",
             ),
-        ),
-        equivalents=(
-            "from chunkrl.tabular.flow_maps import NOISE, ends, share_between\n"
-            "from chunkrl.tabular.mixtures import two_modes, velocity\n"
-            "answer = lambda K: share_between(\n"
-            "    NOISE, ends(velocity(two_modes(0.8, 0.1)), NOISE, K), -0.2, 0.2)",
-            "import numpy as np\n"
-            "from chunkrl.blocks.integrators import path\n"
-            "from chunkrl.tabular.mixtures import two_modes, velocity\n"
-            "noise = np.random.default_rng(0).standard_normal((40_000, 1))\n"
-            "answer = lambda K: np.mean(\n"
-            "    np.abs(path(velocity(two_modes(0.8, 0.1)), noise, K)[-1]) < 0.2)",
-        ),
-        near_misses=(
-            lambda steps: 1.1 * left_between(steps),
-            lambda steps: left_between(steps + 1),
         ),
     ),
     Exercise(
@@ -292,46 +243,30 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still to the end",
                 stepped(lambda k, K: k / max(K - 1, 1), lambda K: 1 / K),
                 "The last step still begins at t = 1, where the flow has already arrived: steps of "
                 "1/K must begin 1/K apart.",
             ),
             Misconception(
-                "longer steps",
                 stepped(lambda k, K: k / max(K - 1, 1), lambda K: 1 / max(K - 1, 1)),
                 "Now each step is as long as the times are apart, but there are K of them, so the "
                 "flow runs on after t = 1.",
             ),
             Misconception(
-                "velocity at the end of the step",
                 stepped(lambda k, K: (k + 1) / K, lambda K: 1 / K),
                 "These are the times at which the steps end. Euler uses the velocity where a step "
                 "begins.",
             ),
             Misconception(
-                "in the middle",
                 stepped(lambda k, K: (k + 0.5) / K, lambda K: 1 / K),
                 "The velocity in the middle of a step belongs to the point in the middle; at the "
                 "point where the step begins Euler asks for the time of its beginning.",
             ),
             Misconception(
-                "always from the noise",
                 stepped(lambda k, K: k / K, lambda K: 1 / K, reuse=True),
                 "The times are right now, but the velocity is asked for at the noise in every step "
                 "and not at the point that the flow has reached.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\n"
-            "def answer(velocity, noise, steps):\n"
-            "    x = noise\n"
-            "    for t in np.linspace(0, 1, steps, endpoint=False):\n"
-            "        x = x + velocity(x, np.full((len(x), 1), t)) / steps\n"
-            "    return x",
-            "from chunkrl.blocks.integrators import path\n"
-            "answer = lambda velocity, noise, steps: path(velocity, noise, steps)[-1]",
-        ),
-        near_misses=(lambda velocity, noise, steps: 1.001 * sampled(velocity, noise, steps),),
     ),
 )

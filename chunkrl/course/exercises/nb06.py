@@ -32,44 +32,27 @@ EXERCISES = (
         solution="answer = 0.5**5 + 0.5**5",
         misconceptions=(
             Misconception(
-                "one given side",
                 1 / 32,
                 "This is the probability of five steps to the right. Five to the left will do as "
                 "well.",
             ),
             Misconception(
-                "the side is drawn once",
                 0.5,
                 "Half is the share of runs on each side. Here the side is drawn again in every "
                 "step, and all five draws must agree.",
             ),
             Misconception(
-                "any switch",
                 15 / 16,
                 "This is the probability that the side changes at least once; the question is "
                 "about the rest.",
             ),
             Misconception(
-                "four draws, one given side",
                 1 / 8,
                 "Close: after the first step four others must agree with it, each with "
                 "probability 1/2. How many factors is that?",
             ),
-            Misconception(
-                "certain",
-                1.0,
-                "Nothing ties one draw to the next: they agree only by luck.",
-            ),
+            Misconception(1.0, "Nothing ties one draw to the next: they agree only by luck."),
         ),
-        equivalents=(
-            "answer = 1 / 16",
-            "import numpy as np\nanswer = np.array([2.0 ** -(5 - 1)])",
-            "from chunkrl.tabular.sides import no_switch\nanswer = no_switch(0.5, 5)",
-            "import itertools\n"
-            "runs = list(itertools.product('LR', repeat=5))\n"
-            "answer = sum(len(set(run)) == 1 for run in runs) / len(runs)",
-        ),
-        near_misses=(0.0621, 0.063, 0.06),
     ),
     Exercise(
         id="06.q2",
@@ -89,36 +72,21 @@ EXERCISES = (
         solution="n, h = 100, 5\nanswer = ((n / h * h**2) / n) ** 0.5",
         misconceptions=(
             Misconception(
-                "the variance",
                 5.0,
                 "The variance is 5 times as large. The standard deviation, which is a distance, "
                 "is its root.",
             ),
             Misconception(
-                "the single steps are the same",
                 1.0,
                 "Each single step has the same law, but held steps add up instead of cancelling.",
             ),
+            Misconception(5**-0.5, "This is the other way round: who holds a draw gets farther."),
             Misconception(
-                "upside down",
-                5**-0.5,
-                "This is the other way round: who holds a draw gets farther.",
-            ),
-            Misconception(
-                "each draw is 5 times as large",
                 25.0,
                 "A draw has 25 times the variance, but there are 5 times fewer of them; and the "
                 "question is about the standard deviation.",
             ),
         ),
-        equivalents=(
-            "answer = 5**0.5",
-            "answer = 2.24",
-            "from chunkrl.tabular.sides import World, displacement\n"
-            "still = World(noise=0.0)\n"
-            "answer = displacement(still, 5).spread / displacement(still, 1).spread",
-        ),
-        near_misses=(2.2, 2.25, 2.3),
     ),
     Exercise(
         id="06.q3",
@@ -136,8 +104,8 @@ EXERCISES = (
             "you say the next one, and its sign?",
             "Enough: the same next action after every equal window of k. Too short: two runs with "
             "equal windows that go on differently.",
-            "from chunkrl.tabular.memory import memory_needed, taps\nanswer = "
-            "memory_needed(taps(...))",
+            "from chunkrl.tabular.memory import memory_needed, taps\n"
+            "answer = memory_needed(taps(...))",
         ),
         solution=(
             "from chunkrl.tabular.memory import memory_needed, taps\n"
@@ -145,47 +113,23 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the last action tells the side",
                 1,
                 "That is so for an operator who pushes in every step. Here the last action is "
                 "mostly 0.",
             ),
             Misconception(
-                "the phase but not the side",
                 2,
                 "After two zeros you know that a push is due, but not to which side: it is hidden "
                 "behind them.",
             ),
+            Misconception(4, "Four positions are three actions; the question is about actions."),
+            Misconception(6, "There are 6 kinds of runs, but far fewer actions tell them apart."),
             Misconception(
-                "counts positions",
-                4,
-                "Four positions are three actions; the question is about actions.",
-            ),
-            Misconception(
-                "one per side and phase",
-                6,
-                "There are 6 kinds of runs, but far fewer actions tell them apart.",
-            ),
-            Misconception(
-                "no memory helps",
                 0,
                 "With no past the next action is right one time in two at best. Does the past "
                 "tell more?",
             ),
         ),
-        equivalents=(
-            "answer = 3.0",
-            "import numpy as np\n"
-            "runs = [np.roll([s, 0, 0] * 4, i) for s in (-1, 1) for i in range(3)]\n"
-            "def sure(k):\n"
-            "    after = {}\n"
-            "    for run in runs:\n"
-            "        for t in range(3, 12):\n"
-            "            after.setdefault(tuple(run[t - k : t]), set()).add(run[t])\n"
-            "    return all(len(found) == 1 for found in after.values())\n"
-            "answer = next(k for k in range(12) if sure(k))",
-        ),
-        near_misses=(2.9, 3.1, 5),
     ),
     Exercise(
         id="06.bug",
@@ -215,32 +159,19 @@ EXERCISES = (
         solution="def answer(chunk, dim):\n    return chunk.reshape(-1, dim)",
         misconceptions=(
             Misconception(
-                "still action-major",
                 lambda chunk, dim: np.asarray(chunk).reshape(dim, -1).T,
                 "This still fills all sideways numbers first. The transpose makes the shape right "
                 "and leaves the order wrong.",
             ),
             Misconception(
-                "only the transpose is gone",
                 lambda chunk, dim: np.asarray(chunk).reshape(dim, -1),
                 "Now a row is one number of the action at all times. There is one row per time "
                 "wanted: which axis comes first?",
             ),
             Misconception(
-                "backwards in time",
                 lambda chunk, dim: np.asarray(chunk).reshape(-1, dim)[::-1],
                 "The actions are whole, but the last comes first.",
             ),
         ),
-        equivalents=(
-            "def answer(chunk, dim):\n    return chunk.reshape(len(chunk) // dim, dim)",
-            "import numpy as np\n"
-            "answer = lambda chunk, dim: np.stack([chunk[i::dim] for i in range(dim)], axis=-1)",
-            "def answer(chunk, dim):\n"
-            "    return [chunk[i : i + dim].tolist() for i in range(0, len(chunk), dim)]",
-            "import jax.numpy as jnp\n"
-            "answer = lambda chunk, dim: jnp.asarray(chunk).reshape(-1, dim)",
-        ),
-        near_misses=(lambda chunk, dim: 1.001 * np.asarray(chunk).reshape(-1, dim),),
     ),
 )

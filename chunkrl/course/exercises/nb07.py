@@ -46,49 +46,36 @@ EXERCISES = (
         solution=("import numpy as np\nanswer = np.ceil(np.log(1 - 0.95) / np.log(1 - 0.7**5))"),
         misconceptions=(
             Misconception(
-                "one action",
                 candidates_for(SKILL, 1, WANTED),
                 "This is enough for a single action. All 5 actions of one chunk must be right: "
                 "0.7 ** 5.",
             ),
             Misconception(
-                "each action picked alone",
                 EACH_ALONE,
                 "This would do if each action had its own N candidates. A chunk is picked whole: "
                 "its 5 right actions must come from one draw.",
             ),
             Misconception(
-                "expected number",
                 float(np.ceil(WANTED / SKILL**LENGTH)),
                 "N q^h is the expected number of right chunks. Sometimes there are two, sometimes "
                 "none: what you want is the probability of at least one.",
             ),
             Misconception(
-                "not a whole number",
                 UNROUNDED,
                 "The inequality is right. A number of candidates is whole: which is the first that "
                 "satisfies it?",
             ),
             Misconception(
-                "rounded down",
                 float(np.floor(UNROUNDED)),
                 "Just short of it: with one fewer than needed the probability is below 0.95. Round "
                 "up.",
             ),
             Misconception(
-                "all actions wrong",
                 float(np.ceil(np.log(1 - WANTED) / np.log(1 - (1 - SKILL) ** LENGTH))),
                 "This uses 0.3 ** 5, the probability that every action is wrong. One chunk is "
                 "right with probability 0.7 ** 5.",
             ),
         ),
-        equivalents=(
-            "answer = 17",
-            "answer = next(N for N in range(1, 99) if 1 - (1 - 0.7**5) ** N >= 0.95)",
-            "from chunkrl.tabular.selection import candidates_for\n"
-            "answer = candidates_for(0.7, 5, 0.95)",
-        ),
-        near_misses=(18, 15),
     ),
     Exercise(
         id="07.q2",
@@ -111,45 +98,30 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the promise",
                 promised(64, 2.0),
                 "This is what the critic promises. Part of it is true: take off what is delivered.",
             ),
             Misconception(
-                "the delivery",
                 delivered(64, 2.0),
                 "This is what is delivered. By how much does the promise exceed it?",
             ),
             Misconception(
-                "against a perfect critic",
                 promised(64, 2.0) - expected_maximum(64),
                 "This compares with the best of 64 by a perfect critic. The noisy critic picks a "
                 "worse one than that.",
             ),
             Misconception(
-                "noise alone",
                 2 * expected_maximum(64),
                 "This is the largest of 64 draws of the noise alone. The critic picks the largest "
                 "sum of value and noise, and only part of that sum is noise.",
             ),
             Misconception(
-                "as a ratio",
                 promised(64, 2.0) / delivered(64, 2.0),
                 "The promise is this many times the delivery, 1 + sigma^2. What is asked is the "
                 "difference.",
             ),
-            Misconception(
-                "wrong sign",
-                -OVER,
-                "The size is right. The promise is above the delivery.",
-            ),
+            Misconception(-OVER, "The size is right. The promise is above the delivery."),
         ),
-        equivalents=(
-            "answer = 4.19",
-            "from chunkrl.tabular.selection import expected_maximum\n"
-            "answer = expected_maximum(64) * 2.0**2 / (1 + 2.0**2) ** 0.5",
-        ),
-        near_misses=(4.17, 4.21, 0.0),
     ),
     Exercise(
         id="07.q3",
@@ -167,38 +139,24 @@ EXERCISES = (
         solution="import numpy as np\nanswer = np.log(32) - 31 / 32",
         misconceptions=(
             Misconception(
-                "log N",
                 float(np.log(32)),
                 "This is log N: the divergence if the pick were the best for sure. Being only "
                 "likely to be the best costs less, by (N - 1)/N.",
             ),
             Misconception(
-                "subtracts one",
                 float(np.log(32) - 1),
                 "Nearly: this is the limit for large N. At N = 32 the last term is 31/32.",
             ),
             Misconception(
-                "in bits",
                 divergence_bound(32) / float(np.log(2)),
                 "These are bits. A nat uses the natural logarithm, np.log.",
             ),
             Misconception(
-                "log base 2 of N",
                 5 - 31 / 32,
                 "The logarithm is to base 2 here and the other term is in nats. Use np.log.",
             ),
-            Misconception(
-                "the N of training",
-                divergence_bound(8),
-                "This is N = 8. What does N = 32 give?",
-            ),
+            Misconception(divergence_bound(8), "This is N = 8. What does N = 32 give?"),
         ),
-        equivalents=(
-            "answer = 2.50",
-            "from math import log\nanswer = log(32) - (32 - 1) / 32",
-            "from chunkrl.tabular.selection import divergence_bound\nanswer = divergence_bound(32)",
-        ),
-        near_misses=(2.485, 2.52, 0.0),
     ),
     Exercise(
         id="07.bug",
@@ -226,46 +184,28 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still picks and judges with one critic",
                 lambda picker, judge: picker.max(1).mean(),
                 "The error that made a candidate win is still in the number: this is the promise. "
                 "Let the other critic say what the winner is worth.",
             ),
             Misconception(
-                "lets the judge pick",
                 lambda picker, judge: judge.max(1).mean(),
                 "Now the judge picks for itself, and promises. The judge must score the candidate "
                 "that `picker` chose.",
             ),
             Misconception(
-                "the smaller of both",
                 lambda picker, judge: np.minimum(picker, judge).max(1).mean(),
                 "The minimum of two critics lowers the promise by some amount, and nobody knows "
                 "which. An independent judge needs no correction.",
             ),
             Misconception(
-                "averages the critics first",
                 lambda picker, judge: ((picker + judge) / 2).max(1).mean(),
                 "The average of two critics is a better critic, but it still judges its own pick.",
             ),
             Misconception(
-                "mean over candidates",
                 lambda picker, judge: judge.mean(),
                 "This is what the behaviour is worth on average: nothing was picked.",
             ),
-        ),
-        equivalents=(
-            "import numpy as np\n"
-            "def answer(picker, judge):\n"
-            "    return np.mean([j[p.argmax()] for p, j in zip(picker, judge)])",
-            "import numpy as np\n"
-            "def answer(picker, judge):\n"
-            "    index = picker.argmax(1)[:, None]\n"
-            "    return np.take_along_axis(judge, index, 1).mean()",
-        ),
-        near_misses=(
-            lambda picker, judge: worth(judge, picker),
-            lambda picker, judge: 1.001 * worth(picker, judge),
         ),
     ),
 )

@@ -75,7 +75,6 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "one discount for the bootstrap",
                 lambda rewards, masks, value, discount: (
                     rewards @ discount ** np.arange(len(rewards)) + discount * masks.min() * value
                 ),
@@ -83,7 +82,6 @@ EXERCISES = (
                 "h steps for the discount. Its bootstrap carries discount**h.",
             ),
             Misconception(
-                "the mask of the chunk's start",
                 lambda rewards, masks, value, discount: (
                     rewards @ discount ** np.arange(len(rewards))
                     + discount ** len(rewards) * masks[0] * value
@@ -92,7 +90,6 @@ EXERCISES = (
                 "leaves no state to bootstrap from either.",
             ),
             Misconception(
-                "no mask",
                 lambda rewards, masks, value, discount: (
                     rewards @ discount ** np.arange(len(rewards)) + discount ** len(rewards) * value
                 ),
@@ -100,7 +97,6 @@ EXERCISES = (
                 "target must not bootstrap.",
             ),
             Misconception(
-                "rewards without discount",
                 lambda rewards, masks, value, discount: (
                     rewards.sum() + discount ** len(rewards) * masks.min() * value
                 ),
@@ -108,28 +104,11 @@ EXERCISES = (
                 "discount**i.",
             ),
             Misconception(
-                "masked rewards",
                 lambda rewards, masks, value, discount: (
                     masks.min() * target(rewards, masks, value, discount)
                 ),
                 "A mask of 0 removes the bootstrap, not the rewards: those of a chunk that "
                 "finishes the task were earned.",
-            ),
-        ),
-        equivalents=(
-            "import numpy as np\n"
-            "answer = lambda r, m, v, g: r @ g ** np.arange(len(r)) + g ** len(r) * m[-1] * v",
-            "def answer(rewards, masks, value, discount):\n"
-            "    total = masks.prod() * value\n"
-            "    for r in rewards[::-1]:\n"
-            "        total = r + discount * total\n"
-            "    return total",
-        ),
-        near_misses=(
-            lambda rewards, masks, value, discount: 1.001 * target(rewards, masks, value, discount),
-            lambda rewards, masks, value, discount: (
-                rewards @ discount ** np.arange(len(rewards))
-                + discount ** (len(rewards) - 1) * masks.min() * value
             ),
         ),
     ),
@@ -160,37 +139,24 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "one error instead of two",
                 0.0868,
                 "A critic can err twice: the best chunk looks worse than it is *and* another looks "
                 "better. Both errors count, hence 2 sigma / (1 - gamma^h).",
             ),
             Misconception(
-                "ties h = 2",
                 0.2951,
                 "This is where chunks of 2 meet single actions. Chunks of 4 lose more to every "
                 "slip and meet them earlier.",
             ),
             Misconception(
-                "ties h = 8",
-                0.0790,
-                "This is where chunks of 8 meet single actions; the question is about 4.",
+                0.0790, "This is where chunks of 8 meet single actions; the question is about 4."
             ),
             Misconception(
-                "never",
                 0.0,
                 "At p = 0 nothing slips and a chunk loses nothing by not looking, while it "
                 "bootstraps four times less often: there h = 4 is ahead, not level.",
             ),
         ),
-        equivalents=(
-            "from scipy.optimize import brentq\n"
-            "from chunkrl.tabular.chunk_length import guarantee as g\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "answer = brentq(lambda p: g(lock(24, p), 4, 0.02) - g(lock(24, p), 1, 0.02), 0, 0.4)",
-            "answer = 0.148",
-        ),
-        near_misses=(0.14, 0.155, 0.1, 0.2),
     ),
     Exercise(
         id="08.q3",
@@ -213,35 +179,26 @@ EXERCISES = (
         solution="answer = lambda h, k: h % k == 0",
         misconceptions=(
             Misconception(
-                "longer is never better",
                 lambda h, k: h >= k,
                 "Longer chunks look less often, but at other moments: h = 3 looks at steps 3, 6, "
                 "9, and h = 2 at 2, 4, 6. If what matters shows at step 3, three wins.",
             ),
             Misconception(
-                "the other way round",
                 lambda h, k: k % h == 0,
                 "Turned round: the policy that looks more often can imitate the other one, so it "
                 "is the *longer* chunk that can never win.",
             ),
             Misconception(
-                "only doubling",
                 lambda h, k: h % k == 0 and (h // k) & (h // k - 1) == 0,
                 "Two chunks in one are not the only nesting: chunks of 6 are three chunks of 2 "
                 "that do not look in between.",
             ),
             Misconception(
-                "a common factor",
                 lambda h, k: np.gcd(h, k) > 1 or k == 1,
                 "4 and 6 share a factor, and yet h = 6 looks at step 6, where h = 4 is in the "
                 "middle of a chunk.",
             ),
         ),
-        equivalents=(
-            "def answer(h, k):\n    return set(range(0, 10 * h, h)) <= set(range(0, 10 * h, k))",
-            "import numpy as np\nanswer = lambda h, k: float(np.gcd(h, k) == k)",
-        ),
-        near_misses=(lambda h, k: h % k == 0 and h != k, lambda h, k: True),
     ),
     Exercise(
         id="08.bug",
@@ -270,7 +227,6 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "against the best chunks",
                 lambda mdp, h, choice: (
                     optimal(chunked(mdp, h)).value[0] - policy_value(chunked(mdp, h), choice)[0]
                 ),
@@ -278,30 +234,17 @@ EXERCISES = (
                 "not looking is in both terms and cancels.",
             ),
             Misconception(
-                "only the price of not looking",
                 lambda mdp, h, choice: optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0],
                 "This is the open-loop loss of the best chunks. The chosen ones may be worse: "
                 "evaluate `choice`.",
             ),
             Misconception(
-                "looks after every action",
                 lambda mdp, h, choice: (
                     optimal(mdp).value[0] - policy_value(mdp, choice // 2 ** (h - 1))[0]
                 ),
                 "This executes only the first action of each chunk and asks again. That policy "
                 "looks; the regret is about chunks typed to their end.",
             ),
-        ),
-        equivalents=(
-            "from chunkrl.tabular.chunks import chunked\n"
-            "from chunkrl.tabular.mdp import optimal, policy_value\n"
-            "answer = lambda mdp, h, choice: (\n"
-            "    optimal(chunked(mdp, 1)).value - policy_value(chunked(mdp, h), choice)\n"
-            ")[0]",
-        ),
-        near_misses=(
-            lambda mdp, h, choice: policy_value(chunked(mdp, h), choice)[0] - optimal(mdp).value[0],
-            lambda mdp, h, choice: 1.001 * regret(mdp, h, choice),
         ),
     ),
 )

@@ -83,48 +83,27 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the prior",
                 LUCK.executed,
                 "This is (1 - p)^4: what happens when the chunk is executed. That it was logged to "
                 "the end by somebody who looked makes a slip less likely.",
             ),
             Misconception(
-                "the joint probability",
                 BOTH,
                 "This is how often no slip *and* this chunk occur. Divide by how often the chunk "
                 "occurs at all.",
             ),
             Misconception(
-                "how often it is logged",
                 BOTH / LUCK.logged,
                 "This is P_D(chunk), how often the chunk is logged. In which share of those logs "
                 "did nothing slip?",
             ),
+            Misconception(1 - LUCK.logged, "This is the share with a slip."),
             Misconception(
-                "the complement",
-                1 - LUCK.logged,
-                "This is the share with a slip.",
-            ),
-            Misconception(
-                "certainty",
                 1.0,
                 "Not all slips show: one at the last press comes too late to be seen, and after an "
                 "earlier one the demonstrator may still press 0, by mistake.",
             ),
         ),
-        equivalents=(
-            "answer = 0.86",
-            "from chunkrl.tabular.luck import no_slip\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "answer = no_slip(lock(24, slip=0.1, skill=0.9), 4).logged",
-            "import numpy as np\n"
-            "from chunkrl.tabular.chunks import chunk_index, logged\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "world = lock(24, slip=0.1, skill=0.9)\n"
-            "chunk = chunk_index(np.array([1, 1, 1, 0]), 2)\n"
-            "answer = logged(world.mdp, world.behaviour, 4).mdp.transition[0, chunk, 4]",
-        ),
-        near_misses=(0.85, 0.88),
     ),
     Exercise(
         id="09.q2",
@@ -149,43 +128,25 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "against V*",
                 CLAIMED - BEST,
                 "This compares the claim with V*. Here the claim is below V*, and still too high: "
                 "compare it with what is obtained.",
             ),
             Misconception(
-                "the regret",
                 BEST - OBTAINED,
                 "This is what is lost against V*. How much of what was *claimed* is missing?",
             ),
             Misconception(
-                "the best blind chunks",
                 CLAIMED - BLIND,
                 "These are the best chunks there are. The critic picks others, because it believes "
                 "its log.",
             ),
+            Misconception(OBTAINED - CLAIMED, "The size is right; the claim is the larger one."),
+            Misconception(CLAIMED, "This is the claim. Take off what is obtained."),
             Misconception(
-                "wrong sign",
-                OBTAINED - CLAIMED,
-                "The size is right; the claim is the larger one.",
-            ),
-            Misconception("the claim", CLAIMED, "This is the claim. Take off what is obtained."),
-            Misconception(
-                "what is obtained",
-                OBTAINED,
-                "This is what is obtained. By how much does the claim exceed it?",
+                OBTAINED, "This is what is obtained. By how much does the claim exceed it?"
             ),
         ),
-        equivalents=(
-            "answer = 2.86",
-            "from chunkrl.tabular.bounds import learned_chunks\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "world = lock(24, slip=0.1, skill=0.7)\n"
-            "found = learned_chunks(world.mdp, world.behaviour, 5)\n"
-            "answer = (found.claimed - found.obtained)[0]",
-        ),
-        near_misses=(2.84, 2.88, 0.0),
     ),
     Exercise(
         id="09.q3",
@@ -219,39 +180,23 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "looks both times",
                 lambda slip, h: np.repeat(gap(slip, h, False), 2),
                 "Both logs are those of somebody who looks. Give `logged` the probabilities of "
                 "whole chunks, [S, A^h], for the second.",
             ),
             Misconception(
-                "never executes",
                 lambda slip, h: np.zeros(2),
                 "The first gap is not zero. Is what is obtained computed in the MDP that executes "
                 "chunks, chunked(mdp, h), or in the one that the log describes?",
             ),
             Misconception(
-                "the other order",
                 lambda slip, h: gaps(slip, h)[::-1],
                 "Both numbers are right, in the other order: first the demonstrator who looks.",
             ),
             Misconception(
-                "wrong sign",
-                lambda slip, h: -gaps(slip, h),
-                "Claimed minus obtained: the first gap is positive.",
+                lambda slip, h: -gaps(slip, h), "Claimed minus obtained: the first gap is positive."
             ),
         ),
-        equivalents=(
-            "from chunkrl.tabular.bounds import learned_chunks\n"
-            "from chunkrl.tabular.chunks import logged\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "def answer(slip, h):\n"
-            "    mdp, behaviour, _ = lock(24, slip)\n"
-            "    blind = logged(mdp, behaviour, h).frequency\n"
-            "    both = [learned_chunks(mdp, log, h) for log in (behaviour, blind)]\n"
-            "    return [found.claimed[0] - found.obtained[0] for found in both]",
-        ),
-        near_misses=(lambda slip, h: 1.001 * gaps(slip, h), lambda slip, h: gaps(slip, h) + 0.01),
     ),
     Exercise(
         id="09.bug",
@@ -281,36 +226,26 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still asks the log",
                 part("claimed"),
                 "This is the claim again: the chunks are judged by the log that they were chosen "
                 "by. Execute them: chunked(world.mdp, h).",
             ),
             Misconception(
-                "other chunks",
                 best_blind,
                 "These are the best chunks there are, chosen with the true dynamics. The robot "
                 "executes those that the log made look best.",
             ),
             Misconception(
-                "looks at every step",
                 part("reactive"),
                 "This is V*, and also what the first actions alone obtain if the critic is asked "
                 "at every step. The question is what whole chunks obtain.",
             ),
             Misconception(
-                "the demonstrator",
                 lambda slip, h: float(
                     policy_value(lock(24, slip).mdp, lock(24, slip).behaviour)[0]
                 ),
                 "This is what the demonstrator obtains.",
             ),
         ),
-        equivalents=(
-            "from chunkrl.tabular.bounds import learned_chunks\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "answer = lambda slip, h: learned_chunks(*lock(24, slip)[:2], h).obtained[0]",
-        ),
-        near_misses=(lambda slip, h: 1.001 * obtained(slip, h),),
     ),
 )

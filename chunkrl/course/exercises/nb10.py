@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chunkrl.course.exercise import Choice, Exercise, Function, Misconception, Number
+from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
 from chunkrl.course.explorers.drift import CHUNKS, learned
 
 
@@ -48,18 +48,15 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "noise averages out",
                 lambda a, signal, noise: a,
                 "Noise in what is predicted averages out. Noise in what is predicted *from* does "
                 "not: it makes the input look more variable than it is.",
             ),
             Misconception(
-                "ratio of deviations",
                 lambda a, signal, noise: a * signal / (signal + noise),
                 "Variances of independent things add up, not standard deviations.",
             ),
             Misconception(
-                "correlation of the two observations",
                 lambda a, signal, noise: (
                     a * signal**2 / np.sqrt((signal**2 + noise**2) * (a**2 * signal**2 + noise**2))
                 ),
@@ -67,16 +64,10 @@ EXERCISES = (
                 "the variance of the input.",
             ),
             Misconception(
-                "attenuated by the square root",
                 lambda a, signal, noise: a * signal / np.sqrt(signal**2 + noise**2),
                 "The covariance holds signal^2, not signal.",
             ),
         ),
-        equivalents=(
-            "def answer(a, signal, noise):\n    return a / (1 + (noise / signal) ** 2)",
-            "answer = lambda a, s, n: a * (1 - n**2 / (s**2 + n**2))",
-        ),
-        near_misses=(lambda a, signal, noise: 1.001 * slope(a, signal, noise),),
     ),
     Exercise(
         id="10.q2",
@@ -98,31 +89,25 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "unlimited data",
                 50,
                 "With unlimited logs the longest chunk drifts least. 500 steps hold 10 chunks of "
                 "50, and such a model has 52 coefficients for each number it predicts.",
             ),
             Misconception(
-                "overlapping chunks",
                 best_chunk(0.1, 500, every_start=True),
                 "This is the best if chunks begin at every step. Cut end to end, 500 steps hold "
                 "only 20 chunks of 25.",
             ),
             Misconception(
-                "less data",
                 best_chunk(0.1, 300),
                 "This is the best for 300 steps. With 500 the longer chunk can be learned.",
             ),
             Misconception(
-                "the smallest model",
                 1,
                 "The one-step model has the most examples and the fewest coefficients, and its "
                 "attenuation is applied 50 times.",
             ),
         ),
-        equivalents=("answer = 10.0", "import numpy as np\nanswer = np.array([10])"),
-        near_misses=(2, 9.9, 20),
     ),
     Exercise(
         id="10.q3",
@@ -133,7 +118,7 @@ EXERCISES = (
             "step (0.03), 300 logged steps. Y: noisy sensors (0.1), nothing shakes it, 10,000 "
             "steps. Z: exact sensors, nothing shakes it, 10,000 steps."
         ),
-        kind=Choice(
+        kind=MultipleChoice(
             {
                 "a": "X: 1, Y: C, Z: both are nearly perfect",
                 "b": "C in all three: it makes fewer calls",
@@ -151,25 +136,21 @@ EXERCISES = (
         solution='answer = "a"',
         misconceptions=(
             Misconception(
-                "fewer calls always win",
                 "b",
                 "In X a single call is unbiased, and 300 steps hold 12 chunks of 25 for 27 "
                 "coefficients. Set X in the explorer.",
             ),
             Misconception(
-                "the two noises swapped",
                 "c",
                 "It is the sensors' noise that biases every call; shaking is noise in what is "
                 "predicted, and averages out.",
             ),
             Misconception(
-                "errors always pile up",
                 "d",
                 "Without noise one step is fitted exactly, and an exact step repeated 50 times is "
                 "exact: there is nothing to pile up.",
             ),
         ),
-        equivalents=('answer = "A"', 'answer = " a "'),
     ),
     Exercise(
         id="10.bug",
@@ -192,33 +173,19 @@ EXERCISES = (
         solution="def answer(frames):\n    return frames.transpose(1, 0, 2)",
         misconceptions=(
             Misconception(
-                "still reshapes",
                 lambda frames: frames.reshape(frames.shape[1], frames.shape[0], -1),
                 "reshape keeps the order in memory and cuts it elsewhere: a row now holds frames "
                 "of several trajectories.",
             ),
+            Misconception(lambda frames: frames, "Now the first axis is still time."),
             Misconception(
-                "leaves the axes",
-                lambda frames: frames,
-                "Now the first axis is still time.",
-            ),
-            Misconception(
-                "turns all axes",
                 lambda frames: frames.T,
                 "This reverses all three axes: [O, N, T]. The numbers of a frame stay last.",
             ),
             Misconception(
-                "reverses in time as well",
                 lambda frames: frames.swapaxes(0, 1)[:, ::-1],
                 "Each row is one trajectory now, but it runs backwards.",
             ),
         ),
-        equivalents=(
-            "import numpy as np\nanswer = lambda frames: np.moveaxis(frames, 0, 1)",
-            "import numpy as np\n"
-            "def answer(frames):\n"
-            "    return np.stack([frames[:, n] for n in range(frames.shape[1])])",
-        ),
-        near_misses=(lambda frames: frames.swapaxes(0, 1) + 1e-3,),
     ),
 )

@@ -46,8 +46,9 @@ EXERCISES = (
             "How many rewards are imagined before a value is read, and which state is it the value "
             "of?",
             "sum_{k<H} gamma^k r_k + gamma^H V(s_H)",
-            "def answer(rewards, values, discount):\n    H = len(rewards)\n    return sum(...) + "
-            "discount**H * values[...]",
+            "def answer(rewards, values, discount):\n"
+            "    H = len(rewards)\n"
+            "    return sum(...) + discount**H * values[...]",
         ),
         solution=(
             "def answer(rewards, values, discount):\n"
@@ -56,7 +57,6 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "bootstraps on the first imagined state",
                 lambda rewards, values, discount: (
                     rewards @ discount ** np.arange(len(rewards)) + discount * values[1]
                 ),
@@ -65,14 +65,12 @@ EXERCISES = (
                 "is that of the last state.",
             ),
             Misconception(
-                "discounts the last value once",
                 lambda rewards, values, discount: (
                     rewards @ discount ** np.arange(len(rewards)) + discount * values[-1]
                 ),
                 "The right state, but it is H steps away: gamma^H.",
             ),
             Misconception(
-                "trusts the state it starts from",
                 lambda rewards, values, discount: (
                     rewards @ discount ** np.arange(len(rewards))
                     + discount ** len(rewards) * values[0]
@@ -80,27 +78,9 @@ EXERCISES = (
                 "values[0] is what the target is to correct; the rollout ends in s_H.",
             ),
             Misconception(
-                "forgets the value",
                 lambda rewards, values, discount: rewards @ discount ** np.arange(len(rewards)),
                 "Without a value at its end the task is over after H steps. What comes later must "
                 "come from V(s_H).",
-            ),
-        ),
-        equivalents=(
-            "def answer(rewards, values, discount):\n"
-            "    total = values[-1]\n"
-            "    for reward in rewards[::-1]:\n"
-            "        total = reward + discount * total\n"
-            "    return total",
-            "from chunkrl.tabular.returns import n_step_target\n"
-            "answer = lambda rewards, values, discount: n_step_target(rewards, values[-1], "
-            "discount)",
-        ),
-        near_misses=(
-            lambda rewards, values, discount: 1.001 * expanded(rewards, values, discount),
-            lambda rewards, values, discount: (
-                rewards @ discount ** np.arange(1, len(rewards) + 1)
-                + discount ** len(rewards) * values[-1]
             ),
         ),
     ),
@@ -126,36 +106,24 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "the setting with less data",
                 best_length(100, 5.0),
                 "This is the best H for 100 transitions. With twice the data the model may be "
                 "trusted longer.",
             ),
             Misconception(
-                "the setting with more data",
                 best_length(400, 5.0),
                 "This is the best H for 400 transitions. With half of the data the model errs "
                 "sooner.",
             ),
             Misconception(
-                "as far as possible",
                 80,
                 "At 80 steps the value no longer matters, but the model does: look at the total "
                 "there.",
             ),
             Misconception(
-                "never imagine",
-                0,
-                "H = 0 returns the value itself, off by 5. A few imagined steps help.",
+                0, "H = 0 returns the value itself, off by 5. A few imagined steps help."
             ),
         ),
-        equivalents=(
-            "answer = 4.0",
-            "import numpy as np\n"
-            "from chunkrl.course.explorers.imagination import ANYWHERE, errors\n"
-            "answer = errors(0.9, 200, ANYWHERE).error(5.0).mean((0, 2)).argmin()",
-        ),
-        near_misses=(3, 5, 10),
     ),
     Exercise(
         id="11.q3",
@@ -177,38 +145,22 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "discounts once per call",
                 lambda steps, chunk, discount: (steps / chunk, discount ** (steps / chunk)),
                 "The calls are right. But time passes in steps: each call spans `chunk` of them, "
                 "so the value is multiplied by gamma^steps.",
             ),
             Misconception(
-                "one call per step",
                 lambda steps, chunk, discount: (steps, discount**steps),
                 "The discount is right. A chunk model moves `chunk` steps with one call.",
             ),
             Misconception(
-                "one call per step of a chunk",
                 lambda steps, chunk, discount: (chunk, discount**steps),
                 "The discount is right. The chunk is the length of one call, not their number.",
             ),
             Misconception(
-                "discounts one chunk",
                 lambda steps, chunk, discount: (steps / chunk, discount**chunk),
                 "gamma^h is the discount of one chunk; there are steps / h of them on the way.",
             ),
-        ),
-        equivalents=(
-            "def answer(steps, chunk, discount):\n"
-            "    n = steps / chunk\n"
-            "    return [n, (discount**chunk) ** n]",
-            "import numpy as np\n"
-            "answer = lambda T, h, g: np.array([len(range(0, T, h)), np.exp(T * np.log(g))])",
-        ),
-        near_misses=(
-            lambda steps, chunk, discount: (steps / chunk + 1, discount**steps),
-            lambda steps, chunk, discount: (steps / chunk, 1.001 * discount**steps),
-            lambda steps, chunk, discount: (discount**steps, steps / chunk),
         ),
     ),
     Exercise(
@@ -235,8 +187,11 @@ EXERCISES = (
         hints=(
             "How much time passes between two rewards of the sum?",
             "total <- R_k + gamma^h total",
-            "def answer(rewards, value, discount, chunk):\n    total = value\n    for reward in "
-            "rewards[::-1]:\n        total = reward + ... * total\n    return total",
+            "def answer(rewards, value, discount, chunk):\n"
+            "    total = value\n"
+            "    for reward in rewards[::-1]:\n"
+            "        total = reward + ... * total\n"
+            "    return total",
         ),
         solution=(
             "def answer(rewards, value, discount, chunk):\n"
@@ -247,47 +202,28 @@ EXERCISES = (
         ),
         misconceptions=(
             Misconception(
-                "still discounts once per chunk",
                 lambda rewards, value, discount, chunk: expanded(
                     rewards, np.array([value]), discount
                 ),
                 "gamma belongs to one step; between two of these rewards lie `chunk` steps.",
             ),
             Misconception(
-                "only the value",
                 lambda rewards, value, discount, chunk: (
                     rewards.sum() + discount ** (chunk * len(rewards)) * value
                 ),
                 "The value is right, but the later rewards lie in the future as well.",
             ),
             Misconception(
-                "divides by the chunk",
                 lambda rewards, value, discount, chunk: expanded(
                     rewards, np.array([value]), discount ** (1 / chunk)
                 ),
                 "This stretches time the wrong way: more steps discount more, gamma^h.",
             ),
             Misconception(
-                "discounts the rewards of a chunk again",
                 lambda rewards, value, discount, chunk: (
                     discount**chunk * expanded(rewards, np.array([value]), discount**chunk)
                 ),
                 "The reward of the first chunk is earned now. Only what follows it is multiplied.",
-            ),
-        ),
-        equivalents=(
-            "import numpy as np\n"
-            "def answer(rewards, value, discount, chunk):\n"
-            "    weights = (discount**chunk) ** np.arange(len(rewards) + 1)\n"
-            "    return np.append(rewards, value) @ weights",
-            "def answer(rewards, value, discount, chunk):\n"
-            "    if len(rewards) == 0:\n"
-            "        return value\n"
-            "    return rewards[0] + discount**chunk * answer(rewards[1:], value, discount, chunk)",
-        ),
-        near_misses=(
-            lambda rewards, value, discount, chunk: (
-                1.001 * chunk_return(rewards, value, discount, chunk)
             ),
         ),
     ),

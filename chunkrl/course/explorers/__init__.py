@@ -1,9 +1,12 @@
 """Explorers: one figure with sliders for each question of the course."""
 
-from chunkrl.course.explorer import Choice, Explorer, Predict, Slider
+from chunkrl.course.controls import Choice, Predict, Slider
+from chunkrl.course.explorer import Explorer
 from chunkrl.course.explorers.best_of_n import BEST_OF_N
 from chunkrl.course.explorers.choices import CHOICES
 from chunkrl.course.explorers.chunk_length import CHUNK_LENGTH
+from chunkrl.course.explorers.cube_drift import CUBE_DRIFT
+from chunkrl.course.explorers.cube_paths import CUBE_PATHS
 from chunkrl.course.explorers.drift import DRIFT
 from chunkrl.course.explorers.flow import FLOW
 from chunkrl.course.explorers.horizon import HORIZON
@@ -25,6 +28,7 @@ EXPLORERS: dict[str, Explorer] = {
     for explorer in (
         CHOICES,
         SUPPORT,
+        CUBE_PATHS,
         RETURNS,
         HORIZON,
         OPTIMISM,
@@ -37,6 +41,7 @@ EXPLORERS: dict[str, Explorer] = {
         LOCK_NETWORK,
         OPEN_LOOP,
         DRIFT,
+        CUBE_DRIFT,
         IMAGINATION,
         ROBOT_CURVES,
         ROBOT_PATHS,

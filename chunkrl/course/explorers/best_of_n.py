@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.statistics import mean_and_error
 from chunkrl.tabular.chunks import chunk_q, logged
 from chunkrl.tabular.mdp import optimal

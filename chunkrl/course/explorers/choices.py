@@ -10,7 +10,8 @@ from matplotlib.patches import Rectangle
 from chunkrl import plots
 from chunkrl.agents import METHODS
 from chunkrl.blocks.policies import Flow, OneStep
-from chunkrl.course.explorer import Choice, Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Choice, Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 
 STEPS, SHOWN, DISCOUNT = 100, 20, 0.99
 POLICY = {Flow: "flow, many steps", OneStep: "flow, one step"}

@@ -8,7 +8,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Choice, Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Choice, Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.results import chunk_grid
 
 H = np.arange(1, chunk_grid.LONGEST + 1)

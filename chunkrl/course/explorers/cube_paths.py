@@ -7,7 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
+from chunkrl.course.controls import Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.results.real_data import CELL, CORNER, SHAPE, Coverage, load_coverage
+
+HEIGHTS = CORNER[2] + CELL * (np.arange(SHAPE[2]) + 0.5)  # m; middles of the cells
 
 
 class Shares(NamedTuple):
@@ -17,6 +21,13 @@ class Shares(NamedTuple):
     pairs: float  # of (entered cell, direction) pairs, with at least k samples
     by_height: np.ndarray  # [Z]   of the cells at each height
     directions: np.ndarray  # [X, Y]   mean number of directions with at least k samples, out of 8
+
+
+class Numbers(NamedTuple):
+    k: int
+    steps: int  # logged
+    shares: Shares
+    paths: np.ndarray  # [2, 200, 3]   two trajectories [m]
 
 
 def shares(logs: Coverage, k: int) -> Shares:
@@ -30,6 +41,12 @@ def shares(logs: Coverage, k: int) -> Shares:
         entered.mean((0, 1)),
         np.where(entered, enough.sum(-1), 0).sum(-1) / column,
     )
+
+
+def compute(k: int) -> Numbers:
+    """What the committed extract covers with at least k samples."""
+    logs = load_coverage()
+    return Numbers(k, int(logs.counts.sum()), shares(logs, k), logs.paths)
 
 
 THIN: tuple[dict[str, Any], ...] = tuple(
@@ -58,38 +75,54 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     return top, height
 
 
-def draw(axes: tuple[Axes, ...], logs: Coverage, k: int) -> None:
-    (top, height), found = axes, shares(logs, k)
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    (top, height), found = axes, numbers.shares
     extent = (*top.get_xlim(), *top.get_ylim())
     top.imshow(
         found.directions, extent=extent, origin="lower", aspect="auto", cmap="Greys", vmin=0, vmax=8
     )
-    for path, style in zip(logs.paths, THIN, strict=True):
+    for path, style in zip(numbers.paths, THIN, strict=True):
         top.plot(path[:, 1], path[:, 0], **style)
-    centre = CORNER[2] + CELL * (np.arange(SHAPE[2]) + 0.5)
-    height.barh(centre, found.by_height, 0.9 * CELL, **BAR)
+    height.barh(HEIGHTS, found.by_height, 0.9 * CELL, **BAR)
     top.text(
         0.0,
         1.36,
         f"{found.cells:.0%} of the cells were entered; "
-        f"{found.pairs:.0%} of (cell, direction) pairs have {k} samples",
+        f"{found.pairs:.0%} of (cell, direction) pairs have {numbers.k} samples",
         transform=top.transAxes,
         fontsize=12,
     )
 
 
-def describe(logs: Coverage, k: int) -> str:
-    found = shares(logs, k)
+def describe(numbers: Numbers) -> str:
+    found = numbers.shares
     return (
         f"The hand entered {found.cells:.0%} of the 2 cm cells of its box in "
-        f"{logs.counts.sum():,} steps, but of the pairs of an entered cell and one of 8 "
-        f"directions only {found.pairs:.0%} have at least {k} samples; "
+        f"{numbers.steps:,} steps, but of the pairs of an entered cell and one of 8 "
+        f"directions only {found.pairs:.0%} have at least {numbers.k} samples; "
         "two logged paths are drawn over the map."
     )
 
 
-def picture(k: int = 5) -> plots.Picture:
-    """The coverage map with its alternative text."""
-    logs = load_coverage()
-    png = plots.Canvas(layout).picture(lambda axes: draw(axes, logs, k))
-    return plots.Picture(png, describe(logs, k))
+def table(numbers: Numbers) -> Table:
+    found = numbers.shares
+    heights = zip(HEIGHTS, found.by_height, strict=True)
+    rows = [
+        ("cells entered", found.cells),
+        (f"pairs with at least {numbers.k} samples", found.pairs),
+        *((f"cells entered at z = {z:.2f} m", share) for z, share in heights),
+    ]
+    return ("of", "share"), rows
+
+
+CUBE_PATHS = Explorer(
+    name="cube_paths",
+    notebook="01",
+    title="What can a fixed dataset tell you?",
+    compute=compute,
+    layout=layout,
+    draw=draw,
+    controls=(Slider("k", "samples that are enough k", 1, 10, 1, 5),),
+    describe=describe,
+    table=table,
+)

@@ -10,7 +10,8 @@ from scipy.special import ndtri
 
 from chunkrl import plots
 from chunkrl.blocks.integrators import INTEGRATORS, path
-from chunkrl.course.explorer import Choice, Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Choice, Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.tabular import flow_maps
 from chunkrl.tabular.mixtures import Mixture, cumulative, mass, two_modes, velocity
 

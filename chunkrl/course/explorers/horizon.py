@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.tabular.propagation import accumulated
 
 SEEDS = 100

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Choice, Explorer, Predict, Table
+from chunkrl.course.controls import Choice, Predict, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.results import lock_network
 from chunkrl.statistics import mean_and_error
 from chunkrl.tabular.chunks import chunked

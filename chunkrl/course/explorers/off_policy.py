@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.tabular.chunks import chunked, logged, n_step, n_step_limit
 from chunkrl.tabular.mdp import optimal, policy_value
 from chunkrl.tabular.worlds import lock

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.tabular.returns import learning, target_bias, target_variance
 
 CELLS, DISCOUNT, NOISE, REPLICAS = 20, 0.99, 1.0, 100

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Choice, Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Choice, Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.experiments.report import spelled
 from chunkrl.play.evaluate import wilson
 from chunkrl.results import robot_runs

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.course.explorers.robot_curves import OURS, SHOWN
 from chunkrl.experiments.report import spelled
 from chunkrl.measure.traces import coherency

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Choice, Explorer, Predict, Slider, Table
+from chunkrl.course.controls import Choice, Predict, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.measure.parts import Root, root, split, squares
 from chunkrl.measure.record import Record, load
 

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.explorer import Choice, Explorer, Slider, Table
+from chunkrl.course.controls import Choice, Slider, Table
+from chunkrl.course.explorer import Explorer
 from chunkrl.tabular import estimate
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.errors import Parts, data_target, model_target

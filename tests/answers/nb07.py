@@ -1,0 +1,47 @@
+"""Other right answers, and wrong ones that are near, of notebook 07."""
+
+from answers import Answers
+from chunkrl.course.exercises.nb07 import worth
+
+ANSWERS = {
+    "q1": Answers(
+        equivalents=(
+            "answer = 17",
+            "answer = next(N for N in range(1, 99) if 1 - (1 - 0.7**5) ** N >= 0.95)",
+            "from chunkrl.tabular.selection import candidates_for\n"
+            "answer = candidates_for(0.7, 5, 0.95)",
+        ),
+        near_misses=(18, 15),
+    ),
+    "q2": Answers(
+        equivalents=(
+            "answer = 4.19",
+            "from chunkrl.tabular.selection import expected_maximum\n"
+            "answer = expected_maximum(64) * 2.0**2 / (1 + 2.0**2) ** 0.5",
+        ),
+        near_misses=(4.17, 4.21, 0.0),
+    ),
+    "q3": Answers(
+        equivalents=(
+            "answer = 2.50",
+            "from math import log\nanswer = log(32) - (32 - 1) / 32",
+            "from chunkrl.tabular.selection import divergence_bound\nanswer = divergence_bound(32)",
+        ),
+        near_misses=(2.485, 2.52, 0.0),
+    ),
+    "bug": Answers(
+        equivalents=(
+            "import numpy as np\n"
+            "def answer(picker, judge):\n"
+            "    return np.mean([j[p.argmax()] for p, j in zip(picker, judge)])",
+            "import numpy as np\n"
+            "def answer(picker, judge):\n"
+            "    index = picker.argmax(1)[:, None]\n"
+            "    return np.take_along_axis(judge, index, 1).mean()",
+        ),
+        near_misses=(
+            lambda picker, judge: worth(judge, picker),
+            lambda picker, judge: 1.001 * worth(picker, judge),
+        ),
+    ),
+}
