@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from random_worlds import random_mdp, random_policy
 from scipy import stats
 
 from chunkrl.course.exercises import nb08
@@ -12,7 +13,7 @@ from chunkrl.tabular.chunk_length import critics, guarantee, losses
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import MDP, discounted_sum, optimal, policy_value
 from chunkrl.tabular.propagation import noisy
-from chunkrl.tabular.worlds import World, lock, random_mdp, random_policy
+from chunkrl.tabular.worlds import World, lock
 
 
 def sampled(mdp, error, frequency, candidates, sweeps=400):

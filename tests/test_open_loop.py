@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from random_worlds import random_mdp, random_policy
 
 from chunkrl.course.exercises import nb09
 from chunkrl.course.explorers import EXPLORERS
@@ -11,7 +12,7 @@ from chunkrl.tabular.bounds import learned_chunks
 from chunkrl.tabular.chunks import chunk_index, chunked, logged
 from chunkrl.tabular.estimate import first_chunk, rollout
 from chunkrl.tabular.mdp import one_hot, optimal, policy_value
-from chunkrl.tabular.worlds import World, lock, random_mdp, random_policy, right_actions
+from chunkrl.tabular.worlds import World, lock, right_actions
 
 
 def walks(world: World, count: int, h: int, seed: int = 0):

@@ -4,13 +4,42 @@ import itertools
 
 import numpy as np
 import pytest
+import random_worlds
 
 from chunkrl.errors import ConfigError
 from chunkrl.tabular import bounds, worlds, worst_cases
 from chunkrl.tabular.chunks import chunk_index, chunked, logged, n_step
-from chunkrl.tabular.mdp import one_hot, optimal, policy_value
+from chunkrl.tabular.mdp import backup, one_hot, optimal, policy_value
 
 GRID = list(itertools.product([0.05, 0.3, 0.5], [0.5, 0.9, 0.99], [2, 3, 5]))
+
+
+def closed_loop_regret(eps, discount, h):
+    """Proposition 3: the greedy chunk policy, asked at every step, loses <= H times Theorem 3."""
+    return bounds.greedy_regret(eps, discount, h) / (1 - discount)
+
+
+def deterministic_consistency(eps, h):
+    """Proposition 4: eps-deterministic dynamics give *weak* eps_h <= 3 (1 - (1 - eps)^{h-1}).
+
+    Not strong: a chunk that is only ever logged after a slip says that there was one.
+    """
+    return 3 * (1 - (1 - eps) ** (h - 1))
+
+
+def n_step_shortfall(mdp, behaviour, n):
+    """What n-step data give away: min_s [V*(s) - max_a E_D[R^n + gamma^n V*(s_{t+n}) | s, a]].
+
+    Hence V* - Vhat+_n >= delta_n / (1 - gamma^n): with V' = Vhat+_n, V* - V' >= delta_n + gamma^n
+    min(V* - V'), as V' is the fixed point of the same backup.
+    """
+    best = optimal(mdp).value
+    return float((best - backup(n_step(mdp, behaviour, n), best).max(-1)).min())
+
+
+def chunk_advantage(shortfall, eps, discount, h, n):
+    """Proposition 2: V+_ac - Vhat+_n >= delta_n / (1 - gamma^n) - 3 eps H Hbar."""
+    return shortfall / (1 - discount**n) - 3 * eps / (1 - discount) / (1 - discount**h)
 
 
 def test_bounds_hold_on_1000_draws():
@@ -18,8 +47,8 @@ def test_bounds_hold_on_1000_draws():
     for _ in range(1000):
         states, h = int(rng.integers(2, 6)), int(rng.integers(1, 4))
         discount, noise = rng.uniform(0.3, 0.99), rng.choice([0.0, 1e-3, 1e-2, 0.1, 1.0])
-        mdp = worlds.random_mdp(rng, states, 2, discount, noise)  # rewards in [0, 1]
-        behaviour = worlds.random_policy(rng, states, 2)
+        mdp = random_worlds.random_mdp(rng, states, 2, discount, noise)  # rewards in [0, 1]
+        behaviour = random_worlds.random_policy(rng, states, 2)
         data, typed = logged(mdp, behaviour, h), chunked(mdp, h)
         best = optimal(mdp)
         eps = bounds.consistency(mdp, behaviour, h)
@@ -36,14 +65,14 @@ def test_bounds_hold_on_1000_draws():
         limit = bounds.greedy_regret(strong, discount, h)
         assert (best.value - learned.obtained).max() <= limit + 1e-9  # Theorem 3
         assert limit <= 3 * strong / (1 - discount) / (1 - discount**h) + 1e-9
-        limit = bounds.closed_loop_regret(strong, discount, h)
+        limit = closed_loop_regret(strong, discount, h)
         assert (best.value - learned.reactive).max() <= limit + 1e-9  # Proposition 3
-        assert weak <= bounds.deterministic_consistency(noise, h) + 1e-9  # Proposition 4
+        assert weak <= deterministic_consistency(noise, h) + 1e-9  # Proposition 4
 
         n = int(rng.integers(1, 5))
-        shortfall = bounds.n_step_shortfall(mdp, behaviour, n)
+        shortfall = n_step_shortfall(mdp, behaviour, n)
         advantage = learned.obtained - optimal(n_step(mdp, behaviour, n)).value
-        limit = bounds.chunk_advantage(shortfall, strong, discount, h, n)
+        limit = chunk_advantage(shortfall, strong, discount, h, n)
         assert advantage.min() >= limit - 1e-9  # Proposition 2
         if limit > 0:
             tightest = max(tightest, limit)
@@ -53,8 +82,8 @@ def test_bounds_hold_on_1000_draws():
 def test_consistency_sums_over_all_paths():
     """Definition 2 from the joint law of whole paths, for one start."""
     rng = np.random.default_rng(5)
-    mdp, h = worlds.random_mdp(rng, 3, 2, 0.9), 3
-    behaviour = worlds.random_policy(rng, 3, 2)
+    mdp, h = random_worlds.random_mdp(rng, 3, 2, 0.9), 3
+    behaviour = random_worlds.random_policy(rng, 3, 2)
     data = np.zeros((8, 3, 3, 3))  # P_D(chunk, s_1, s_2, s_3 | s_0 = 0)
     typed = np.zeros_like(data)  # the same for a chunk that is executed
     for chunk in itertools.product(range(2), repeat=h):
@@ -90,7 +119,7 @@ def test_proposition_4_does_not_give_strong_consistency():
     """A wrong action after a slip is logged by an expert only if there was a slip."""
     world = worlds.lock(4, slip=0.01, skill=1.0)
     eps = bounds.consistency(world.mdp, world.behaviour, 2)
-    limit = bounds.deterministic_consistency(0.01, 2)
+    limit = deterministic_consistency(0.01, 2)
     assert eps.weak.max() <= limit
     assert eps.strong.max() > 0.9
 

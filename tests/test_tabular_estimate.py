@@ -6,6 +6,7 @@ under a normal law (and its seed is fixed, so that a failure is a change of the 
 
 import numpy as np
 import pytest
+import random_worlds
 from scipy.stats import norm
 
 from chunkrl.errors import ConfigError
@@ -38,14 +39,14 @@ def agrees(estimate, mean, variance):
 @pytest.fixture(scope="module")
 def setting():
     rng = np.random.default_rng(0)
-    mdp = worlds.random_mdp(rng, 4, 2, 0.9)
-    return mdp, worlds.random_policy(rng, 4, 4), rng.normal(0, 2, 4), rng
+    mdp = random_worlds.random_mdp(rng, 4, 2, 0.9)
+    return mdp, random_worlds.random_policy(rng, 4, 4), rng.normal(0, 2, 4), rng
 
 
 @pytest.mark.parametrize("reactive", [True, False])
 def test_data_targets(setting, reactive):
     mdp, policy, value, rng = setting
-    behaviour = worlds.random_policy(np.random.default_rng(1), 4, 2 if reactive else 4)
+    behaviour = random_worlds.random_policy(np.random.default_rng(1), 4, 2 if reactive else 4)
     exact = data_target(mdp, policy, behaviour, value, n=4, h=2, reward_std=0.5)
     start = np.repeat(np.arange(4)[:, None], SAMPLES, 1)
     walks = rollout(mdp, behaviour, start, 4, rng)
@@ -65,7 +66,7 @@ def test_data_targets(setting, reactive):
 
 def test_model_targets(setting):
     mdp, policy, value, rng = setting
-    model = worlds.random_mdp(np.random.default_rng(2), 4, 4, 0.9**2)
+    model = random_worlds.random_mdp(np.random.default_rng(2), 4, 4, 0.9**2)
     exact = model_target(mdp, policy, model, value, steps=6, h=2).state
     start = np.repeat(np.arange(4)[:, None], SAMPLES, 1)
     sampled = targets(model, rollout(model, policy, start, 3, rng), value)
@@ -74,7 +75,7 @@ def test_model_targets(setting):
 
 def test_the_mean_of_m_targets_has_the_stated_squared_error(setting):
     mdp, policy, value, rng = setting
-    behaviour = worlds.random_policy(np.random.default_rng(3), 4, 4)
+    behaviour = random_worlds.random_policy(np.random.default_rng(3), 4, 4)
     exact = data_target(mdp, policy, behaviour, value, n=2, h=2).state
     start = np.zeros((20_000, 10), int)  # seeds x targets, all at once
     means = targets(mdp, rollout(mdp, behaviour, start, 2, rng), value).mean(-1)

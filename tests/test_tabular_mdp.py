@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import random_worlds
 
 from chunkrl.errors import ConfigError
 from chunkrl.tabular import worlds
@@ -36,7 +37,7 @@ def rng(seed=0):
 
 
 def draw(seed, states=5, actions=3, discount=0.9, noise=1.0):
-    return worlds.random_mdp(rng(seed), states, actions, discount, noise)
+    return random_worlds.random_mdp(rng(seed), states, actions, discount, noise)
 
 
 def paths(mdp, start, length, behaviour=None):
@@ -53,7 +54,7 @@ def paths(mdp, start, length, behaviour=None):
 
 
 def test_policy_value_is_the_limit_of_backups():
-    mdp, policy = draw(0), worlds.random_policy(rng(1), 5, 3)
+    mdp, policy = draw(0), random_worlds.random_policy(rng(1), 5, 3)
     value = np.zeros(5)
     for _ in range(500):
         value = (policy * backup(mdp, value)).sum(-1)
@@ -189,7 +190,7 @@ def test_chunk_q_backs_up_many_values_at_once():
 
 
 def test_logged_conditions_on_the_chunk():
-    mdp, behaviour = draw(0, states=3, actions=2), worlds.random_policy(rng(1), 3, 2)
+    mdp, behaviour = draw(0, states=3, actions=2), random_worlds.random_policy(rng(1), 3, 2)
     data, value = logged(mdp, behaviour, 3), rng(2).normal(size=3)
     for start in range(3):
         joint, reward = np.zeros((8, 3)), np.zeros(8)
@@ -208,8 +209,8 @@ def test_logged_conditions_on_the_chunk():
 
 def test_conditioning_is_intervening_if_nothing_can_leak():
     blind = np.tile(rng(2).dirichlet(np.ones(3)), (5, 1))
-    looks = worlds.random_policy(rng(1), 5, 3)
-    typed = worlds.random_policy(rng(3), 5, 27)
+    looks = random_worlds.random_policy(rng(1), 5, 3)
+    typed = random_worlds.random_policy(rng(3), 5, 27)
     for mdp, behaviour, h in (
         (draw(0), looks, 1),
         (draw(0, noise=0.0), looks, 3),
@@ -231,13 +232,13 @@ def test_chunks_never_logged_are_never_chosen():
         assert (data.frequency[np.arange(5), choice] > 0).all()
         assert (data.mdp.transition[data.frequency == 0] == 0).all()
     # Not even where every logged chunk is worth as little as any can be.
-    never = worlds.two_step(good=0.0)
+    never = random_worlds.two_step(good=0.0)
     data = logged(never.mdp, never.behaviour, 2)
     assert data.frequency[0, optimal(data.mdp).choice[0]] > 0
 
 
 def test_n_step_is_one_own_action_then_the_data():
-    mdp, behaviour = draw(0), worlds.random_policy(rng(1), 5, 3)
+    mdp, behaviour = draw(0), random_worlds.random_policy(rng(1), 5, 3)
     value = rng(2).normal(size=5)
     later = value
     for _ in range(3):
@@ -253,7 +254,7 @@ def test_n_step_is_one_own_action_then_the_data():
 
 @pytest.mark.parametrize("reactive", [True, False])
 def test_moments_sum_over_all_paths(reactive):
-    mdp, behaviour = draw(0, states=3, actions=2), worlds.random_policy(rng(1), 3, 2)
+    mdp, behaviour = draw(0, states=3, actions=2), random_worlds.random_policy(rng(1), 3, 2)
     weights = behaviour if reactive else None
     value = rng(2).normal(size=3)
     first, second = moments(mdp, 3, value, value**2, weights, reward_std=0.7)
@@ -269,7 +270,7 @@ def test_moments_sum_over_all_paths(reactive):
 
 @pytest.mark.parametrize("good", [0.0, 0.1, 1.0])
 def test_two_step_counterexample(good):
-    world = worlds.two_step(good, discount=0.9)
+    world = random_worlds.two_step(good, discount=0.9)
     two = optimal(n_step(world.mdp, world.behaviour, 2)).q[0]
     np.testing.assert_allclose(two, 0.9 * good)
     claims = logged(world.mdp, world.behaviour, 2)
@@ -279,7 +280,7 @@ def test_two_step_counterexample(good):
 
 
 def test_left_right_counterexample():
-    world = worlds.left_right(0.3, discount=0.9)
+    world = random_worlds.left_right(0.3, discount=0.9)
     np.testing.assert_allclose(optimal(logged(world.mdp, world.behaviour, 2).mdp).q[0], 0.9)
     typed = chunked(world.mdp, 2).reward[0]
     np.testing.assert_allclose(typed, [0.27, 0.63, 0.27, 0.63])

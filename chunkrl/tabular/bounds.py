@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chunkrl.tabular.chunks import at_least_one, chunked, logged, n_step
-from chunkrl.tabular.mdp import MDP, backup, chain, one_hot, optimal, policy_value
+from chunkrl.tabular.chunks import at_least_one, chunked, logged
+from chunkrl.tabular.mdp import MDP, chain, one_hot, optimal, policy_value
 
 
 class Consistency(NamedTuple):
@@ -86,34 +86,6 @@ def greedy_regret(eps: float, discount: float, h: int) -> float:
     in the data.   Tight (Theorem 4): `worst_cases.detour`.
     """
     return value_bias(2 * eps, discount, h) + value_bias(eps, discount, h)
-
-
-def closed_loop_regret(eps: float, discount: float, h: int) -> float:
-    """Proposition 3: the greedy chunk policy, asked at every step, loses <= H times Theorem 3."""
-    return greedy_regret(eps, discount, h) / (1 - discount)
-
-
-def deterministic_consistency(eps: float, h: int) -> float:
-    """Proposition 4: eps-deterministic dynamics give *weak* eps_h <= 3 (1 - (1 - eps)^{h-1}).
-
-    Not strong: a chunk that is only ever logged after a slip says that there was one.
-    """
-    return 3 * (1 - (1 - eps) ** (h - 1))
-
-
-def n_step_shortfall(mdp: MDP, behaviour: np.ndarray, n: int) -> float:
-    """What n-step data give away: min_s [V*(s) - max_a E_D[R^n + gamma^n V*(s_{t+n}) | s, a]].
-
-    Hence V* - Vhat+_n >= delta_n / (1 - gamma^n): with V' = Vhat+_n, V* - V' >= delta_n + gamma^n
-    min(V* - V'), as V' is the fixed point of the same backup.
-    """
-    best = optimal(mdp).value
-    return float((best - backup(n_step(mdp, behaviour, n), best).max(-1)).min())
-
-
-def chunk_advantage(shortfall: float, eps: float, discount: float, h: int, n: int) -> float:
-    """Proposition 2: V+_ac - Vhat+_n >= delta_n / (1 - gamma^n) - 3 eps H Hbar."""
-    return shortfall / (1 - discount**n) - 3 * eps / (1 - discount) / (1 - discount**h)
 
 
 class Regret(NamedTuple):

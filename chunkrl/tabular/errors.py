@@ -30,10 +30,6 @@ class Parts(NamedTuple):
     def error(self) -> np.ndarray:
         return self.target - self.truth
 
-    @property
-    def explained(self) -> np.ndarray:
-        return self.bootstrap + self.off_policy + self.open_loop + self.model
-
     def squared_error(self, samples: int = 1) -> np.ndarray:
         """Expected squared error of the mean of `samples` independent targets."""
         return self.error**2 + self.variance / samples
