@@ -7,8 +7,8 @@ import pytest
 
 from chunkrl.agents.cloning import clone
 from chunkrl.blocks.policies import Flow, OneStep
-from chunkrl.tabular.flow_maps import ends
-from chunkrl.tabular.mixtures import Mixture, loss_floor, velocity
+from chunkrl.course.worlds.flow_maps import ends
+from chunkrl.course.worlds.mixtures import Mixture, loss_floor, velocity
 
 WIDTH, STEPS = 0.3, 4
 NOISE_OF_ACTION = Mixture(np.ones(1), np.zeros((1, 1)), np.array([WIDTH]))

@@ -7,8 +7,8 @@ from scipy import stats
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import EXPLORERS, flow_map
 from chunkrl.course.explorers import flow as explorer
-from chunkrl.tabular import flow_maps
-from chunkrl.tabular.mixtures import mass, two_modes, velocity
+from chunkrl.course.worlds import flow_maps
+from chunkrl.course.worlds.mixtures import mass, two_modes, velocity
 
 FLOW = EXPLORERS["flow"]
 

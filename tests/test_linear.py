@@ -5,9 +5,9 @@ import pytest
 
 from chunkrl.course.exercises import EXERCISES, nb10
 from chunkrl.course.explorers import EXPLORERS, drift
+from chunkrl.course.worlds import linear
+from chunkrl.course.worlds.linear import ChunkMap, Linear
 from chunkrl.errors import ConfigError
-from chunkrl.tabular import linear
-from chunkrl.tabular.linear import ChunkMap, Linear
 
 SYSTEM = linear.spring()
 

@@ -6,9 +6,9 @@ from scipy import integrate, stats
 
 from chunkrl.blocks.flow import interpolate
 from chunkrl.blocks.integrators import path
+from chunkrl.course.worlds import flow_maps, mixtures
+from chunkrl.course.worlds.mixtures import Mixture, two_modes
 from chunkrl.errors import ConfigError
-from chunkrl.tabular import flow_maps, mixtures
-from chunkrl.tabular.mixtures import Mixture, two_modes
 
 LINE = Mixture(
     np.array([0.2, 0.5, 0.3]), np.array([[-1.0], [0.1], [0.8]]), np.array([0.3, 0.2, 0.5])

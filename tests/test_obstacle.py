@@ -10,9 +10,8 @@ import pytest
 
 from chunkrl.agents.cloning import clone
 from chunkrl.blocks.policies import Flow
-from chunkrl.course.worlds import obstacle
-from chunkrl.tabular import sides
-from chunkrl.tabular.sides import World
+from chunkrl.course.worlds import obstacle, sides
+from chunkrl.course.worlds.sides import World
 
 GRID = np.linspace(-1.4, 1.4, 141) + 0.003
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from chunkrl.course.worlds.memory import memory_needed, taps
 from chunkrl.errors import ConfigError
-from chunkrl.tabular.memory import memory_needed, taps
 
 
 @pytest.mark.parametrize("period", range(1, 6))

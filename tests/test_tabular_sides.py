@@ -9,9 +9,9 @@ from scipy.special import ndtr
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import EXPLORERS
 from chunkrl.course.explorers.sides import CENTRES, clones, picture
+from chunkrl.course.worlds import sides
+from chunkrl.course.worlds.sides import World
 from chunkrl.measure import traces
-from chunkrl.tabular import sides
-from chunkrl.tabular.sides import World
 
 WORLDS = [World(), World(0.5, 0.0), World(0.3, 0.05), World(0.9, 0.1)]
 

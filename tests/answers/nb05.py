@@ -25,20 +25,20 @@ ANSWERS = {
         equivalents=(
             "import numpy as np\nanswer = 0.07 * np.pi / 2",
             "import numpy as np\n"
-            "from chunkrl.tabular.mixtures import Mixture, loss_floor\n"
+            "from chunkrl.course.worlds.mixtures import Mixture, loss_floor\n"
             "answer = loss_floor(Mixture(np.ones(1), np.array([[0.55]]), np.array([0.07])))",
         ),
         near_misses=(0.106, 0.114, 0.14),
     ),
     "q3": Answers(
         equivalents=(
-            "from chunkrl.tabular.flow_maps import NOISE, ends, share_between\n"
-            "from chunkrl.tabular.mixtures import two_modes, velocity\n"
+            "from chunkrl.course.worlds.flow_maps import NOISE, ends, share_between\n"
+            "from chunkrl.course.worlds.mixtures import two_modes, velocity\n"
             "answer = lambda K: share_between(\n"
             "    NOISE, ends(velocity(two_modes(0.8, 0.1)), NOISE, K), -0.2, 0.2)",
             "import numpy as np\n"
             "from chunkrl.blocks.integrators import path\n"
-            "from chunkrl.tabular.mixtures import two_modes, velocity\n"
+            "from chunkrl.course.worlds.mixtures import two_modes, velocity\n"
             "noise = np.random.default_rng(0).standard_normal((40_000, 1))\n"
             "answer = lambda K: np.mean(\n"
             "    np.abs(path(velocity(two_modes(0.8, 0.1)), noise, K)[-1]) < 0.2)",

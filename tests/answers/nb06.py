@@ -9,7 +9,7 @@ ANSWERS = {
         equivalents=(
             "answer = 1 / 16",
             "import numpy as np\nanswer = np.array([2.0 ** -(5 - 1)])",
-            "from chunkrl.tabular.sides import no_switch\nanswer = no_switch(0.5, 5)",
+            "from chunkrl.course.worlds.sides import no_switch\nanswer = no_switch(0.5, 5)",
             "import itertools\n"
             "runs = list(itertools.product('LR', repeat=5))\n"
             "answer = sum(len(set(run)) == 1 for run in runs) / len(runs)",
@@ -20,7 +20,7 @@ ANSWERS = {
         equivalents=(
             "answer = 5**0.5",
             "answer = 2.24",
-            "from chunkrl.tabular.sides import World, displacement\n"
+            "from chunkrl.course.worlds.sides import World, displacement\n"
             "still = World(noise=0.0)\n"
             "answer = displacement(still, 5).spread / displacement(still, 1).spread",
         ),

@@ -5,8 +5,8 @@ import numpy as np
 from chunkrl.blocks.flow import interpolate
 from chunkrl.blocks.integrators import path
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.tabular import flow_maps
-from chunkrl.tabular.mixtures import Mixture, loss_floor, mass, two_modes, velocity
+from chunkrl.course.worlds import flow_maps
+from chunkrl.course.worlds.mixtures import Mixture, loss_floor, mass, two_modes, velocity
 
 TWO = two_modes(0.8, 0.1)
 LOW, HIGH = -0.2, 0.2
@@ -175,7 +175,7 @@ EXERCISES = (
         solution=(
             "import numpy as np\n"
             "from scipy.special import ndtri\n"
-            "from chunkrl.tabular.mixtures import two_modes, velocity\n"
+            "from chunkrl.course.worlds.mixtures import two_modes, velocity\n"
             "def answer(steps):\n"
             "    v = velocity(two_modes(0.8, 0.1))\n"
             "    x = ndtri((np.arange(10_000) + 0.5) / 10_000)[:, None]\n"

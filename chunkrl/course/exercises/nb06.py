@@ -3,8 +3,8 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.tabular.memory import memory_needed, taps
-from chunkrl.tabular.sides import World, displacement, no_switch
+from chunkrl.course.worlds.memory import memory_needed, taps
+from chunkrl.course.worlds.sides import World, displacement, no_switch
 
 STILL = World(noise=0.0)
 RATIO = displacement(STILL, 5).spread / displacement(STILL, 1).spread
@@ -104,11 +104,11 @@ EXERCISES = (
             "you say the next one, and its sign?",
             "Enough: the same next action after every equal window of k. Too short: two runs with "
             "equal windows that go on differently.",
-            "from chunkrl.tabular.memory import memory_needed, taps\n"
+            "from chunkrl.course.worlds.memory import memory_needed, taps\n"
             "answer = memory_needed(taps(...))",
         ),
         solution=(
-            "from chunkrl.tabular.memory import memory_needed, taps\n"
+            "from chunkrl.course.worlds.memory import memory_needed, taps\n"
             "answer = memory_needed(taps(3, steps=12))"
         ),
         misconceptions=(

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.tabular.expansion import root_mean_square
-from chunkrl.tabular.linear import (
+from chunkrl.course.worlds.linear import (
     ChunkMap,
     covariance,
     drift,
@@ -21,6 +20,7 @@ from chunkrl.tabular.linear import (
     spring,
     true_map,
 )
+from chunkrl.tabular.expansion import root_mean_square
 
 STEPS = 50  # of a rollout, and of an episode of the logs
 CHUNKS = (1, 2, 5, 10, 25, 50)

@@ -12,8 +12,8 @@ from chunkrl import plots
 from chunkrl.blocks.integrators import INTEGRATORS, path
 from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.tabular import flow_maps
-from chunkrl.tabular.mixtures import Mixture, cumulative, mass, two_modes, velocity
+from chunkrl.course.worlds import flow_maps
+from chunkrl.course.worlds.mixtures import Mixture, cumulative, mass, two_modes, velocity
 
 MOST = 20  # integration steps
 SHOWN: np.ndarray = ndtri((np.arange(14) + 0.5) / 14)  # noise at equally spaced ranks

@@ -9,8 +9,8 @@ from scipy.special import ndtri
 
 from chunkrl import plots
 from chunkrl.course.explorers.flow import GREY, gap
-from chunkrl.tabular import flow_maps
-from chunkrl.tabular.mixtures import mass, two_modes, velocity
+from chunkrl.course.worlds import flow_maps
+from chunkrl.course.worlds.mixtures import mass, two_modes, velocity
 
 NOISE: np.ndarray = flow_maps.NOISE
 MARKED = np.searchsorted(NOISE, ndtri((np.arange(40) + 0.5) / 40))  # equally spaced ranks

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.tabular import sides
-from chunkrl.tabular.sides import AHEAD, HALF_WIDTH, STEPS, World
+from chunkrl.course.worlds import sides
+from chunkrl.course.worlds.sides import AHEAD, HALF_WIDTH, STEPS, World
 
 RUNS, SHOWN = 2_000, 14
 BIN = 0.02  # m

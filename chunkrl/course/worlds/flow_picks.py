@@ -6,7 +6,7 @@ import numpy as np
 
 from chunkrl.blocks.integrators import path
 from chunkrl.blocks.policies import best_of_n
-from chunkrl.tabular.mixtures import Mixture, velocity
+from chunkrl.course.worlds.mixtures import Mixture, velocity
 
 WAYS = Mixture(  # past an obstacle: left or right, equally often
     np.array([0.5, 0.5]), np.array([[-0.6, 0.0], [0.6, 0.0]]), np.array([0.2, 0.2])

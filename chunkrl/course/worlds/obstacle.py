@@ -1,7 +1,7 @@
 """A point must pass a board left or right: demonstrations with a hidden side, clones, rollouts.
 
 The policy sees how far the board is and nothing else, so the operator's side is hidden from it.
-`tabular.sides` holds the exact laws of the same world.
+`course.worlds.sides` holds the exact laws of the same world.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 
 from chunkrl.blocks.networks import Params
 from chunkrl.blocks.policies import Flow
-from chunkrl.tabular.sides import AHEAD, SIDEWAYS, STEPS, World
+from chunkrl.course.worlds.sides import AHEAD, SIDEWAYS, STEPS, World
 
 UNIT = 0.16  # m that an action of 1, the most of a flow, moves the point
 BOARD = STEPS * AHEAD  # m: y of the board, which is also as far as the policy sees

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from chunkrl.blocks.integrators import Field, named, path
-from chunkrl.tabular import mixtures
-from chunkrl.tabular.mixtures import Mixture
+from chunkrl.course.worlds import mixtures
+from chunkrl.course.worlds.mixtures import Mixture
 
 # Noise in order; dense near 0, where the flow to two equal modes parts.  6 leaves 2e-9 outside.
 NOISE: np.ndarray = 6.0 * np.linspace(-1.0, 1.0, 2001) ** 3
