@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 
 from chunkrl import train
 from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
@@ -187,7 +188,7 @@ def test_acting_depends_on_a_row_and_its_key_alone(name):
 
 def count(name, horizon):
     """Parameters on cube-triple (46 observations, 5 actions), target critic included."""
-    agent = make(name, 46, 5, horizon=horizon)
+    agent = toys.make(name, 46, 5, horizon=horizon)
     state = jax.eval_shape(agent.init, jax.random.key(0))
     return num_params(state.params) + num_params(state.target_critic)
 

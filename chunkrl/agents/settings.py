@@ -29,8 +29,8 @@ SETTINGS = {
     "horizon": Setting("h: actions per chunk; of the -n methods n, rewards per target", 1, 1000),
     "execute": Setting("actions of a chunk executed before acting again", 1, 1000),
     # the policy
-    "candidates": Setting("N: proposals that the critic chooses from", 1, 10**6),
-    "act_candidates": Setting("N when acting", 1, 10**6),
+    "candidates": Setting("N: proposals that the critic chooses from", 1),
+    "act_candidates": Setting("N when acting", 1),
     "alpha": Setting("weight of staying close to the data, against the critic", 0),
     "flow_steps": Setting("Euler steps of the cloned flow", 1, 1000),
     "fourier_dim": Setting("features of flow time; 0 feeds the time itself", 0, 1024),
