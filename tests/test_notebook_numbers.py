@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from chunkrl.course.explorers import EXPLORERS, cube_paths, cube_values, returns
+from chunkrl.course.worlds import support
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
-from chunkrl.tabular import support
 
 
 def steps_cost(steps: int) -> float:

@@ -6,8 +6,9 @@ from random_worlds import random_mdp, random_policy
 
 from chunkrl.course.exercises import nb09
 from chunkrl.course.explorers import EXPLORERS
+from chunkrl.course.worlds import luck
 from chunkrl.errors import ConfigError
-from chunkrl.tabular import bounds, luck
+from chunkrl.tabular import bounds
 from chunkrl.tabular.bounds import learned_chunks
 from chunkrl.tabular.chunks import chunk_index, chunked, logged
 from chunkrl.tabular.estimate import first_chunk, rollout

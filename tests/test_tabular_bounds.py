@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import random_worlds
 
+from chunkrl.course.worlds import worst_cases
 from chunkrl.errors import ConfigError
-from chunkrl.tabular import bounds, worlds, worst_cases
+from chunkrl.tabular import bounds, worlds
 from chunkrl.tabular.chunks import chunk_index, chunked, logged, n_step
 from chunkrl.tabular.mdp import backup, one_hot, optimal, policy_value
 

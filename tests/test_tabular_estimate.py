@@ -9,6 +9,7 @@ import pytest
 import random_worlds
 from scipy.stats import norm
 
+from chunkrl.course.worlds.returns import learning
 from chunkrl.errors import ConfigError
 from chunkrl.tabular import worlds
 from chunkrl.tabular.chunks import chunked, logged
@@ -20,7 +21,6 @@ from chunkrl.tabular.estimate import (
     summarise,
     targets,
 )
-from chunkrl.tabular.returns import learning
 
 SAMPLES = 200_000
 

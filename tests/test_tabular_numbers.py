@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from chunkrl.course.worlds import returns, support
 from chunkrl.errors import ConfigError
-from chunkrl.tabular import propagation, returns, selection, support, worlds
+from chunkrl.tabular import propagation, selection, worlds
 from chunkrl.tabular.chunks import chunked, logged, n_step, n_step_limit
 from chunkrl.tabular.errors import data_target
 from chunkrl.tabular.mdp import one_hot, optimal, policy_value

@@ -8,7 +8,7 @@ ANSWERS = {
             "answer = 64 * 4 - 31",
             "answer = 225.0",
             "import numpy as np\n"
-            "from chunkrl.tabular import support\n"
+            "from chunkrl.course.worlds import support\n"
             "pairs = {(s, a) for path in support.logged_paths()"
             " for s, a in zip(path.state, path.action)}\n"
             "answer = np.array([256 - len(pairs)])",

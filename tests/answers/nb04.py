@@ -37,7 +37,7 @@ ANSWERS = {
             "    for reward in rewards[::-1]:\n"
             "        value = reward + discount * value\n"
             "    return value",
-            "from chunkrl.tabular.returns import n_step_target as answer",
+            "from chunkrl.course.worlds.returns import n_step_target as answer",
         ),
         near_misses=(
             lambda rewards, value, discount: (

@@ -7,7 +7,7 @@ ANSWERS = {
     "q1": Answers(
         equivalents=(
             "answer = 0.86",
-            "from chunkrl.tabular.luck import no_slip\n"
+            "from chunkrl.course.worlds.luck import no_slip\n"
             "from chunkrl.tabular.worlds import lock\n"
             "answer = no_slip(lock(24, slip=0.1, skill=0.9), 4).logged",
             "import numpy as np\n"

@@ -13,7 +13,7 @@ ANSWERS = {
             "    for reward in rewards[::-1]:\n"
             "        total = reward + discount * total\n"
             "    return total",
-            "from chunkrl.tabular.returns import n_step_target\n"
+            "from chunkrl.course.worlds.returns import n_step_target\n"
             "answer = lambda rewards, values, discount: n_step_target(rewards, values[-1], "
             "discount)",
         ),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.tabular import support
+from chunkrl.course.worlds import support
 
 MDP, PATHS = support.grid(), support.logged_paths()
 COUNTS = support.count(PATHS)
@@ -32,7 +32,7 @@ EXERCISES = (
             "answer = (counts == ...).sum()",
         ),
         solution=(
-            "from chunkrl.tabular import support\n"
+            "from chunkrl.course.worlds import support\n"
             "counts = support.count(support.logged_paths())\n"
             "answer = (counts == 0).sum()"
         ),
@@ -66,7 +66,7 @@ EXERCISES = (
             "answer = support.in_support(...).value[0] - support.logged_return(...)",
         ),
         solution=(
-            "from chunkrl.tabular import support\n"
+            "from chunkrl.course.worlds import support\n"
             "mdp, paths = support.grid(), support.logged_paths()\n"
             "best = support.in_support(mdp, support.count(paths)).value[0]\n"
             "answer = best - support.logged_return(mdp, paths[0])"
@@ -104,7 +104,7 @@ EXERCISES = (
             "answer = support.in_support(mdp, counts).value[0]",
         ),
         solution=(
-            "from chunkrl.tabular import support\n"
+            "from chunkrl.course.worlds import support\n"
             "counts = support.count(support.logged_paths())\n"
             "answer = support.in_support(support.grid(), counts).value[0]"
         ),

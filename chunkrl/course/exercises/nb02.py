@@ -3,7 +3,7 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.tabular.returns import (
+from chunkrl.course.worlds.returns import (
     A_B_EPISODES,
     batch_monte_carlo,
     batch_td,
@@ -105,7 +105,7 @@ EXERCISES = (
         ),
         solution=(
             "import numpy as np\n"
-            "from chunkrl.tabular.returns import target_bias, target_variance\n"
+            "from chunkrl.course.worlds.returns import target_bias, target_variance\n"
             "n = np.arange(1, 21)\n"
             "total = target_bias(n, 0.9, 2.0) ** 2 + target_variance(n, 0.9, 1.0) / 4\n"
             "answer = n[total.argmin()]"
@@ -143,7 +143,7 @@ EXERCISES = (
             "answer = batch_td(A_B_EPISODES)[...]",
         ),
         solution=(
-            "from chunkrl.tabular.returns import A_B_EPISODES, batch_td\n"
+            "from chunkrl.course.worlds.returns import A_B_EPISODES, batch_td\n"
             'answer = batch_td(A_B_EPISODES)["A"]'
         ),
         misconceptions=(

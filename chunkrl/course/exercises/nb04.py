@@ -3,9 +3,9 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.course.worlds.returns import importance_variance, n_step_target
 from chunkrl.tabular.chunks import n_step, n_step_limit
 from chunkrl.tabular.mdp import one_hot, optimal, policy_value
-from chunkrl.tabular.returns import importance_variance, n_step_target
 from chunkrl.tabular.worlds import lock
 
 LOCK = lock(24, slip=0.0, skill=0.9)

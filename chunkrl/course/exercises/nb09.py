@@ -3,9 +3,9 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.course.worlds.luck import no_slip
 from chunkrl.tabular.bounds import learned_chunks
 from chunkrl.tabular.chunks import chunked, logged
-from chunkrl.tabular.luck import no_slip
 from chunkrl.tabular.mdp import optimal, policy_value
 from chunkrl.tabular.worlds import lock
 

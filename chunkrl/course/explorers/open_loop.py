@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
+from chunkrl.course.worlds.luck import Arrival, NoSlip, arrival, no_slip
 from chunkrl.tabular.bounds import Regret, learned_chunks
-from chunkrl.tabular.luck import Arrival, NoSlip, arrival, no_slip
 from chunkrl.tabular.mdp import policy_value
 from chunkrl.tabular.worlds import lock, right_actions
 

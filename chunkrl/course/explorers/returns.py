@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.tabular.returns import learning, target_bias, target_variance
+from chunkrl.course.worlds.returns import learning, target_bias, target_variance
 
 CELLS, DISCOUNT, NOISE, REPLICAS = 20, 0.99, 1.0, 100
 MOST = 200  # episodes

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.tabular import support
+from chunkrl.course.worlds import support
 from chunkrl.tabular.mdp import MDP, Solution, optimal, policy_value
 
 REPEATS = (3, 1)  # the long path was logged three times, the short one once

@@ -1,1 +1,1 @@
-"""Small worlds of the course that are no Markov decision processes."""
+"""Worlds that only the course uses: exact answers about one picture each."""
