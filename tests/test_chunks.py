@@ -20,6 +20,7 @@ def rewarded(parity):
     return v, chunks.dataset(*arrays, chunk=v.meta["horizon"])
 
 
+@pytest.mark.parametrize("name", ["data_mac"])
 def test_chunks_with_rewards_are_the_authors(parity):
     """Every legal start of the reference: indices exactly, the mean discounted reward, masks 1."""
     v, data = rewarded(parity)

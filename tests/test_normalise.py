@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference import Vectors
 
 from chunkrl.data.normalise import MARGIN, Normaliser
 
@@ -14,9 +15,10 @@ def sample(rows=200, seed=0):
     return x.astype(np.float32)
 
 
+@pytest.mark.parametrize("name", ["data_mac"])
 @pytest.mark.parametrize("kind", ["observations", "oracle_reps"])
 def test_parity_with_the_authors_normaliser(parity, kind):
-    vectors = np.load(parity / "data_mac.npz")
+    vectors = Vectors(parity / "data_mac.npz")
     normaliser = Normaliser.fit(vectors[f"norm.val_{kind}"])
     ours = normaliser.apply(vectors[f"dataset.{kind}"])
     assert ours.dtype == np.float32

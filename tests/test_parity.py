@@ -43,6 +43,7 @@ def close_trees(actual, expected, tolerance=1e-5):
         close(a, b, tolerance)
 
 
+@pytest.mark.parametrize("name", ["nets_qc"])
 @pytest.mark.parametrize("single", [False, True], ids=["batch", "single"])
 def test_networks(parity, single):
     v = Vectors(parity / "nets_qc.npz")
@@ -154,6 +155,7 @@ def test_updates(parity, name):
     close_trees(adam.nu, v.params("adam_nu"))
 
 
+@pytest.mark.parametrize("name", ["data_qc"])
 def test_windows(parity):
     """Every legal start of the reference's sampler, at h = 1 and h = meta.horizon."""
     from chunkrl.data import windows

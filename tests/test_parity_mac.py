@@ -29,6 +29,7 @@ def imagined(v):
     return agent, agent.imagine(params, batch.obs[:n], batch.value_goal[:n], noise.rollout)
 
 
+@pytest.mark.parametrize("name", ["nets_mac"])
 def test_networks(parity):
     v = Vectors(parity / "nets_mac.npz")
     hidden, dim = tuple(v.meta["hidden"]), v["out.flow"].shape[-1]
