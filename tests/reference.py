@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+from reduce_parity import unpack
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic, Noise, Params
 from chunkrl.blocks.policies import Flow, OneStep, OneStepParams
@@ -16,8 +17,8 @@ class Vectors(dict):
 
     def __init__(self, path: Path):
         with np.load(path, allow_pickle=False) as file:
-            super().__init__({k: file[k] for k in file.files if k != "meta"})
-            self.meta = json.loads(str(file["meta"]))
+            super().__init__(unpack({k: file[k] for k in file.files}))
+        self.meta = json.loads(str(self.pop("meta")))
 
     def net(self, prefix: str, members: int = 0):
         """The parameters stored under `prefix`, members stacked, named as Flax names them."""

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import Vectors
+from test_parity import close
 
 from chunkrl.data import chunks
 from chunkrl.errors import ConfigError
@@ -20,6 +21,7 @@ def rewarded(parity):
     return v, chunks.dataset(*arrays, chunk=v.meta["horizon"])
 
 
+@pytest.mark.parametrize("name", ["data_mac"])
 def test_chunks_with_rewards_are_the_authors(parity):
     """Every legal start of the reference: indices exactly, the mean discounted reward, masks 1."""
     v, data = rewarded(parity)
@@ -29,7 +31,7 @@ def test_chunks_with_rewards_are_the_authors(parity):
     np.testing.assert_array_equal(batch.chunk, v["ac.batch.actions"])
     np.testing.assert_array_equal(batch.next_obs, v["ac.batch.next_observations"])
     np.testing.assert_array_equal(batch.mask, v["ac.batch.masks"])
-    np.testing.assert_allclose(batch.reward, v["ac.batch.rewards"], atol=2e-7)
+    close(batch.reward, v["ac.batch.rewards"], 2e-7)
     assert batch.value_goal.shape == (len(data.starts), 0)
 
 

@@ -31,6 +31,7 @@ def authors_goals(v, case, role):
     return mixture, draw
 
 
+@pytest.mark.parametrize("name", ["data_mac"])
 @pytest.mark.parametrize("case", ["gc", "gc2"])
 def test_parity_of_goals_and_batches(parity, case):
     """Two mixtures each for value and actor; every index and every array, exactly."""
@@ -58,6 +59,7 @@ def test_parity_of_goals_and_batches(parity, case):
         np.testing.assert_array_equal(getattr(batch, ours), expected, err_msg=ours)
 
 
+@pytest.mark.parametrize("name", ["data_mac"])
 def test_parity_of_the_rows_that_are_drawn_from(parity):
     v, data = authors_data(parity)
     np.testing.assert_array_equal(data.starts, v["gc.valid_start_index"])

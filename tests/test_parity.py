@@ -43,6 +43,7 @@ def close_trees(actual, expected, tolerance=1e-5):
         close(a, b, tolerance)
 
 
+@pytest.mark.parametrize("name", ["nets_qc"])
 @pytest.mark.parametrize("single", [False, True], ids=["batch", "single"])
 def test_networks(parity, single):
     v = Vectors(parity / "nets_qc.npz")
@@ -146,14 +147,14 @@ def test_updates(parity, name):
         state, metrics = agent.step(state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))
         close(metrics["loss"], v[f"loss{k}.total"])
         close_trees(state.params, v.params(f"after{k}"), 2e-6)
-        close_trees(
-            state.target_critic, v.target(f"after{k}"), 3e-7 if "biglr" not in name else 2e-6
-        )
+        lag_shows = 2e-6 if v.meta["lr"] > 1e-3 else 3e-7
+        close_trees(state.target_critic, v.target(f"after{k}"), lag_shows)
     adam = state.opt_state[0]
     close_trees(adam.mu, v.params("adam_mu"))
     close_trees(adam.nu, v.params("adam_nu"))
 
 
+@pytest.mark.parametrize("name", ["data_qc"])
 def test_windows(parity):
     """Every legal start of the reference's sampler, at h = 1 and h = meta.horizon."""
     from chunkrl.data import windows

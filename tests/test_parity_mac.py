@@ -1,6 +1,7 @@
 """MAC against numbers made by running the authors' code, within the tolerances of its rounding.
 
-Trajectories amplify rounding over their steps: 3e-5 along and after them, 2e-6 before.
+Trajectories amplify rounding over their steps: 3e-5 along and after them, 2e-6 before, 5e-6
+where the one-step policy's chunks are scored to act.
 """
 
 import jax
@@ -18,7 +19,7 @@ from chunkrl.blocks.networks import mlp, scalar_mlp
 GOALS = ["mac_gc", "mac_gc_acttest", "mac_gc_bce", "mac_gc_lam"]
 LOSSES = [*GOALS, "mac_reward", "mac_reward_h1"]
 UPDATES = ["update_mac_gc", "update_mac_gc_biglr", "update_mac_reward"]
-IMAGINED, EXACT, GRADIENT = 3e-5, 2e-6, 5e-6
+IMAGINED, EXACT, GRADIENT, ACTING = 3e-5, 2e-6, 5e-6, 5e-6
 
 
 def imagined(v):
@@ -29,6 +30,7 @@ def imagined(v):
     return agent, agent.imagine(params, batch.obs[:n], batch.value_goal[:n], noise.rollout)
 
 
+@pytest.mark.parametrize("name", ["nets_mac"])
 def test_networks(parity):
     v = Vectors(parity / "nets_mac.npz")
     hidden, dim = tuple(v.meta["hidden"]), v["out.flow"].shape[-1]
@@ -166,11 +168,11 @@ def test_acting(parity, name):
         seen, noise = v.seen(case), jnp.asarray(v[f"{case}.noise"])
         candidates = agent.policy.sample(params.policy, seen[None], noise)
         scores = agent.scalar.apply(params.critic, seen[None], candidates)
-        close(scores, v[f"{case}.candidate_q"], EXACT)
+        close(scores, v[f"{case}.candidate_q"], ACTING)
         np.testing.assert_array_equal(scores.argmax(axis=0), v[f"{case}.best_index"])
         chunk = agent.propose(params, seen, noise)
-        close(chunk, v[f"{case}.chunk"], EXACT)
-        close(chunk[..., : agent.execute * agent.action_dim], v[f"{case}.actions"], EXACT)
+        close(chunk, v[f"{case}.chunk"], ACTING)
+        close(chunk[..., : agent.execute * agent.action_dim], v[f"{case}.actions"], ACTING)
 
 
 @pytest.mark.parametrize("name", UPDATES)
@@ -178,7 +180,7 @@ def test_updates(parity, name):
     """Several steps in a row: parameters, target value (one step late) and Adam's moments."""
     v = MACVectors(parity / f"{name}.npz")
     agent, params = v.agent(), v.params("before")
-    state, big = State(params, v.target("before"), agent.tx.init(params)), "biglr" in name
+    state, big = State(params, v.target("before"), agent.tx.init(params)), v.meta["lr"] > 1e-3
     for k in range(1, v.meta["steps"] + 1):
         grad = jax.grad(agent.loss, has_aux=True)
         got = grad(state.params, state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))[0]

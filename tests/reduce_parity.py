@@ -1,0 +1,86 @@
+"""Makes the reference vectors that this repository ships, under 1 MB, out of the full folder.
+
+    python tests/reduce_parity.py SOURCE TARGET
+
+Of the files in KEPT it drops what no test reads.  Values keep every bit: all float32 arrays of a
+file are stored as one, because a zip entry and an .npy header for each are a third of a file, and
+by byte position, because the first bytes of neighbours are alike and compress.  The files that
+stay behind are named in TARGET/left_out.txt; tests that read one of those are skipped.
+"""
+
+import argparse
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+
+LEFT_OUT = "left_out.txt"
+_FLOATS, _SHAPES = "packed.floats", "packed.shapes"
+
+# File -> pattern of the keys that are dropped.
+_KEY = r"rng\d*\."
+_UNREAD = rf"{_KEY}|batch\d*\.(terminals|next_goals)|out\.(velocity|euler_path|squared|gae_[ad])"
+_UPDATE = rf"{_UNREAD}|out\d|loss\d\.(?!total|reward)"
+_BEST_OF_N = r"act_\w+\.(best|cand)|\w+\.onestep"
+KEPT = {
+    "data_mac": "ac_single_terminal|raw",
+    "data_qc": "ring|init_ring|seeded",
+    "nets_gauss": _KEY,
+    "nets_qc": _KEY,
+    "qc_n4": rf"{_UNREAD}|{_BEST_OF_N}",
+    "qcfql_qmin": _UNREAD,
+    "fql_original_normq": _UNREAD,
+    "update_qc_n4": rf"{_UPDATE}|{_BEST_OF_N}|grad",
+    "mac_gc_lam": rf"{_UNREAD}|\w+\.reward\.",
+    "update_mac_reward": _UPDATE,
+    "iql_awr_std": _KEY,
+    "iql_ddpgbc": _KEY,
+    "update_iql_awr": _KEY,
+    "rebrac": _KEY,
+    "update_rebrac_biglr": _KEY,
+}
+
+
+def pack(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The float32 arrays of a file as one, [4 byte positions, floats]; the others as they are."""
+    floats = {key: x for key, x in arrays.items() if x.dtype == np.float32}
+    rest = {key: x for key, x in arrays.items() if key not in floats}
+    flat = np.concatenate([x.ravel() for x in floats.values()]).astype("<f4")
+    shapes = json.dumps([[key, x.shape] for key, x in floats.items()])
+    return rest | {_FLOATS: flat.view(np.uint8).reshape(-1, 4).T.copy(), _SHAPES: np.array(shapes)}
+
+
+def unpack(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a file by key, whether it is one of the authors' or a packed one."""
+    if _FLOATS not in arrays:
+        return arrays
+    whole = arrays.pop(_FLOATS).T.copy().view("<f4").ravel().astype(np.float32)
+    for key, shape in json.loads(str(arrays.pop(_SHAPES))):
+        arrays[key], whole = np.split(whole, [math.prod(shape)])
+        arrays[key] = arrays[key].reshape(shape)
+    return arrays
+
+
+def reduce(source: Path, target: Path) -> None:
+    """Write the files of KEPT from `source` into `target`, and the names of the others."""
+    if (source / LEFT_OUT).is_file() or source.resolve() == target.resolve():
+        raise SystemExit(f"{source} must be a full folder, and another than the one that is made")
+    target.mkdir(parents=True, exist_ok=True)
+    for name, dropped in KEPT.items():
+        with np.load(source / f"{name}.npz", allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files if not re.match(dropped, key)}
+        np.savez_compressed(target / f"{name}.npz", **pack(arrays))
+    others = sorted({path.stem for path in source.glob("*.npz")} - set(KEPT))
+    (target / LEFT_OUT).write_text("".join(f"{name}\n" for name in others))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="the full folder")
+    parser.add_argument("target", type=Path, help="the folder that is made, as tests/parity")
+    paths = parser.parse_args()
+    reduce(paths.source, paths.target)
