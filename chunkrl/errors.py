@@ -13,6 +13,10 @@ class ConfigError(ChunkRLError):
     """A name or a setting that does not exist or does not fit."""
 
 
+class BusyError(ChunkRLError):
+    """Something that another process is working on: names the process."""
+
+
 class WorkerError(ChunkRLError):
     """A worker process that stopped before its work was done."""
 
