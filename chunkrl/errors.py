@@ -23,3 +23,7 @@ class WorkerError(ChunkRLError):
 
 class TrainingError(ChunkRLError):
     """A run that cannot go on: a loss that is not finite, a run folder of another configuration."""
+
+
+class VersionWarning(UserWarning):
+    """Something was made with other versions of packages than those that are installed."""
