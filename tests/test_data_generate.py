@@ -210,7 +210,7 @@ def _die(*_):
 
 def test_a_dead_worker_is_an_error_not_a_hang(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["chunkrl.envs.ogbench.generate"], "_work", _die)
-    with pytest.raises(WorkerError, match=r"(?s)pointmaze-medium-stitch-v0 died.*call again"):
+    with pytest.raises(WorkerError, match=r"(?s)pointmaze-medium-stitch-v0 was killed.*call again"):
         make(tmp_path / "dead.npz", executor=None, workers=1)
 
 
