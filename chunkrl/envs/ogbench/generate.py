@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -126,10 +126,13 @@ def _make(
     ) as bar:
         for _ in _collect(plan, parts, missing, workers, executor):
             bar.update(plan.states - 1)
-    for split, file in (("val", val_path(target)), ("train", target)):
-        joined = parts / f"{split}.npz"  # here first: a kill then leaves nothing beside `target`
-        _join([_part(parts, *part) for part in episodes if part[0] == split], joined)
-        os.replace(joined, file)
+    files = {"val": val_path(target), "train": target}
+    for split in files:  # here first: without room for both, neither gets its name
+        _join(
+            [_part(parts, *part) for part in episodes if part[0] == split], parts / f"{split}.npz"
+        )
+    for split, file in files.items():
+        os.replace(parts / f"{split}.npz", file)
     write(recipe_path(target), lambda file: file.write(_text(description)))
 
 
@@ -233,40 +236,37 @@ def _collect(
     """Collect the missing episodes, each yielding once it is on disk."""
     if not missing:
         return
-    with _pool(min(workers or os.cpu_count() or 1, len(missing)), executor) as (pool, explain):
-        jobs: list[Future] = [pool.submit(_work, plan, parts, *part) for part in missing]
+    count = min(workers or os.cpu_count() or 1, len(missing))
+    spawn = Spawn()
+    with (
+        contextlib.nullcontext(executor)
+        if executor is not None
+        else ProcessPoolExecutor(count, mp_context=spawn)
+    ) as pool:
+        jobs: list[Future] = []
         try:
+            jobs += [pool.submit(_work, plan, parts, *part) for part in missing]
             for job in as_completed(jobs):
                 job.result()
                 yield
         except BrokenProcessPool as error:
+            cause = "died" if executor is not None else spawn.explain()
             raise WorkerError(
-                f"A process that collects {plan.dataset} {explain()}. Finished episodes are kept in"
+                f"A process that collects {plan.dataset} {cause}. Finished episodes are kept in"
                 f" {parts}: call again to go on."
             ) from error
         except MemoryError as error:
             raise WorkerError(
                 f"A process that collects {plan.dataset} got no memory: allow more (`ulimit -v`) or"
-                f" use fewer workers. Finished episodes are kept in {parts}."
+                f" use fewer workers. Finished episodes are kept in {parts}: call again to go on."
             ) from error
         finally:
-            for job in jobs:
-                job.cancel()
-
-
-@contextlib.contextmanager
-def _pool(workers: int, executor: Executor | None) -> Iterator[tuple[Executor, Callable[[], str]]]:
-    """The given executor, or a pool of processes that ends with this block; why one of it died."""
-    if executor is not None:
-        yield executor, lambda: "died"
-        return
-    spawn = Spawn()
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-        try:
-            yield pool, spawn.explain
-        except BaseException:
-            spawn.kill()  # an episode takes longer than somebody who pressed Ctrl-C will wait
-            raise
+            # Nobody who pressed Ctrl-C waits for the end of an episode.  The pool gives up on jobs
+            # whose process is gone; it would stumble over those that were cancelled.
+            spawn.kill()
+            if executor is not None:
+                for job in jobs:
+                    job.cancel()
 
 
 def _work(plan: Recipe, parts: Path, split: str, index: int) -> None:
