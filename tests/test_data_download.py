@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -430,4 +431,36 @@ def test_processes_that_fetch_one_file_fetch_it_once(tmp_path, files, content, m
         jobs = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
         assert [job.communicate()[1] for job in jobs] == [b""] * 3
         assert len(server.asked) == 2
+    assert sorted(os.listdir(tmp_path)) == [f"{NAME}-val.npz", f"{NAME}.npz"]
+
+
+@pytest.mark.parametrize("moment", [0.5, "connected", "bytes"])
+def test_ctrl_c_ends_soon_and_the_download_goes_on(tmp_path, files, content, monkeypatch, moment):
+    """While modules are read, before an answer comes, and in the middle of the file."""
+    slow = ("headers",) if moment == "connected" else ("body",)
+    part = tmp_path / f"{NAME}-val.npz.part"
+    with serving(files, slow=slow) as server:
+        use(monkeypatch, address(server))
+        job = subprocess.Popen(
+            [sys.executable, "-c", FETCH, NAME, tmp_path], stderr=subprocess.PIPE
+        )
+        if moment == 0.5:
+            time.sleep(moment)
+        while (moment == "connected" and not server.asked) or (
+            moment == "bytes" and not part.exists()
+        ):
+            assert job.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.3)
+        job.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        error = job.communicate(timeout=20)[1].decode()
+        assert time.monotonic() - begin < 5
+    assert job.returncode in (1, 130, -signal.SIGINT)
+    if moment != 0.5:
+        assert error.startswith("fetch: stopped")
+    assert part.exists() == (moment == "bytes")
+    with serving(files) as server:
+        use(monkeypatch, address(server))
+        assert fetch(tmp_path).read_bytes() == content[0]
     assert sorted(os.listdir(tmp_path)) == [f"{NAME}-val.npz", f"{NAME}.npz"]

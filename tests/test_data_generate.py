@@ -376,6 +376,17 @@ def test_files_of_other_versions_are_used_and_named(tmp_path, monkeypatch):
         make(tmp_path / "unfinished.npz", states=None, transitions=200)  # no file of two versions
 
 
+def test_the_command_line_names_other_versions_in_one_line(tmp_path):
+    path = make(tmp_path / "x.npz")
+    recipe_file = path.with_suffix(".json")
+    recipe_file.write_text(recipe_file.read_text().replace('"mujoco": "', '"mujoco": "0.'))
+    run = job(path)
+    error = run.communicate()[1]
+    assert run.returncode == 0
+    assert error.startswith(f"make: {path} was made with mujoco 0.")
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "two", True])
 def test_workers_that_are_no_number(tmp_path, workers):
     with pytest.raises(ConfigError, match=r"workers = .*: choose a whole number, 1 or more"):
