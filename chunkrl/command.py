@@ -1,19 +1,26 @@
 """How every command of the package ends: errors are sentences, never tracebacks."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import tyro
 
-from chunkrl.errors import ChunkRLError
+from chunkrl.errors import ChunkRLError, VersionWarning
 
 
 @contextmanager
 def sentences(program: str) -> Iterator[None]:
     """End the process with one line where an error was raised on purpose, a file cannot be used,
-    or the user pressed Ctrl-C."""
+    or the user pressed Ctrl-C; other versions of packages are said in a line too."""
+    usual = warnings.formatwarning
+    warnings.formatwarning = lambda message, category, *place, **line: (
+        f"{program}: {message}\n"
+        if issubclass(category, VersionWarning)
+        else usual(message, category, *place, **line)
+    )
     try:
         yield
     except ChunkRLError as error:
@@ -27,6 +34,8 @@ def sentences(program: str) -> Iterator[None]:
             f"{program}: stopped; training and data go on where they were when the command is "
             "repeated"
         )
+    finally:
+        warnings.formatwarning = usual
 
 
 def run(main: Callable[..., Any], program: str) -> None:

@@ -13,9 +13,17 @@ class ConfigError(ChunkRLError):
     """A name or a setting that does not exist or does not fit."""
 
 
+class BusyError(ChunkRLError):
+    """Something that another process is working on: names the process."""
+
+
 class WorkerError(ChunkRLError):
     """A worker process that stopped before its work was done."""
 
 
 class TrainingError(ChunkRLError):
     """A run that cannot go on: a loss that is not finite, a run folder of another configuration."""
+
+
+class VersionWarning(UserWarning):
+    """Something was made with other versions of packages than those that are installed."""

@@ -1,13 +1,22 @@
 """Downloads from a local server: mirrors in order, cut connections, damaged and foreign answers."""
 
+import hashlib
 import http.server
+import io
+import os
+import signal
+import subprocess
+import sys
 import threading
-from contextlib import contextmanager
+import time
+import zipfile
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
 
 from chunkrl.data import load
+from chunkrl.envs.ogbench import download as downloads
 from chunkrl.envs.ogbench.download import MIRRORS, download, mirrors
 from chunkrl.envs.ogbench.files import val_path
 from chunkrl.errors import ConfigError, DataError
@@ -16,11 +25,15 @@ NAME = "cube-single-play-v0"
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `files`; `ranges`: honours Range; `cuts`: bytes after which each answer breaks off."""
+    """Serves `files`; `ranges`: honours Range; `cuts`: bytes after which each answer breaks off.
 
-    def __init__(self, files, ranges=True, cuts=()):
+    `redirect`: where each answer sends on to; `headers`: more of them; `slow`: what trickles.
+    """
+
+    def __init__(self, files, ranges=True, cuts=(), redirect="", headers=None, slow=()):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.ranges, self.cuts, self.asked = files, ranges, list(cuts), []
+        self.redirect, self.headers, self.slow = redirect, headers or {}, slow
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,6 +43,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         self.server.asked.append((self.path, wanted))
         content = self.server.files.get(self.path)
+        if self.server.redirect:
+            self.send_response(302)
+            self.send_header("Location", self.server.redirect + self.path)
+            for name, value in self.server.headers.items():
+                self.send_header(
+                    name, value.get(self.path, "") if isinstance(value, dict) else value
+                )
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        if "headers" in self.server.slow:
+            return self.trickle(b"HTTP/1.1 200 OK\r\nX-Slow: " + bytes(range(65, 90)) * 9)
         if content is None:
             return self.send_error(404)
         start = int(wanted[6:-1]) if wanted and self.server.ranges else 0
@@ -39,11 +63,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             return self.end_headers()
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
+        length = {"Content-Length": str(len(content) - start)}
+        for name, value in (length | ({} if self.server.redirect else self.server.headers)).items():
+            if value:
+                self.send_header(name, value)
         self.end_headers()
+        if "body" in self.server.slow:
+            return self.trickle(content)
+        if "stalls" in self.server.slow:
+            self.wfile.write(content[start : start + 1])
+            return time.sleep(3)
         cut = self.server.cuts.pop(0) if self.server.cuts else None
         self.wfile.write(content[start:][:cut])
         return None
+
+    def trickle(self, content):
+        with suppress(OSError):
+            for byte in content:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.05)
 
     def log_message(self, *_):
         pass
@@ -238,3 +276,191 @@ def test_default_mirrors(monkeypatch):
     import ogbench.utils
 
     assert ogbench.utils.DATASET_URL in MIRRORS
+
+
+def refused(folder, monkeypatch, *servers, timeout=5.0):
+    use(monkeypatch, *map(address, servers))
+    with pytest.raises(DataError) as error:
+        download(NAME, folder, progress=False, timeout=timeout)
+    assert not [file.name for file in folder.iterdir() if file.suffix == ".npz"]
+    return str(error.value)
+
+
+def linked(files):
+    return {name: f'"{hashlib.sha256(data).hexdigest()}"' for name, data in files.items()}
+
+
+def test_the_checksum_of_a_redirect_is_compared(tmp_path, files, content, monkeypatch):
+    """As Hugging Face tells it: on the way to its storage, which tells nothing."""
+    other = dict.fromkeys(files, content[1])  # whole archives, of other data
+    with serving(files) as storage, serving(other) as wrong:
+        told = {"X-Linked-Etag": linked(files)}
+        with serving({}, redirect=address(wrong), headers=told) as lying:
+            use(monkeypatch, address(lying))
+            files_there = f"/{NAME}.npz"
+            with pytest.raises(DataError, match="SHA-256 begins with"):
+                fetch(tmp_path)
+            assert files_there not in os.listdir(tmp_path)
+        with serving({}, redirect=address(storage), headers=told) as right:
+            use(monkeypatch, address(right))
+            assert fetch(tmp_path).read_bytes() == content[0]
+
+
+def test_a_finished_part_is_compared_too(tmp_path, files, content, monkeypatch):
+    """Left by a kill before it got its name: the server has nothing to add, and the redirect says
+    which file it should be."""
+    path = tmp_path / f"{NAME}-val.npz.part"
+    path.write_bytes(damaged_twice(content[1]))
+    with (
+        serving(files) as storage,
+        serving({}, redirect=address(storage), headers={"X-Linked-Etag": linked(files)}) as right,
+    ):
+        use(monkeypatch, address(right))
+        assert val_path(fetch(tmp_path)).read_bytes() == content[1]
+
+
+def damaged_twice(content):
+    """A whole archive of as many bytes with other numbers."""
+    with np.load(io.BytesIO(content)) as arrays:
+        changed = {name: values.copy() for name, values in arrays.items()}
+    changed["observations"][0] += 1
+    np.savez(stream := io.BytesIO(), **changed)
+    assert len(stream.getvalue()) == len(content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("to", ["file://", "ftp://127.0.0.1:9", "gopher://x"])
+def test_redirects_out_of_the_web_are_refused(tmp_path, content, monkeypatch, to):
+    (tmp_path / "etc").write_bytes(content[1])
+    with serving({}, redirect=to) as server:
+        text = refused(tmp_path, monkeypatch, server)
+    assert "redirect" in text.lower()
+    assert to in text
+
+
+@pytest.mark.parametrize("mirror", ["file://{}", "ftp://127.0.0.1:9", "data:,x"])
+def test_mirrors_out_of_the_web_are_refused(tmp_path, files, monkeypatch, mirror):
+    for name, data in files.items():
+        (tmp_path / name[1:]).write_bytes(data)
+    use(monkeypatch, mirror.format(tmp_path))
+    with pytest.raises(DataError, match="no http or https address"):
+        fetch(tmp_path / "new")
+
+
+def test_a_page_does_not_replace_what_was_fetched(tmp_path, files, content, monkeypatch):
+    """A proxy's login page, with and without its type, while a half file waits to go on."""
+    part = tmp_path / f"{NAME}-val.npz.part"
+    part.write_bytes(content[1][:2000])
+    pages = dict.fromkeys(files, b"<html>log in first</html>")
+    for headers in ({"Content-Type": "text/html; charset=utf-8"}, {}):
+        with serving(pages, ranges=False, headers=headers) as proxy:
+            text = refused(tmp_path, monkeypatch, proxy)
+        assert ("web page" if headers else "no npz archive") in text
+        assert part.read_bytes() == content[1][:2000]
+    with serving(files) as server:
+        use(monkeypatch, address(server))
+        fetch(tmp_path)
+        assert server.asked[0][1] == "bytes=2000-"
+
+
+@pytest.mark.parametrize("length", ["told", "untold", "a lie"])
+def test_files_beyond_any_dataset_are_refused(tmp_path, files, monkeypatch, length):
+    monkeypatch.setattr(downloads, "LARGEST_ELSE", 8000)
+    headers = {} if length == "told" else {"Content-Length": "" if length == "untold" else "1900"}
+    with serving(files, headers=headers) as server:
+        text = refused(tmp_path, monkeypatch, server)
+    assert ("can have" in text) == (length != "a lie")
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 8000
+
+
+def test_archives_that_grow_beyond_any_dataset_are_refused(tmp_path, monkeypatch):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("observations.npy", bytes(10**6))
+    monkeypatch.setattr(downloads, "LARGEST_ELSE", 10**5)
+    with serving({f"/{NAME}-val.npz": stream.getvalue()}) as server:
+        assert "unpacked it would have 1.0 MB" in refused(tmp_path, monkeypatch, server)
+
+
+@pytest.mark.parametrize("slow", ["headers", "body", "stalls"])
+def test_a_trickle_ends(tmp_path, files, monkeypatch, slow):
+    begin = time.monotonic()
+    with serving(files, slow=(slow,)) as server:
+        text = refused(tmp_path, monkeypatch, server, timeout=0.7)
+    assert {"headers": "no answer within", "body": "bytes a second", "stalls": "3 times"}[
+        slow
+    ] in text
+    assert time.monotonic() - begin < 15
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "part", "pipe"])
+def test_nothing_is_written_through_a_link(tmp_path, files, content, monkeypatch, kind):
+    mine, folder = tmp_path / "mine", tmp_path / "data"
+    folder.mkdir()
+    mine.write_bytes(content[1])
+    val = folder / f"{NAME}-val.npz"
+    place = val.with_name(f"{val.name}.part") if kind in ("part", "pipe") else val
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(tmp_path / "gone" if kind == "dangling link" else mine)
+    with serving(files) as server:
+        use(monkeypatch, address(server))
+        if kind == "link":  # to data that lie elsewhere: they are read
+            assert fetch(folder).exists()
+        else:
+            with pytest.raises(DataError, match="a link or no plain file"):
+                fetch(folder)
+    assert sorted(os.listdir(tmp_path)) == ["data", "mine"]
+    assert mine.read_bytes() == content[1]
+
+
+FETCH = """
+import sys
+from chunkrl.envs.ogbench.download import download
+from chunkrl.command import sentences
+with sentences("fetch"):
+    download(sys.argv[1], sys.argv[2], progress=False)
+"""
+
+
+def test_processes_that_fetch_one_file_fetch_it_once(tmp_path, files, content, monkeypatch):
+    with serving(files) as server:
+        use(monkeypatch, address(server))
+        command = [sys.executable, "-c", FETCH, NAME, tmp_path]
+        jobs = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+        assert [job.communicate()[1] for job in jobs] == [b""] * 3
+        assert len(server.asked) == 2
+    assert sorted(os.listdir(tmp_path)) == [f"{NAME}-val.npz", f"{NAME}.npz"]
+
+
+@pytest.mark.parametrize("moment", [0.5, "connected", "bytes"])
+def test_ctrl_c_ends_soon_and_the_download_goes_on(tmp_path, files, content, monkeypatch, moment):
+    """While modules are read, before an answer comes, and in the middle of the file."""
+    slow = ("headers",) if moment == "connected" else ("body",)
+    part = tmp_path / f"{NAME}-val.npz.part"
+    with serving(files, slow=slow) as server:
+        use(monkeypatch, address(server))
+        job = subprocess.Popen(
+            [sys.executable, "-c", FETCH, NAME, tmp_path], stderr=subprocess.PIPE
+        )
+        if moment == 0.5:
+            time.sleep(moment)
+        while (moment == "connected" and not server.asked) or (
+            moment == "bytes" and not part.exists()
+        ):
+            assert job.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.3)
+        job.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        error = job.communicate(timeout=20)[1].decode()
+        assert time.monotonic() - begin < 5
+    assert job.returncode in (1, 130, -signal.SIGINT)
+    if moment != 0.5:
+        assert error.startswith("fetch: stopped")
+    assert part.exists() == (moment == "bytes")
+    with serving(files) as server:
+        use(monkeypatch, address(server))
+        assert fetch(tmp_path).read_bytes() == content[0]
+    assert sorted(os.listdir(tmp_path)) == [f"{NAME}-val.npz", f"{NAME}.npz"]

@@ -2,8 +2,10 @@
 
 import concurrent.futures
 import csv
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,13 +17,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from chunkrl import space
 from chunkrl.data import load, load_task
 from chunkrl.envs.ogbench import tasks
-from chunkrl.envs.ogbench.files import generated_path, val_path
+from chunkrl.envs.ogbench.files import generated_path, locate, val_path
 from chunkrl.envs.ogbench.generate import generate
 from chunkrl.envs.ogbench.oracles import _collector, _cube_visible, episode
 from chunkrl.envs.ogbench.recipes import recipe
-from chunkrl.errors import ConfigError, DataError, WorkerError
+from chunkrl.errors import ConfigError, DataError, VersionWarning, WorkerError
 
 
 class Here(concurrent.futures.Executor):
@@ -160,28 +163,49 @@ def test_a_kill_after_the_last_episode_loses_nothing(tmp_path, monkeypatch, step
 
 KILLED = """
 import sys
+from chunkrl.command import sentences
 from chunkrl.envs.ogbench.generate import generate
-if __name__ == "__main__":
-    generate("pointmaze-medium-stitch-v0", 12000, sys.argv[1], states=21, workers=2, progress=False)
+path, transitions, workers, *limit = sys.argv[1:]
+if limit:
+    import resource
+    resource.setrlimit(getattr(resource, limit[0]), (int(limit[1]), int(limit[1])))
+with sentences("make"):  # no guard: workers do not read this script
+    generate("pointmaze-medium-stitch-v0", int(transitions), path, states=21, workers=int(workers),
+             progress=False)
 """
 
 
+def job(path, transitions=80, workers=1, *limit, **settings):
+    """The script of a user, from standard input, which makes `path`."""
+    command = [sys.executable, "-", path, transitions, workers, *limit]
+    process = subprocess.Popen(
+        list(map(str, command)),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **settings,
+    )
+    process.stdin.write(KILLED)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
 def test_kill_9_at_random_instants_loses_only_unfinished_episodes(tmp_path):
-    script, path = tmp_path / "script.py", tmp_path / "killed.npz"
-    script.write_text(KILLED)
+    path = tmp_path / "killed.npz"
     rng = np.random.default_rng(0)
     reached = 0
     for _ in range(3):
-        job = subprocess.Popen([sys.executable, script, path], start_new_session=True)
+        run = job(path, 12000, 2, start_new_session=True)
         goal = reached + rng.integers(5, 40)
         while (found := len(list(path.parent.glob("killed.parts/*.npz")))) < goal:
-            assert job.poll() is None, "it ended before it could be killed"
+            assert run.poll() is None, "it ended before it could be killed"
             time.sleep(0.002)
-        job.kill()
-        job.wait()
+        run.kill()
+        run.communicate()
         assert found >= reached
         reached = found
-        wait_for_orphans(job.pid)
+        wait_for_orphans(run.pid)
     assert not path.exists()
     whole = make(tmp_path / "whole.npz", transitions=12000)
     kept = {part: part.stat().st_mtime_ns for part in path.parent.glob("killed.parts/*.npz")}
@@ -208,10 +232,198 @@ def _die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_dead_worker_is_an_error_not_a_hang(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["chunkrl.envs.ogbench.generate"], "_work", _die)
-    with pytest.raises(WorkerError, match=r"(?s)pointmaze-medium-stitch-v0 died.*call again"):
+def _crash(*_):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _leave(*_):
+    os._exit(7)
+
+
+def _hungry(*_):
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("death", "cause"),
+    [
+        (_die, r"was killed \(SIGKILL\), by somebody or by a limit"),
+        (_crash, r"crashed \(SIGSEGV\)"),
+        (_leave, r"ended with code 7"),
+        (_hungry, "got no memory"),
+    ],
+)
+def test_a_dead_worker_is_a_sentence_with_its_cause(tmp_path, monkeypatch, death, cause):
+    monkeypatch.setattr(sys.modules["chunkrl.envs.ogbench.generate"], "_work", death)
+    with pytest.raises(WorkerError, match=f"collects pointmaze-medium-stitch-v0 {cause}") as error:
         make(tmp_path / "dead.npz", executor=None, workers=1)
+    assert f"kept in {tmp_path / 'dead.parts'}" in str(error.value)
+    assert "__main__" not in str(error.value)  # a guard would not have helped
+
+
+def test_a_worker_without_address_space_says_so(tmp_path):
+    run = job(tmp_path / "x.npz", 80, 1, "RLIMIT_AS", 2_000_000_000)
+    error = run.communicate()[1]
+    if run.returncode:
+        assert re.search(r"make: .* (got no memory|limited to 2,000 MB)", error), error
+
+
+def test_jobs_that_make_one_file_all_find_it(tmp_path):
+    jobs = [job(tmp_path / "data" / "x.npz", transitions) for transitions in (80, 80, 61)]
+    assert [run.communicate()[1] for run in jobs] == [""] * 3
+    assert bytes_of(tmp_path / "data" / "x.npz") == bytes_of(make(tmp_path / "whole.npz"))
+    assert sorted(os.listdir(tmp_path / "data")) == ["x-val.npz", "x.json", "x.npz"]
+
+
+def test_jobs_that_make_two_things_under_one_name_do_not_mix(tmp_path):
+    jobs = [job(tmp_path / "x.npz", transitions) for transitions in (80, 160)]
+    errors = [run.communicate()[1] for run in jobs]
+    assert sorted(run.returncode for run in jobs) == [0, 1]
+    assert "make: " + str(tmp_path / "x.json") in max(errors)
+    assert "train_episodes = " in max(errors)
+    assert len(load(tmp_path / "x.npz")["actions"]) in (80, 160)
+
+
+@pytest.mark.parametrize("limit", [200, 1500, 8000])
+def test_a_full_disk_is_a_sentence_and_work_goes_on_afterwards(tmp_path, limit):
+    """No file may grow beyond `limit`: that stops the recipe, an episode, or a finished file."""
+    path = tmp_path / "x.npz"
+    run = job(path, 400, 1, "RLIMIT_FSIZE", limit)
+    error = run.communicate()[1]
+    assert run.returncode == 1
+    said = [line for line in error.splitlines() if not line.startswith(" ")]
+    assert said[-1].startswith(f"make: {path} cannot be written: files may not grow"), error
+    assert "Make room and call again" in said[-1]
+    assert not list(tmp_path.glob("*.npz"))
+    kept = list(tmp_path.glob("x.parts/*-*.npz"))
+    assert len(kept) == (22 if limit == 8000 else 0)
+    last = make(path, transitions=400, executor=Stopping(22 - len(kept)))
+    assert bytes_of(last) == bytes_of(make(tmp_path / "whole.npz", transitions=400))
+    assert len(os.listdir(tmp_path)) == 6
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_no_space_left_is_the_same_sentence(tmp_path, monkeypatch, number):
+    def full(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez_compressed", full)
+        with pytest.raises(DataError, match=r"x\.npz cannot be written: the .* from the finished"):
+            make(tmp_path / "x.npz")
+    assert make(tmp_path / "x.npz", executor=Stopping(0)).exists()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "transitions", "states", "what"),
+    [
+        ("cube-single-play", 10**15, None, "PB on the disk"),
+        ("pointmaze-medium-stitch", 10**9, 2, "TB on the disk"),  # a file an episode
+        ("puzzle-4x6-noisy", 1e15, 10**9, "PB on the disk"),
+    ],
+)
+def test_what_no_disk_holds_is_refused_before_work(tmp_path, dataset, transitions, states, what):
+    with pytest.raises(ConfigError, match=what):
+        make(tmp_path / "x.npz", dataset, transitions, states=states)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_memory_cannot_hold_is_refused_before_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(space, "_memory", lambda: 10**6)
+    with pytest.raises(ConfigError, match=r"needs .* MB of memory, and this machine has 1.0 MB"):
+        make(tmp_path / "x.npz", transitions=100_000, states=1001)
+
+
+@pytest.mark.parametrize("dataset", ["cube-double-noisy", "scene-play", "puzzle-3x3-play"])
+def test_the_bytes_of_a_state_are_foreseen(dataset):
+    plan = recipe(dataset, states=3)
+    assert sum(rows.nbytes for rows in episode(plan, "train", 0).values()) == 3 * plan.row_bytes
+
+
+@pytest.mark.parametrize(
+    "text", ["[1, 2]", "null", "3", "{", "", "[" * 100_000, '"seed"', b"\xff\xfe", "{}"]
+)
+def test_recipes_that_are_none(tmp_path, text):
+    path = make(tmp_path / "x.npz")
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "y.npz", executor=Stopping(1))
+    for file in (tmp_path / "x.json", tmp_path / "y.parts" / "recipe.json"):
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DataError, match=r"x\.json.*(no recipe|None instead of).*remove both"):
+        make(path)
+    with pytest.raises(DataError, match=r"y\.parts holds the unfinished work.*remove the folder"):
+        make(tmp_path / "y.npz")
+
+
+def test_files_of_other_versions_are_used_and_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHUNKRL_DATA", str(tmp_path))
+    path = make(None, states=None, transitions=200)
+    recipe_file = path.with_suffix(".json")
+    plan = json.loads(recipe_file.read_text())
+    plan["versions"] |= {"mujoco": "2.0", "numpy": "1.0"}
+    recipe_file.write_text(json.dumps(plan))
+    before = path.stat().st_mtime_ns
+    named = r"mujoco 2\.0 \(here .*\), numpy 1\.0 \(here .*\): made again, it would"
+    with pytest.warns(VersionWarning, match=named):
+        assert make(None, states=None, transitions=200) == path
+    with pytest.warns(VersionWarning, match=named):
+        assert locate("pointmaze-medium-stitch-v0", 200) == path
+    assert path.stat().st_mtime_ns == before
+    parts = tmp_path / "unfinished.parts"
+    parts.mkdir()
+    (parts / "recipe.json").write_text(json.dumps(plan))
+    with pytest.raises(DataError, match=r"another recipe, with versions = .*'mujoco': '2\.0'"):
+        make(tmp_path / "unfinished.npz", states=None, transitions=200)  # no file of two versions
+
+
+def test_the_command_line_names_other_versions_in_one_line(tmp_path):
+    path = make(tmp_path / "x.npz")
+    recipe_file = path.with_suffix(".json")
+    recipe_file.write_text(recipe_file.read_text().replace('"mujoco": "', '"mujoco": "0.'))
+    run = job(path)
+    error = run.communicate()[1]
+    assert run.returncode == 0
+    assert error.startswith(f"make: {path} was made with mujoco 0.")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "two", True])
+def test_workers_that_are_no_number(tmp_path, workers):
+    with pytest.raises(ConfigError, match=r"workers = .*: choose a whole number, 1 or more"):
+        make(tmp_path / "x.npz", workers=workers)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    numbers = {"transitions": np.int64(80), "states": np.uint8(21), "seed": np.int32(0)}
+    path = make(tmp_path / "x.npz", **numbers, workers=np.int64(1))
+    assert bytes_of(path) == bytes_of(make(tmp_path / "y.npz", transitions=8e1))
+
+
+@pytest.mark.parametrize("moment", [0.3, 1.0, "a part", 2.5, "some parts"])
+def test_ctrl_c_ends_soon_and_work_goes_on(tmp_path, moment):
+    """To the whole group, as a terminal sends it; workers are told by their parent."""
+    path = tmp_path / "x.npz"
+    run = job(path, 12000, 2, start_new_session=True)
+    if isinstance(moment, str):
+        while len(list(tmp_path.glob("x.parts/train*.npz"))) < (1 if moment == "a part" else 20):
+            assert run.poll() is None
+            time.sleep(0.01)
+    else:
+        time.sleep(moment)
+    os.killpg(run.pid, signal.SIGINT)
+    begin = time.monotonic()
+    error = run.communicate(timeout=30)[1]
+    assert time.monotonic() - begin < 5
+    assert run.returncode in (1, 130, -signal.SIGINT)
+    if isinstance(moment, str):
+        assert error.startswith("make: stopped; training and data go on where"), error
+        assert error.count("\n") == 1
+    wait_for_orphans(run.pid)
+    kept = len(list(tmp_path.glob("x.parts/*-*.npz")))
+    with pytest.raises(KeyboardInterrupt):
+        make(path, transitions=12000, executor=Stopping(2))
+    assert not list(tmp_path.glob(".*")) + list(tmp_path.glob("x.parts/.*"))
+    assert len(list(tmp_path.glob("x.parts/*-*.npz"))) == kept + 2
 
 
 DATASETS = [

@@ -1,6 +1,8 @@
 """Shards: conversion that survives anything, and training that equals a plain loop over them."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -274,3 +276,60 @@ def test_the_guard_reaches_the_normaliser(tmp_path):
     assert shards.Shards(target, H).normaliser.scale[0] == 1
     assert json.loads((target / shards.DESCRIPTION).read_text())["guard"] is True
     assert tasks.spec(tasks.get(TASK)).goal_dim == 2
+
+
+CONVERT = """
+import sys
+from chunkrl.command import sentences
+from chunkrl.envs.ogbench.convert import convert
+folder, task, *limit = sys.argv[1:]
+if limit:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit[0]), int(limit[0])))
+with sentences("convert"):
+    convert(folder, task, progress=False)
+"""
+
+
+def conversion(folder, *limit):
+    command = [sys.executable, "-c", CONVERT, folder, TASK, *limit]
+    return subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+
+
+def three(folder):
+    for i in range(3):
+        write(folder, f"maze-{i:03d}", seed=i)
+    write(folder, "maze-000-val", seed=9)
+
+
+def test_processes_that_convert_one_folder_all_find_it(tmp_path):
+    three(tmp_path)
+    jobs = [conversion(tmp_path) for _ in range(3)]
+    assert [job.communicate()[1] for job in jobs] == [""] * 3
+    assert len(shards.Shards(tmp_path / f"arrays-{TASK}", H)) == 3
+    assert not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize("left", [".shards.json.77.tmp", ".maze-001.77.tmp"])
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_killed_processes_left_is_in_nobodys_way(tmp_path, left, folder):
+    three(tmp_path)
+    target = tmp_path / f"arrays-{TASK}"
+    target.mkdir()
+    (target / left).mkdir() if folder else (target / left).write_text("{")
+    assert convert(tmp_path, TASK, progress=False) == target
+    assert not list(target.glob(".*"))
+
+
+@pytest.mark.parametrize("limit", [100, 400])
+def test_a_full_disk_is_a_sentence_and_conversion_goes_on(tmp_path, limit):
+    """It stops the description, or an array."""
+    three(tmp_path)
+    target = tmp_path / f"arrays-{TASK}"
+    full = conversion(tmp_path, limit)
+    error = full.communicate()[1]
+    assert full.returncode == 1
+    assert error.startswith(f"convert: {target} cannot be written: files may not grow"), error
+    assert "Make room and call again" in error
+    assert error.count("\n") == 1
+    assert len(shards.Shards(convert(tmp_path, TASK, progress=False), H)) == 3

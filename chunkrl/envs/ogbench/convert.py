@@ -2,14 +2,16 @@
 
 import json
 import os
-import shutil
+import sys
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from chunkrl import locks, space
 from chunkrl.data.normalise import Normaliser
 from chunkrl.data.shards import DESCRIPTION, SHARD, describe, is_converted, normalisers
 from chunkrl.disk import write
@@ -31,9 +33,9 @@ def convert(
     that a call after an interruption goes on where it was; files added later are converted by
     another call.  The npz files are not needed afterwards.
 
-    Raises DataError, naming the file, where one is no OGBench dataset of this task.
+    Where another process converts the same folder, waits for it.  Raises DataError, naming the
+    file, where one is no OGBench dataset of this task, and where the disk is full.
     """
-
     task = tasks.get(task) if isinstance(task, str) else task
     folder = Path(folder).expanduser()
     files = [path for path in sorted(folder.glob("*.npz")) if not path.stem.endswith("-val")]
@@ -44,16 +46,19 @@ def convert(
         raise DataError(
             f"There is no npz file in {folder}: `chunkrl data download NAME-100m-v0` fetches some."
         )
-    target.mkdir(exist_ok=True)
-    description = _describe(target, task, files, guard)
-    obs, goal = normalisers(description)
-    for unfinished in target.glob(".*.tmp"):
-        shutil.rmtree(unfinished)
-    for file in tqdm(files, desc=target.name, unit="shard", disable=not progress):
-        if not (target / file.stem).exists():
-            data = load_chunks(task, file, chunk=1)
-            data = data._replace(obs=obs.apply(data.obs), goal=goal.apply(data.goal))
-            _save(target / file.stem, data, bool(task.goals))
+    lock = folder / f".{target.name}.lock"
+    note = partial(print, file=sys.stderr) if progress else str
+    remedy = "Make room and call again: shards that are whole are kept."
+    with space.explained(target, remedy), locks.hold(lock, f"converts {folder}", note):
+        target.mkdir(exist_ok=True)
+        locks.sweep(target)
+        description = _describe(target, task, files, guard)
+        obs, goal = normalisers(description)
+        for file in tqdm(files, desc=target.name, unit="shard", disable=not progress):
+            if not (target / file.stem).exists():
+                data = load_chunks(task, file, chunk=1)
+                data = data._replace(obs=obs.apply(data.obs), goal=goal.apply(data.goal))
+                _save(target / file.stem, data, bool(task.goals))
     return target
 
 

@@ -1,10 +1,14 @@
 """Where data files lie."""
 
+import importlib.metadata
+import json
 import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 from chunkrl.envs.ogbench.recipes import whole
-from chunkrl.errors import DataError
+from chunkrl.errors import DataError, VersionWarning
 
 OGBENCH_FOLDER = "~/.ogbench/data"  # where OGBench puts its own downloads
 
@@ -32,6 +36,45 @@ def val_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}-val.npz")
 
 
+def recipe_path(path: Path) -> Path:
+    """What a locally made train file `path` was made with; written last, so that it is whole."""
+    return path.with_suffix(".json")
+
+
+def stored_recipe(file: Path) -> dict[str, Any] | None:
+    """What the recipe `file` says; None where it cannot be read, is damaged or foreign."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that the numbers of a made file depend on."""
+    return {name: importlib.metadata.version(name) for name in ("ogbench", "mujoco", "numpy")}
+
+
+def warn_of_versions(path: Path) -> None:
+    """Say, in a line, where the train file `path` was made here with other versions than today's.
+
+    It is a dataset all the same; made today, it would have other numbers.
+    """
+    theirs = (stored_recipe(recipe_path(path)) or {}).get("versions")
+    theirs = theirs if isinstance(theirs, dict) else {}
+    others = [
+        f"{name} {theirs[name]} (here {ours})"
+        for name, ours in versions().items()
+        if theirs.get(name, ours) != ours
+    ]
+    if others:
+        warnings.warn(
+            f"{path} was made with {', '.join(others)}: made again, it would have other numbers.",
+            VersionWarning,
+            stacklevel=3,
+        )
+
+
 def locate(dataset: str, transitions: int | None = None, folder: str | Path | None = None) -> Path:
     """The train file of `dataset`: the official one, or the locally made one of a given size.
 
@@ -44,6 +87,7 @@ def locate(dataset: str, transitions: int | None = None, folder: str | Path | No
         path = generated_path(dataset, whole(dataset, transitions), folder=folder)
         command = f"chunkrl data make {dataset} --transitions {transitions}"
     if path.exists():
+        warn_of_versions(path)
         return path
     others = sorted(path.name for path in (_folder(folder) / "generated").glob(f"{dataset}-*.npz"))
     sizes = [name.removesuffix(".npz") for name in others if not name.endswith("-val.npz")]

@@ -2,33 +2,37 @@
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
 import shutil
-import signal
-import threading
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from chunkrl import locks, space
 from chunkrl.disk import read, write
-from chunkrl.envs.ogbench.files import generated_path, val_path
-from chunkrl.envs.ogbench.oracles import episode
-from chunkrl.envs.ogbench.recipes import Recipe, recipe
-from chunkrl.errors import ConfigError, DataError, WorkerError
-
-# One simulation uses one core: more BLAS threads in a worker only get in each other's way.
-SINGLE_THREAD: dict[str, str] = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+from chunkrl.envs.ogbench.files import (
+    generated_path,
+    recipe_path,
+    stored_recipe,
+    val_path,
+    versions,
+    warn_of_versions,
 )
+from chunkrl.envs.ogbench.oracles import episode
+from chunkrl.envs.ogbench.recipes import Recipe, recipe, whole_number
+from chunkrl.errors import ConfigError, DataError, WorkerError
+from chunkrl.processes import Spawn
+
+BLOCK = 4096  # bytes of a disk that a file takes at least
+HEADERS = 2048  # bytes of an episode's file besides its numbers, about
 
 
 def generate(
@@ -52,26 +56,64 @@ def generate(
     The arrays depend on the recipe, the versions named in it and the machine's floating point, not
     on the number of processes; a smaller dataset of the same seed is the beginning of a larger one.
     Finished episodes are kept in `<path>.parts`: a run that was stopped, even by `kill -9`, goes on
-    where it was.  `executor` replaces the pool of `workers` processes (default: one per core).
+    where it was.  Where another process makes the same file, waits for it.  A file that was made
+    with other versions is used, with a warning.  `executor` replaces the pool of `workers`
+    processes (default: one per core).
 
-    Raises ConfigError for an unknown dataset, DataError where `path` holds something else, and
-    WorkerError when a process dies.
+    Raises ConfigError for an unknown dataset or sizes that do not fit this machine, DataError where
+    `path` holds something else or the disk is full, and WorkerError when a process dies.
     """
     plan = recipe(dataset, seed, states)
-    if transitions < 1:
-        raise ConfigError(f"{transitions} transitions requested: choose 1 or more.")
+    transitions = whole_number("transitions", transitions, least=1)
+    workers = None if workers is None else whole_number("workers", workers, least=1)
     train = plan.episodes(transitions)
-    val = max(train // 10, 1)
-    episodes = [("train", i) for i in range(train)] + [("val", i) for i in range(val)]
-    default = generated_path(plan.dataset, train * (plan.states - 1), seed)
-    target = Path(path).expanduser() if path is not None else default
+    target = (
+        generated_path(plan.dataset, train * (plan.states - 1), plan.seed)
+        if path is None
+        else Path(path).expanduser()
+    )
     if target.suffix != ".npz":
         raise ConfigError(f"The file to write must end in .npz, which {target} does not.")
-    description = _describe(plan, train)
+    lock = target.with_name(f".{target.name}.lock")
+    description, parts = _describe(plan, train), target.with_suffix(".parts")
+    remedy = (
+        f"Make room and call again, which goes on from the finished episodes in {parts}, or choose"
+        " another path."
+    )
+    with space.explained(target, remedy):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Finished files can be read where nobody may write.
+        alone = os.access(target.parent, os.W_OK)
+        with (
+            locks.hold(
+                lock, f"makes {target}", partial(print, file=sys.stderr) if progress else str
+            )
+            if alone
+            else contextlib.nullcontext()
+        ):
+            if not _made_before(target, description):
+                _make(plan, train, target, description, workers, executor, progress)
+            if alone:
+                locks.sweep(target.parent, recipe_path(target).name)
+                shutil.rmtree(parts, ignore_errors=True)
+    warn_of_versions(target)
+    return target
+
+
+def _make(
+    plan: Recipe,
+    train: int,
+    target: Path,
+    description: dict[str, Any],
+    workers: int | None,
+    executor: Executor | None,
+    progress: bool,
+) -> None:
+    """Collect what is missing, and put the episodes together in the files of `target`."""
     parts = target.with_suffix(".parts")
-    if _made_before(target, description):
-        shutil.rmtree(parts, ignore_errors=True)
-        return target
+    val = max(train // 10, 1)
+    _require_room(plan, train + val, target)
+    episodes = [("train", i) for i in range(train)] + [("val", i) for i in range(val)]
     _open_parts(parts, description)
     missing = [part for part in episodes if not _is_whole(_part(parts, *part), plan)]
     with tqdm(
@@ -84,19 +126,30 @@ def generate(
     ) as bar:
         for _ in _collect(plan, parts, missing, workers, executor):
             bar.update(plan.states - 1)
-    for split, file in (("val", val_path(target)), ("train", target)):
-        joined = parts / f"{split}.npz"  # here first: a kill then leaves nothing beside `target`
-        _join([_part(parts, *part) for part in episodes if part[0] == split], joined)
-        os.replace(joined, file)
-    write(target.with_suffix(".json"), lambda file: file.write(_text(description)))
-    shutil.rmtree(parts)
-    return target
+    files = {"val": val_path(target), "train": target}
+    for split in files:  # here first: without room for both, neither gets its name
+        _join(
+            [_part(parts, *part) for part in episodes if part[0] == split], parts / f"{split}.npz"
+        )
+    for split, file in files.items():
+        os.replace(parts / f"{split}.npz", file)
+    write(recipe_path(target), lambda file: file.write(_text(description)))
+
+
+def _require_room(plan: Recipe, episodes: int, target: Path) -> None:
+    """Raise ConfigError where the files, which exist twice for a while, will not fit."""
+    arrays = episodes * plan.states * plan.row_bytes
+    parts = target.with_suffix(".parts")
+    there = sum(file.stat().st_size for file in parts.glob("*.npz"))
+    files = max(arrays + episodes * HEADERS, episodes * BLOCK)
+    names = 500 * episodes  # bytes of memory, about
+    what = f"{target.name}, {episodes * (plan.states - 1):.3g} transitions with validation,"
+    space.require(target.parent, files + arrays - there, arrays + names, what)
 
 
 def _describe(plan: Recipe, train: int) -> dict[str, Any]:
     """What decides the numbers in the file, as it is written beside it."""
-    versions = {name: importlib.metadata.version(name) for name in ("ogbench", "mujoco", "numpy")}
-    return {**dataclasses.asdict(plan), "train_episodes": train, "versions": versions}
+    return {**dataclasses.asdict(plan), "train_episodes": train, "versions": versions()}
 
 
 def _text(description: dict[str, Any]) -> bytes:
@@ -105,45 +158,47 @@ def _text(description: dict[str, Any]) -> bytes:
 
 def _made_before(target: Path, description: dict[str, Any]) -> bool:
     """Whether `target` is already there, complete (the recipe is written last) and the same."""
-    recipe_file = target.with_suffix(".json")
-    if not target.exists() and not recipe_file.exists():
-        return False
+    recipe_file, files = recipe_path(target), (target, val_path(target))
+    there = [file for file in files if os.path.lexists(file)]
     if not recipe_file.exists():
-        if target.with_suffix(".parts").exists():
-            return False  # stopped between the arrays and the recipe
+        if not there or target.with_suffix(".parts").exists():
+            return False  # nothing, or stopped between the arrays and the recipe
         raise DataError(
-            f"{target} is there already and was not made here. Choose another path or remove it."
+            f"{there[0]} is there already and was not made here. Choose another path or remove it."
         )
-    if difference := _differences(recipe_file, description):
-        raise DataError(f"{target} was made with {difference}. Choose another path or remove it.")
-    return target.exists() and val_path(target).exists()
+    if difference := _differences(recipe_file, description, but=("versions",)):
+        raise DataError(
+            f"{recipe_file}, which belongs to {target}, holds {difference}. Choose another path or"
+            " remove both."
+        )
+    return all(file.exists() for file in files)
 
 
 def _open_parts(parts: Path, description: dict[str, Any]) -> None:
     """Make the folder of finished episodes, unless it is there; refuse that of another recipe."""
-    parts.mkdir(parents=True, exist_ok=True)
+    parts.mkdir(exist_ok=True)
+    locks.sweep(parts)
     recipe_file = parts / "recipe.json"
-    # Episodes do not depend on how many of them are wanted, so neither does their reuse.
-    if recipe_file.exists():
-        if difference := _differences(recipe_file, description, but="train_episodes"):
-            raise DataError(
-                f"{parts} holds the unfinished work of another recipe, with {difference}."
-                " Finish it with the same settings, choose another path, or remove the folder."
-            )
-    else:
+    # Episodes do not depend on how many of them are wanted, so neither does their reuse.  Those of
+    # other versions are refused: no recipe would describe a file of both.
+    if not recipe_file.exists():
         write(recipe_file, lambda file: file.write(_text(description)))
+    elif difference := _differences(recipe_file, description, but=("train_episodes",)):
+        raise DataError(
+            f"{parts} holds the unfinished work of another recipe, with {difference}."
+            " Finish it with the same settings, choose another path, or remove the folder."
+        )
 
 
-def _differences(file: Path, wanted: dict[str, Any], but: str = "") -> str:
+def _differences(file: Path, wanted: dict[str, Any], but: tuple[str, ...]) -> str:
     """How the recipe in `file` differs from the wanted one, in words; empty if it does not."""
-    try:
-        found = json.loads(file.read_text())
-    except ValueError:
-        return f"an unreadable recipe ({file.name})"
+    found = stored_recipe(file)
+    if found is None:
+        return f"no recipe in {file.name} that can be read"
     return ", ".join(
         f"{key} = {found.get(key)!r} instead of {value!r}"
         for key, value in wanted.items()
-        if key != but and found.get(key) != value
+        if key not in but and found.get(key) != value
     )
 
 
@@ -181,51 +236,37 @@ def _collect(
     """Collect the missing episodes, each yielding once it is on disk."""
     if not missing:
         return
-    with _pool(min(workers or os.cpu_count() or 1, len(missing)), executor) as pool:
-        jobs: list[Future] = [pool.submit(_work, plan, parts, *part) for part in missing]
+    count = min(workers or os.cpu_count() or 1, len(missing))
+    spawn = Spawn()
+    with (
+        contextlib.nullcontext(executor)
+        if executor is not None
+        else ProcessPoolExecutor(count, mp_context=spawn)
+    ) as pool:
+        jobs: list[Future] = []
         try:
+            jobs += [pool.submit(_work, plan, parts, *part) for part in missing]
             for job in as_completed(jobs):
                 job.result()
                 yield
         except BrokenProcessPool as error:
+            cause = "died" if executor is not None else spawn.explain()
             raise WorkerError(
-                f"A process that collects {plan.dataset} died (out of memory, killed, or started"
-                " from a script without an `if __name__ == '__main__':` guard). Finished episodes"
-                f" are kept in {parts}: call again to go on."
+                f"A process that collects {plan.dataset} {cause}. Finished episodes are kept in"
+                f" {parts}: call again to go on."
+            ) from error
+        except MemoryError as error:
+            raise WorkerError(
+                f"A process that collects {plan.dataset} got no memory: allow more (`ulimit -v`) or"
+                f" use fewer workers. Finished episodes are kept in {parts}: call again to go on."
             ) from error
         finally:
-            for job in jobs:
-                job.cancel()
-
-
-@contextlib.contextmanager
-def _pool(workers: int, executor: Executor | None) -> Iterator[Executor]:
-    """The given executor, or a pool of spawned processes that ends with this block."""
-    if executor is not None:
-        yield executor
-        return
-    before = {name: os.environ.get(name) for name in SINGLE_THREAD}
-    os.environ |= SINGLE_THREAD  # read when a process first loads NumPy: too late inside it
-    try:
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker) as pool:
-            yield pool
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it even when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
+            # Nobody who pressed Ctrl-C waits for the end of an episode.  The pool gives up on jobs
+            # whose process is gone; it would stumble over those that were cancelled.
+            spawn.kill()
+            if executor is not None:
+                for job in jobs:
+                    job.cancel()
 
 
 def _work(plan: Recipe, parts: Path, split: str, index: int) -> None:

@@ -1,7 +1,10 @@
 """The settings of OGBench's published collection commands."""
 
+import contextlib
 import dataclasses
+import operator
 import re
+from typing import Any
 
 from chunkrl.errors import ConfigError
 
@@ -15,6 +18,8 @@ MANIPULATION = re.compile(
     r"-(play|noisy)-v0"
 )
 MAZE = re.compile(r"(pointmaze-(?:medium|large|giant|teleport))-(navigate|stitch)-v0")
+
+CUBES = {"single": 1, "double": 2, "triple": 3, "quadruple": 4, "octuple": 8}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +40,19 @@ class Recipe:
         """How many whole episodes hold at least `transitions` transitions."""
         return -(-transitions // (self.states - 1))
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one state in the arrays of a file."""
+        if self.env.startswith("pointmaze"):
+            return 33
+        if self.env == "scene-v0":
+            return 393
+        _, size, _ = self.env.split("-")
+        if size in CUBES:
+            return 209 + 88 * CUBES[size]
+        rows, columns = map(int, size.split("x"))
+        return 209 + 32 * rows * columns
+
 
 def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
     """The published recipe of `dataset` (`-v0` may be left out); `states` shortens its episodes.
@@ -42,11 +60,9 @@ def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
     Raises ConfigError for a dataset that OGBench has no scripted oracle for (ant and humanoid mazes
     were collected by trained experts that OGBench does not publish).
     """
-    name = dataset if dataset.endswith("-v0") else f"{dataset}-v0"
-    if seed < 0:
-        raise ConfigError(f"Seed {seed} is negative: choose 0 or more.")
-    if states is not None and states < 2:
-        raise ConfigError(f"An episode of {states} states has no transition: choose 2 or more.")
+    name = str(dataset) if str(dataset).endswith("-v0") else f"{dataset}-v0"
+    seed = whole_number("seed", seed, least=0)
+    states = None if states is None else whole_number("states", states, least=2)
     if match := MANIPULATION.fullmatch(name):
         env, kind = match.groups()
         random_share = 0.0 if kind == "play" else 0.2 if env.startswith("puzzle") else 0.1
@@ -61,6 +77,18 @@ def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
             "can be fetched with `chunkrl data download`."
         )
     return published if states is None else dataclasses.replace(published, states=states)
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """`value` as an int, also where it is a number of NumPy or 1e5.  Raises ConfigError."""
+    number = None
+    with contextlib.suppress(TypeError):
+        number = operator.index(value)
+    if isinstance(value, float) and value.is_integer():
+        number = int(value)
+    if number is None or isinstance(value, bool) or number < least:
+        raise ConfigError(f"{name} = {value!r}: choose a whole number, {least} or more.")
+    return number
 
 
 def whole(dataset: str, transitions: int) -> int:
