@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "JAX_PLATFORMS": "cpu",
+    "MALLOC_MMAP_THRESHOLD_": "65536",  # glibc then returns what a compiled model leaves behind
 }
 GRACE = 2.0  # seconds a worker has to leave by itself
 GONE = (EOFError, BrokenPipeError, ConnectionResetError)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chunkrl.envs.family import Spec, SuccessTiming, Task, timing
+from chunkrl.envs.ogbench import sharing
 from chunkrl.envs.rendering import choose_gl
 from chunkrl.errors import ConfigError
 
@@ -101,13 +102,14 @@ def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered", category=UserWarning)
-        env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
+        with sharing.one_copy():
+            env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
         raw = env.unwrapped
         if "action_space" not in vars(raw):
             # OGBench's manipulation environments build a new, unseeded action space at each access,
             # and their reset takes two random steps with it, which the solver's warm start retains.
             fixed = {"action_space": raw.action_space}
-            raw.__class__ = type(type(raw).__name__, (type(raw),), fixed)
+            raw.__class__ = type(type(raw).__name__, (sharing.borrower(type(raw)),), fixed)
     return env
 
 

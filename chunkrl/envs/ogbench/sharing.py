@@ -1,0 +1,184 @@
+"""One MuJoCo model for all environments of a kind, in which each keeps the numbers of its own.
+
+OGBench compiles its robot anew for every environment: 63 MB, nearly all of it meshes, search trees
+over them and pictures, which nobody writes.  What is left, 60 kB, is written in every episode:
+colours and places of targets, but also the damping that locks a drawer.  So the model is lent to
+one environment at a time, and its numbers are exchanged whenever it changes hands.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import mujoco
+
+Compile = Callable[..., "mujoco.MjModel"]
+Assets = dict[str, bytes]
+
+SHARED = ("mesh_", "bvh_", "tex_data", "hfield_data", "skin_")
+STRUCTS = ("opt", "vis", "stat")
+TURN = threading.RLock()  # MuJoCo steps without Python's lock: another thread has to wait
+
+
+@dataclass
+class Account:
+    """The numbers of an environment while another holds the model."""
+
+    numbers: list[Any]
+
+
+class Loan:
+    """A model that environments hold in turns."""
+
+    def __init__(self, model: "mujoco.MjModel"):
+        self.model = model
+        names = [name for name in dir(model) if not name.startswith(("_", *SHARED))]
+        fields = [getattr(model, name) for name in names]
+        self.arrays = [field for field in fields if isinstance(field, np.ndarray) and field.size]
+        self.holder = Account(self.read())
+        self.compiled = self.holder.numbers
+
+    def read(self) -> list[Any]:
+        return [
+            *(array.copy() for array in self.arrays),
+            *(copy(getattr(self.model, name)) for name in STRUCTS),
+        ]
+
+    def lend(self, account: Account) -> "mujoco.MjModel":
+        """The model with the numbers of `account`, whose it is until the next call."""
+        if self.holder is not account:
+            self.holder.numbers = self.read()
+            numbers = iter(account.numbers)
+            for array in self.arrays:
+                array[...] = next(numbers)
+            for name in STRUCTS:
+                setattr(self.model, name, next(numbers))
+            self.holder = account
+        return self.model
+
+
+def borrower(kind: Any) -> type:
+    """A class of manipulation environments like `kind`, whose models are lent.
+
+    Whoever reaches for the model of one, or for its data in order to draw them, finds its own
+    numbers there.
+    """
+
+    class Borrower(kind):
+        @property
+        def _model(self) -> "mujoco.MjModel | None":
+            return self._loan.lend(self._account) if "_loan" in vars(self) else None
+
+        @_model.setter
+        def _model(self, model: "Loan | mujoco.MjModel") -> None:
+            self._loan = model if isinstance(model, Loan) else Loan(model)
+            self._account = Account(self._loan.compiled)
+
+        @property
+        def data(self) -> "mujoco.MjData":
+            _ = self._model
+            return super().data
+
+        def build_mjcf_model(self) -> Any:
+            with one_copy():
+                return super().build_mjcf_model()
+
+        def compile_model_and_data(self) -> None:
+            with one_copy(_loan):
+                super().compile_model_and_data()
+
+        def reset(self, *args: Any, **kwargs: Any) -> Any:
+            with TURN:
+                return super().reset(*args, **kwargs)
+
+        def step(self, action: Any) -> Any:
+            with TURN:
+                return super().step(action)
+
+        def render(self, *args: Any, **kwargs: Any) -> Any:
+            with TURN:
+                return super().render(*args, **kwargs)
+
+    return Borrower
+
+
+_loans: WeakValueDictionary[tuple, Loan] = WeakValueDictionary()
+_skeletons: dict[tuple, "mujoco.MjModel"] = {}
+
+
+def _loan(compile: Compile, xml: str, assets: Assets) -> Loan:
+    """Each environment is given the same one for the same XML; it goes with the last of them."""
+    key = xml, frozenset(assets.items())
+    loan = _loans.get(key) or Loan(_lean(compile, xml, assets))
+    _loans[key] = loan
+    return loan
+
+
+def _skeleton(compile: Compile, xml: str, assets: Assets) -> "mujoco.MjModel":
+    """Joints and masses, which are all that inverse kinematics reads and never writes: 20 kB."""
+    key = xml, frozenset(assets.items())
+    if key not in _skeletons:
+        bare = xml.replace("<compiler ", '<compiler discardvisual="true" ', 1)
+        _skeletons[key] = _lean(compile, bare, assets)
+    return _skeletons[key]
+
+
+def _lean(compile: Compile, xml: str, assets: Assets) -> "mujoco.MjModel":
+    """Compile, and leave behind nothing but the model."""
+    import mujoco
+
+    engine: Any = mujoco  # its stubs lack some functions
+    meshes = getattr(engine, "mj_getCache", lambda: None)()  # none in older releases
+    if meshes is None:
+        model = compile(xml, assets)
+    else:
+        most = engine.mj_getCacheCapacity(meshes)
+        engine.mj_setCacheCapacity(meshes, 0)  # 77 MB, for models that are compiled again
+        try:
+            model = compile(xml, assets)
+        finally:
+            engine.mj_setCacheCapacity(meshes, most)
+    compile("<mujoco/>")  # MuJoCo keeps what it parsed last, here 80 MB
+    return model
+
+
+@contextlib.contextmanager
+def one_copy(instead: Callable[[Compile, str, Assets], Any] = _skeleton) -> Iterator[None]:
+    """While OGBench makes an environment: read each file once, compile by `instead`.
+
+    dm_control is kept from opening a display, which it would do when it is imported: it only reads
+    XML here, and Mesa's libraries take 50 MB.
+    """
+    import mujoco  # before the display is hidden: it is MuJoCo that renders
+    from dm_control.utils import io
+
+    thread, compile = threading.get_ident(), mujoco.MjModel.from_xml_string
+
+    def choose(xml: str, assets: Assets | None = None, **rest: Any) -> Any:
+        if threading.get_ident() != thread:
+            return compile(xml, assets, **rest)
+        return instead(compile, xml, assets or {}, **rest)
+
+    with (
+        TURN,
+        mock.patch.dict(os.environ, MUJOCO_GL="disable"),
+        mock.patch.object(io, "GetResource", _read),
+        mock.patch.object(mujoco.MjModel, "from_xml_string", choose),
+    ):
+        yield
+
+
+@cache
+def _read(path: str, mode: str = "rb") -> bytes | str:
+    with open(path, mode) as file:
+        return file.read()
