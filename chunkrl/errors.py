@@ -23,3 +23,7 @@ class WorkerError(ChunkRLError):
 
 class TrainingError(ChunkRLError):
     """A run that cannot go on: a loss that is not finite, a run folder of another configuration."""
+
+
+class ChunkRLWarning(UserWarning):
+    """What a user should know though the work goes on; the command line prints it as a sentence."""

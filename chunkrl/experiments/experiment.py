@@ -1,16 +1,13 @@
 """One experiment from nothing: data, agent, training, evaluation."""
 
-import importlib.metadata
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from chunkrl import agents, train
+from chunkrl import agents, disk, train
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.data import shards as data_shards
@@ -23,7 +20,7 @@ from chunkrl.envs.ogbench.generate import generate
 from chunkrl.errors import ConfigError, DataError, TrainingError
 from chunkrl.experiments import presets
 from chunkrl.play.evaluate import Evaluator
-from chunkrl.train import checkpoint, runs
+from chunkrl.train import runs
 from chunkrl.types import Agent
 
 TASK = "cube-single-play-singletask-task2-v0"
@@ -110,12 +107,6 @@ def data_file(
     return generate(task.dataset, transitions, workers=workers, progress=progress)
 
 
-def versions() -> dict[str, str]:
-    """The installed versions that a result depends on."""
-    names = ("chunkrl", "jax", "flax", "optax", "ogbench", "mujoco", "numpy")
-    return {name: importlib.metadata.version(name) for name in names}
-
-
 def run(
     method: str,
     task: str = TASK,
@@ -140,7 +131,8 @@ def run(
     or of what `data.shards.convert` made of them, which take turns for `replace_every` updates
     each.  Raises ChunkRLError.
     """
-    train.require_seeds(seeds)
+    seeds = train.require_seeds(seeds)
+    train.require_device()
     if source and shards:
         raise ConfigError("give a file of data or a folder of shards, not both")
     the_task, amount = tasks.get(task), presets.preset(preset, method, **(size or {}))
@@ -156,7 +148,7 @@ def run(
     official = preset == "paper"
     chosen_data = source or shards
     path = (
-        Path(chosen_data).resolve()
+        disk.user_path(chosen_data).resolve()
         if chosen_data
         else data_path(the_task, amount.transitions, official)
     )
@@ -170,10 +162,11 @@ def run(
         "seeds": list(seeds),
         "batch_size": amount.batch_size,
         "data_file": path.parent.name if data_shards.is_converted(path) else path.name,
-        "versions": versions(),
+        "versions": runs.versions(),
     }
     if folder is not None:
-        runs.require_same(Path(folder), config)  # before data are made for nothing
+        folder = disk.user_path(folder)
+        runs.require_same(folder, config)  # before data are made for nothing
     if progress:
         print(f"data: {path}")
     if shards:
@@ -206,17 +199,35 @@ def run(
 
 def load(folder: str | Path) -> Experiment:
     """The experiment that `run` left in `folder`, at its last checkpoint.  Raises ChunkRLError."""
-    folder = Path(folder)
+    folder = disk.user_path(folder)
     config = runs.read_config(folder)
     if "method" not in config:
-        raise TrainingError(f"{folder} was made by `train.fit`, which does not know of methods")
-    agent = agents.make(config["method"], **config["settings"])
-    if not (folder / runs.CHECKPOINT).exists():
-        raise TrainingError(f"{folder} has no checkpoint yet: train for longer")
-    keys = jax.vmap(jax.random.key)(jnp.asarray(config["seeds"]))
-    like = jax.eval_shape(lambda keys: train.init(agent, keys), keys)
-    states, _ = checkpoint.load(folder / runs.CHECKPOINT, like)
-    stored = {k: np.array(v, np.float32) for k, v in config.get("normaliser", {}).items()}
-    normaliser = Normaliser(**stored) if stored else Normaliser.identity(agent.obs_dim)
-    rows = runs.read_rows(folder)
-    return Experiment(tasks.get(config["task"]), agent, states, rows, config, normaliser)
+        raise TrainingError(
+            f"{folder} was made by `train.fit`, which does not know of methods: load it with"
+            " `train.load(folder, agent)`"
+        )
+    config, _, _ = runs.stored(folder, ("task", "settings", "success_timing"))
+    task = tasks.get(config["task"])
+    family.timing(task, config["success_timing"])
+    try:
+        agent = agents.make(config["method"], **config["settings"])
+        states, rows = train.restore(folder, agent)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TrainingError(
+            f"{folder / runs.CONFIG}: its settings make no agent ({error}): bring it back, or train"
+            " into another folder"
+        ) from error
+    return Experiment(task, agent, states, rows, config, _normaliser(folder, config, agent))
+
+
+def _normaliser(folder: Path, config: dict, agent: Agent) -> Normaliser:
+    if "normaliser" not in config:
+        return Normaliser.identity(agent.obs_dim)
+    stored = {k: np.array(v, np.float32) for k, v in config["normaliser"].items()}
+    size = agent.obs_dim + getattr(agent, "goal_dim", 0)
+    if stored.keys() != set(Normaliser._fields) or any(len(x) != size for x in stored.values()):
+        raise TrainingError(
+            f"{folder / runs.CONFIG}: its normaliser is not one of {size} numbers: bring it back,"
+            " or train into another folder"
+        )
+    return Normaliser(**stored)
