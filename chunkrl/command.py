@@ -15,7 +15,6 @@ from typing import Any
 from chunkrl.errors import ChunkRLError, ChunkRLWarning, ConfigError
 
 STOPPED = "stopped; training and data go on where they were when the command is repeated"
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 NARROWEST = 40  # columns of help; tyro searches for ever where its words do not fit
 
 
@@ -61,37 +60,27 @@ def sentences(program: str) -> Iterator[None]:
     )
     try:
         yield
+        print(end="", flush=True)  # a full disk or a closed pipe shows here, not after the end
     except ChunkRLError as error:
-        _flush()
         sys.exit(f"{program}: {error}")
     except OSError as error:
-        lost = _flush()
-        if error.filename is not None:
-            sys.exit(f"{program}: {error.filename}: {error.strerror}. Choose another path.")
-        if error.errno in DISK and not lost:
-            sys.exit(f"{program}: a file cannot be written: {error.strerror}. Make room for it.")
-        if not lost and not isinstance(error, BrokenPipeError):  # a defect
-            raise
+        from chunkrl import disk
+
+        file = f"{error.filename}: " if error.filename is not None else ""
+        sys.exit(f"{program}: {file}{disk.explained(error)}")
     except KeyboardInterrupt:
         sys.exit(f"{program}: {STOPPED}")
-    else:
-        lost = _flush()
     finally:
+        _drop_output()
         warnings.formatwarning = usual
-    if lost:
-        sys.exit(f"{program}: standard output: {lost}. What was stored is kept.")
 
 
-def _flush() -> str:
-    """Why standard output takes no more, "" where it does; the rest is dropped, or Python would
-    end in a traceback of its own."""
+def _drop_output() -> None:
+    """Forget what cannot be printed: Python would try again at the end, with a traceback."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
+        print(end="", flush=True)
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return error.strerror or str(error)
-    return ""
 
 
 def require_writable(path: Path) -> None:

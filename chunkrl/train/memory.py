@@ -2,15 +2,14 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
 
+from chunkrl import memory
 from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.train.checkpoint import paths
 from chunkrl.types import Agent
@@ -31,7 +30,7 @@ def require(agent: Agent, dataset: Any, batch_size: int, seeds: int) -> None:
     }
     arrays = {name: x for name, x in paths(parts).items() if isinstance(x, jax.ShapeDtypeStruct)}
     asked, there = sum(map(_bytes, arrays.values())), available()
-    if there is None or asked <= there:
+    if asked <= there:
         return
     name, largest = max(arrays.items(), key=lambda item: _bytes(item[1]))
     shape = list(largest.shape)
@@ -42,17 +41,12 @@ def require(agent: Agent, dataset: Any, batch_size: int, seeds: int) -> None:
     )
 
 
-def available() -> int | None:
-    """Bytes that the device holds, on a CPU with what can be swapped; None where nobody says."""
+def available() -> float:
+    """Bytes that the device, or on a CPU this process, may still take, as far as anybody tells."""
     device = jax.devices()[0]
-    if device.platform != "cpu":
-        return (device.memory_stats() or {}).get("bytes_limit")
-    try:
-        lines = Path("/proc/meminfo").read_text()
-        found = dict(re.findall(r"^(MemTotal|SwapTotal):\s+(\d+) kB$", lines, re.MULTILINE))
-        return 1024 * (int(found["MemTotal"]) + int(found["SwapTotal"]))
-    except (OSError, KeyError):  # not Linux: others swap as much as the disk has room for
-        return None
+    if device.platform == "cpu":
+        return memory.available()
+    return (device.memory_stats() or {}).get("bytes_limit", math.inf)
 
 
 @contextmanager
@@ -85,5 +79,5 @@ def _bytes(array: jax.ShapeDtypeStruct) -> int:
     return math.prod(array.shape) * getattr(array.dtype, "itemsize", 4)
 
 
-def _gigabytes(count: int) -> str:
+def _gigabytes(count: float) -> str:
     return f"{count / 1e9:,.1f} GB"

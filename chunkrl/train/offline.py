@@ -171,8 +171,8 @@ def fit(
     `updates` may then be larger.  `config` is stored with the run and must not change.
 
     Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays),
-    where memory or the disk is full and where `folder` holds another run; BusyError where another
-    process trains in it; ConfigError for numbers that do not fit.
+    where memory runs out and where `folder` holds another run; BusyError where another process
+    trains in it; WriteError where the disk is full; ConfigError for numbers that do not fit.
     """
     seeds = require_seeds(seeds)
     batch_size, every = checks.whole("batch_size", batch_size), checks.whole("every", every)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chunkrl import disk, locks
-from chunkrl.errors import ChunkRLWarning, ConfigError, TrainingError
+from chunkrl.errors import ChunkRLWarning, ConfigError, TrainingError, WriteError
 from chunkrl.train import checkpoint
 
 INTEGERS = ("step", "seed", "episodes")
@@ -130,8 +130,7 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
     new = [way(result) for result in results]
     lock, doing = folder / f".{EVALUATION}.lock", f"adds to {folder / EVALUATION}"
     told = partial(warnings.warn, category=ChunkRLWarning)
-    with _kept(folder), locks.hold(lock, doing, told):
-        locks.sweep(folder, EVALUATION)
+    with _writable(folder), locks.hold(lock, doing, told):
         old = [result for result in read_evaluations(folder) if way(result) not in new]
         if results:
             write_json(folder / EVALUATION, old + results)
@@ -262,24 +261,21 @@ def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]
 def hold(folder: Path) -> Iterator[None]:
     """Train in `folder` alone.  Raises BusyError, which names the process that does already."""
     with ExitStack() as stack:
-        with _kept(folder):
+        with _writable(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locks.hold(folder / ".lock", f"trains in {folder}"))
-            for file in (CONFIG, METRICS, CHECKPOINT):
-                locks.sweep(folder, file)
+            for file in (CONFIG, METRICS, CHECKPOINT, EVALUATION):
+                disk.sweep(folder / file)
         yield
 
 
 @contextmanager
-def _kept(folder: Path) -> Iterator[None]:
-    """Make a sentence of a file that cannot be written."""
+def _writable(folder: Path) -> Iterator[None]:
+    """Make a sentence of a folder that cannot be used."""
     try:
         yield
     except OSError as error:
-        raise TrainingError(
-            f"{error.filename or folder}: {error.strerror}. Make room or choose another folder; "
-            "what was written before is kept, and the same command goes on from there"
-        ) from error
+        raise WriteError(f"{folder} cannot be written: {disk.explained(error)}") from error
 
 
 def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], int]:
@@ -291,13 +287,12 @@ def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], in
     require_same(folder, config, read_config(folder) if begun else ())
     if begun and name(read_config(folder)) != name(config):  # such as a name with the value null
         raise TrainingError(f"{folder / CONFIG} was changed: bring it back, or delete this folder")
-    with _kept(folder):
-        if not begun:
-            write_json(folder / CONFIG, config)
-        if not (folder / CHECKPOINT).exists():
-            return states, [], 0
-        found = restore(folder, states)
-        write_csv(folder / METRICS, found[1])  # a run that was killed wrote the checkpoint last
+    if not begun:
+        write_json(folder / CONFIG, config)
+    if not (folder / CHECKPOINT).exists():
+        return states, [], 0
+    found = restore(folder, states)
+    write_csv(folder / METRICS, found[1])  # a run that was killed wrote the checkpoint last
     return found
 
 
@@ -357,13 +352,15 @@ def _require_rows(path: Path, rows: Any, config: dict, step: int) -> None:
 def save(folder: Path, config: dict, states: Any, rows: list[dict], step: int) -> None:
     """Replace the checkpoint, then metrics.csv.
 
-    Raises TrainingError where they cannot be written or the folder holds the run no more.
+    Raises WriteError where they cannot be written, TrainingError where the run is no more there.
     """
     if not (folder / CONFIG).exists() or name(read_config(folder)) != name(config):
         raise TrainingError(
             f"{folder} was deleted or changed while its run went on: train into another folder"
         )
     description = {"run": name(config), "step": step, "rows": rows}
-    with _kept(folder):
+    try:
         checkpoint.save(folder / CHECKPOINT, states, description)
         write_csv(folder / METRICS, rows)
+    except WriteError as error:
+        raise WriteError(f"{error} Training goes on from the last checkpoint.") from error
