@@ -69,7 +69,10 @@ def _rendering() -> Finding:
 def _data() -> Finding:
     from chunkrl import data
 
-    folder, unreadable = data.data_dir(), []
+    try:
+        folder, unreadable = data.data_dir(), []
+    except (ChunkRLError, RuntimeError) as error:  # a user without a home folder
+        return Finding("data", str(error), "set CHUNKRL_DATA to a folder")
     names = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
         inside = Path(parent).relative_to(folder)

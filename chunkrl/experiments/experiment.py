@@ -217,14 +217,14 @@ def load(folder: str | Path) -> Experiment:
             f"{folder / runs.CONFIG}: its settings make no agent ({error}): bring it back, or train"
             " into another folder"
         ) from error
-    return Experiment(task, agent, states, rows, config, _normaliser(folder, config, agent))
-
-
-def _normaliser(folder: Path, config: dict, agent: Agent) -> Normaliser:
-    if "normaliser" not in config:
-        return Normaliser.identity(agent.obs_dim)
-    stored = {k: np.array(v, np.float32) for k, v in config["normaliser"].items()}
     size = agent.obs_dim + getattr(agent, "goal_dim", 0)
+    return Experiment(task, agent, states, rows, config, _normaliser(folder, config, size))
+
+
+def _normaliser(folder: Path, config: dict, size: int) -> Normaliser:
+    if "normaliser" not in config:
+        return Normaliser.identity(size)
+    stored = {k: np.array(v, np.float32) for k, v in config["normaliser"].items()}
     if stored.keys() != set(Normaliser._fields) or any(len(x) != size for x in stored.values()):
         raise TrainingError(
             f"{folder / runs.CONFIG}: its normaliser is not one of {size} numbers: bring it back,"

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -28,6 +28,11 @@ def require(agent: Agent, dataset: Any, batch_size: int, seeds: int) -> None:
         "batch": jax.eval_shape(partial(agent.draw, size=batch_size), key, dataset),
         "noise": jax.eval_shape(partial(agent.noise, size=batch_size), key),
     }
+    require_arrays(parts, agent, batch_size, seeds)
+
+
+def require_arrays(parts: dict[str, Any], agent: Agent, batch_size: int, seeds: int) -> None:
+    """Raise ConfigError where memory cannot hold `parts`, naming the largest array."""
     arrays = {name: x for name, x in paths(parts).items() if isinstance(x, jax.ShapeDtypeStruct)}
     asked, there = sum(map(_bytes, arrays.values())), available()
     if asked <= there:
@@ -37,7 +42,7 @@ def require(agent: Agent, dataset: Any, batch_size: int, seeds: int) -> None:
     raise ConfigError(
         f"one update needs {_gigabytes(asked)} and more, but there are {_gigabytes(there)} of "
         f"memory: the array {name} of shape {shape} alone takes {_gigabytes(_bytes(largest))}. "
-        f"Choose less than {_settings(agent, batch_size, shape)}"
+        f"Choose less than {_settings(agent, batch_size, seeds, shape)}"
     )
 
 
@@ -59,19 +64,19 @@ def sentences(agent: Agent, batch_size: int) -> Iterator[None]:
             raise
         raise TrainingError(
             f"memory ran out ({str(error).splitlines()[0] if str(error) else 'MemoryError'}). "
-            f"Choose less than {_settings(agent, batch_size)}; the last checkpoint is kept"
+            f"Choose less than {_settings(agent, batch_size, 1)}; the last checkpoint is kept"
         ) from error
 
 
-def _settings(agent: Agent, batch_size: int, shape: list[int] | None = None) -> str:
-    """The sizes that `agent` was given, those found in `shape` if there are any."""
-    sizes: dict[str, Any] = {"batch_size": batch_size}
+def _settings(agent: Agent, batch_size: int, seeds: int, shape: Sequence[int] = ()) -> str:
+    """The sizes that were given, those found in `shape` if there are any."""
+    sizes: dict[str, Any] = {"batch_size": batch_size, "seeds": seeds}
     if dataclasses.is_dataclass(agent):
         fields = [field.name for field in dataclasses.fields(agent)]
         given = {name: getattr(agent, name) for name in fields}
         sizes |= {k: v for k, v in given.items() if isinstance(v, int | tuple) and v is not True}
     values = lambda size: size if isinstance(size, tuple) else (size,)
-    chosen = {k: v for k, v in sizes.items() if shape and set(values(v)) & set(shape) - {1}}
+    chosen = {k: v for k, v in sizes.items() if set(values(v)) & set(shape) - {1}}
     return ", ".join(f"{name}={size}" for name, size in (chosen or sizes).items())
 
 

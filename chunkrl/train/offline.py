@@ -272,7 +272,7 @@ def require_device() -> None:
     except (RuntimeError, AssertionError) as error:
         given = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
         raise ConfigError(
-            f"JAX finds no device of the platform {given!r} here ({error}): unset JAX_PLATFORMS, or"
+            f"JAX finds no device of the platform {given!r} here ({' '.join(str(error).split())}): unset JAX_PLATFORMS, or"
             " install JAX for that platform"
         ) from None
 

@@ -131,6 +131,7 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
     lock, doing = folder / f".{EVALUATION}.lock", f"adds to {folder / EVALUATION}"
     told = partial(warnings.warn, category=ChunkRLWarning)
     with _writable(folder), locks.hold(lock, doing, told):
+        locks.sweep(folder, EVALUATION)
         old = [result for result in read_evaluations(folder) if way(result) not in new]
         if results:
             write_json(folder / EVALUATION, old + results)
@@ -264,8 +265,8 @@ def hold(folder: Path) -> Iterator[None]:
         with _writable(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locks.hold(folder / ".lock", f"trains in {folder}"))
-            for file in (CONFIG, METRICS, CHECKPOINT, EVALUATION):
-                disk.sweep(folder / file)
+            for file in (CONFIG, METRICS, CHECKPOINT):
+                locks.sweep(folder, file)
         yield
 
 
@@ -325,7 +326,7 @@ def stored(folder: Path, needs: Iterable[str] = ()) -> tuple[dict, list[dict], i
             " changed, or choose another folder"
         )
     step, rows = description.get("step"), description.get("rows")
-    if not is_a(int, step) or step < 1:
+    if not isinstance(step, int) or step < 1:
         raise TrainingError(f"{path} is at no step of a run: delete it, and training begins anew")
     if rows is None:
         rows = [row for row in read_rows(folder) if row["step"] <= step]
