@@ -190,7 +190,7 @@ def evaluate(
         video = webp_path(disk.user_path(video))
         command.require_writable(video)
     timing = success_timing or loaded.config["success_timing"]
-    frames = None
+    frames, lost = None, None
     with Evaluator(
         loaded.task,
         workers or os.cpu_count() or 1,
@@ -205,15 +205,21 @@ def evaluate(
             how = {"execute": play.execute, "success_timing": timing, "episode_seed": seed}
             how |= {"step": loaded.rows[-1]["step"]}
             runs.add_evaluations(folder, [{"seed": trained, **how, **summary}])
-            print(
+            line = (
                 f"seed {trained}: success {summary['success']:.0%} [{summary['success_low']:.0%}, "
                 f"{summary['success_high']:.0%}], return {summary['return']:.1f}, "
                 f"length {summary['length']:.0f} over {summary['episodes']} episodes"
                 f"{by_goal(summary)}"
             )
+            try:
+                print(line)
+            except OSError as error:  # who listened is gone: the other seeds are stored first
+                lost = error
     if video is not None and frames is not None:
         save(frames, video)
         print(f"video: {video}")
+    if lost is not None:
+        raise lost
 
 
 @data_app.command

@@ -14,19 +14,20 @@ from chunkrl.errors import ConfigError
 PRINTS = """
 from chunkrl import command
 with command.sentences("chunkrl"):
-    print({text!r})
+    print({text})
     open({path!r}, "w").write("done")
     {more}
 """
 
 
 def script(code, **kwargs):
+    kwargs = {"env": {**os.environ, "PYTHONUNBUFFERED": ""}} | kwargs
     return subprocess.run(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=120, **kwargs
     )
 
 
-@pytest.mark.parametrize("text", ["short", "long " * 10_000])
+@pytest.mark.parametrize("text", ["'short'", "'long' * 10_000"])
 def test_a_full_standard_output_is_a_sentence(tmp_path, text):
     with open("/dev/full", "w") as full:
         done = script(PRINTS.format(text=text, path=str(tmp_path / "x"), more=""), stdout=full)
@@ -35,10 +36,10 @@ def test_a_full_standard_output_is_a_sentence(tmp_path, text):
         "chunkrl: No space left on device. Free some space, or choose a place on another disk, "
         "then repeat what was done.\n"
     )
-    assert (tmp_path / "x").exists() == (text == "short")
+    assert (tmp_path / "x").exists() == (text == "'short'")
 
 
-@pytest.mark.parametrize("text", ["short", "long " * 100_000])
+@pytest.mark.parametrize("text", ["'short'", "'long' * 100_000"])
 def test_a_closed_pipe_is_a_sentence(tmp_path, text):
     read, write = os.pipe()
     os.close(read)
@@ -52,18 +53,18 @@ def test_a_closed_pipe_is_a_sentence(tmp_path, text):
 def test_an_error_is_told_though_nothing_can_be_printed(tmp_path):
     more = "from chunkrl.errors import ConfigError; raise ConfigError('no')"
     with open("/dev/full", "w") as full:
-        code = PRINTS.format(text="a", path=str(tmp_path / "x"), more=more)
+        code = PRINTS.format(text="'a'", path=str(tmp_path / "x"), more=more)
         done = script(code, stdout=full)
     assert (done.returncode, done.stderr) == (1, "chunkrl: no\n")
 
 
 def test_names_that_ascii_lacks_are_printed_all_the_same(tmp_path):
-    code = PRINTS.format(text="läufe/動", path=str(tmp_path / "x"), more="")
+    code = PRINTS.format(text="'läufe/動'", path=str(tmp_path / "x"), more="")
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = script(code, stdout=subprocess.PIPE, env=ascii_only)
     assert (done.returncode, done.stdout) == (0, "l\\xe4ufe/\\u52d5\n")
     more = "from chunkrl.errors import ConfigError; raise ConfigError('läufe')"
-    code = PRINTS.format(text="a", path=str(tmp_path / "x"), more=more)
+    code = PRINTS.format(text="'a'", path=str(tmp_path / "x"), more=more)
     done = script(code, stdout=subprocess.PIPE, env=ascii_only)
     assert (done.returncode, done.stderr) == (1, "chunkrl: l\\xe4ufe\n")
 
@@ -212,8 +213,10 @@ def test_info_answers_whatever_is_broken(monkeypatch, module, name, error, findi
 def test_info_names_a_data_folder_that_cannot_be_used(tmp_path, monkeypatch):
     (tmp_path / "taken").write_text("")
     monkeypatch.setenv("CHUNKRL_DATA", str(tmp_path / "taken"))
-    assert "cannot be written" in machine.report()
-    monkeypatch.setenv("CHUNKRL_DATA", str(tmp_path / "taken" / "data"))
+    assert "Not a directory" in machine.report()
+    monkeypatch.setenv("CHUNKRL_DATA", str(tmp_path / "new" / "data"))
+    assert "cannot be written" not in machine.report()
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
     assert "cannot be written" in machine.report()
 
 

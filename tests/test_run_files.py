@@ -665,6 +665,9 @@ def test_evaluate_stores_before_it_prints(folder, begun, monkeypatch):
     with pytest.raises(BrokenPipeError):
         cli.evaluate(folder)
     assert [x["seed"] for x in runs.read_evaluations(folder)] == [0, 1]
+    with pytest.raises(BrokenPipeError):
+        cli.evaluate(folder, video=folder / "clip.webp")
+    assert (folder / "clip.webp").exists()
 
 
 @pytest.mark.parametrize(

@@ -271,8 +271,9 @@ def require_device() -> None:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
         given = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        why = " ".join(str(error).split()) or "it does not say why"
         raise ConfigError(
-            f"JAX finds no device of the platform {given!r} here ({' '.join(str(error).split())}): unset JAX_PLATFORMS, or"
+            f"JAX finds no device of the platform {given!r} here ({why}): unset JAX_PLATFORMS, or"
             " install JAX for that platform"
         ) from None
 
