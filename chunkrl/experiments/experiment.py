@@ -17,7 +17,7 @@ from chunkrl.envs.family import SuccessTiming, Task
 from chunkrl.envs.ogbench import files, recipes, relabel, tasks
 from chunkrl.envs.ogbench.convert import convert
 from chunkrl.envs.ogbench.generate import generate
-from chunkrl.errors import ConfigError, DataError, TrainingError
+from chunkrl.errors import ChunkRLError, ConfigError, DataError, TrainingError
 from chunkrl.experiments import presets
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.train import runs
@@ -212,7 +212,9 @@ def load(folder: str | Path) -> Experiment:
     try:
         agent = agents.make(config["method"], **config["settings"])
         states, rows = train.restore(folder, agent)
-    except (TypeError, ValueError, OverflowError) as error:
+    except ChunkRLError:
+        raise
+    except Exception as error:  # settings of any type, that every library refuses in its own way
         raise TrainingError(
             f"{folder / runs.CONFIG}: its settings make no agent ({error}): bring it back, or train"
             " into another folder"
