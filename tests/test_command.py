@@ -79,6 +79,9 @@ with command.sentences("chunkrl"):
     assert script(code).stderr == "chunkrl: look\n"
 
 
+# Also where these tests run in the background, whose processes ignore Ctrl-C from the beginning.
+HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+
 # Python's own handler would be asleep in the first, and its exception be lost in the others.
 BUSY = {
     "compiled code": "import hashlib; hashlib.pbkdf2_hmac('sha256', b'a', b'b', 2**31 - 1)",
@@ -144,7 +147,7 @@ def test_ctrl_c_ends_whatever_is_done(tmp_path, code):
 @pytest.mark.parametrize("wait", [0.5, 1.0, 2.0, 4.0])
 def test_ctrl_c_while_the_command_line_begins(wait, tmp_path):
     """From the first of our lines on; before it, Python ends in its own way."""
-    code = "import chunkrl.__main__ as m; print('begun', flush=True); import sys\n"
+    code = f"{HEARS}; import chunkrl.__main__ as m; print('begun', flush=True); import sys\n"
     code += "sys.argv = ['chunkrl', 'info']; m.main(); import time; time.sleep(60)"
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
