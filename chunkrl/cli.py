@@ -177,21 +177,26 @@ def evaluate(
     """Play episodes with the agents of a run folder; add what they did to evaluation.json there."""
     import os
 
+    from chunkrl import disk
     from chunkrl.experiments import experiment
     from chunkrl.play.evaluate import Evaluator
     from chunkrl.play.video import save, webp_path
     from chunkrl.train import runs
 
-    if video is not None:
-        webp_path(video)  # before any episode is played
+    folder = disk.user_path(folder)
     loaded = experiment.load(folder)
     if execute is not None and not 1 <= execute <= loaded.agent.chunk:
         raise ConfigError(
             f"--execute {execute}: a chunk of this agent has {loaded.agent.chunk} actions; choose"
             f" 1 to {loaded.agent.chunk}"
         )
+    # What would not be kept is refused before any episode is played.
+    runs.add_evaluations(folder, [])
+    if video is not None:
+        video = webp_path(disk.user_path(video))
+        command.require_writable(video)
     timing = success_timing or loaded.config["success_timing"]
-    results = []
+    frames, lost = None, None
     with Evaluator(
         loaded.task,
         workers or os.cpu_count() or 1,
@@ -201,20 +206,26 @@ def evaluate(
         for i, trained in enumerate(loaded.config["seeds"]):
             record = int(video is not None and i == 0)
             result = play.run(loaded.act(i), episodes, seed, record=record)
+            frames = result.frames[0] if record else frames
             summary = runs.summary(result)
             how = {"execute": play.execute, "success_timing": timing, "episode_seed": seed}
             how |= {"step": loaded.rows[-1]["step"]}
-            results.append({"seed": trained, **how, **summary})
-            print(
+            runs.add_evaluations(folder, [{"seed": trained, **how, **summary}])
+            line = (
                 f"seed {trained}: success {summary['success']:.0%} [{summary['success_low']:.0%}, "
                 f"{summary['success_high']:.0%}], return {summary['return']:.1f}, "
                 f"length {summary['length']:.0f} over {summary['episodes']} episodes"
                 f"{by_goal(summary)}"
             )
-            if video is not None and record:
-                save(result.frames[0], video)
-                print(f"video: {video}")
-    runs.add_evaluations(folder, results)
+            try:
+                print(line)
+            except OSError as error:  # who listened is gone: the other seeds are stored first
+                lost = error
+    if video is not None and frames is not None:
+        save(frames, video)
+        print(f"video: {video}")
+    if lost is not None:
+        raise lost
 
 
 @data_app.command
@@ -299,6 +310,7 @@ def main() -> None:
         print(f"chunkrl {importlib.metadata.version('chunkrl')}")
         return
     with command.sentences("chunkrl"):
+        command.widen()
         if sys.argv[1:2] == ["train"]:
             train_command(sys.argv[2:])
             return

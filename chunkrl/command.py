@@ -1,44 +1,112 @@
 """How every command of the package ends: errors are sentences, never tracebacks."""
 
+import errno
+import io
+import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-import tyro
+from chunkrl.errors import ChunkRLError, ChunkRLWarning, ConfigError
 
-from chunkrl.errors import ChunkRLError, VersionWarning
+STOPPED = "stopped; training and data go on where they were when the command is repeated"
+NARROWEST = 40  # columns of help; tyro searches for ever where its words do not fit
+
+
+def listen(program: str) -> None:
+    """End this process with a sentence and the exit code 130 at Ctrl-C, whatever it is doing.
+
+    A thread does it.  Python's own handler waits until compiled code returns, and its exception is
+    lost where a library calls back.  Files are replaced in one step and what is half done is swept
+    later, so that any instant is as good as another.
+    """
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # such as by nohup
+    if ignored or threading.current_thread() is not threading.main_thread():
+        return
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+
+    def wait() -> None:
+        while os.read(heard, 1) != bytes([signal.SIGINT]):
+            pass
+        with suppress(Exception):
+            for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
+                child.kill()
+        with suppress(OSError):
+            os.write(2, f"\n{program}: {STOPPED}\n".encode())
+        os._exit(130)
+
+    threading.Thread(target=wait, name="Ctrl-C", daemon=True).start()
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 
 @contextmanager
 def sentences(program: str) -> Iterator[None]:
     """End the process with one line where an error was raised on purpose, a file cannot be used,
-    or the user pressed Ctrl-C; other versions of packages are said in a line too."""
+    nothing can be printed or the user pressed Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that ASCII lacks
     usual = warnings.formatwarning
     warnings.formatwarning = lambda message, category, *place, **line: (
         f"{program}: {message}\n"
-        if issubclass(category, VersionWarning)
+        if issubclass(category, ChunkRLWarning)
         else usual(message, category, *place, **line)
     )
     try:
         yield
+        print(end="", flush=True)  # a full disk or a closed pipe shows here, not after the end
     except ChunkRLError as error:
         sys.exit(f"{program}: {error}")
     except OSError as error:
-        if error.filename is None:  # no file of the user's: a defect
-            raise
-        sys.exit(f"{program}: {error.filename}: {error.strerror}. Choose another path.")
+        from chunkrl import disk
+
+        file = f"{error.filename}: " if error.filename is not None else ""
+        sys.exit(f"{program}: {file}{disk.explained(error)}")
     except KeyboardInterrupt:
-        sys.exit(
-            f"{program}: stopped; training and data go on where they were when the command is "
-            "repeated"
-        )
+        sys.exit(f"{program}: {STOPPED}")
     finally:
+        _drop_output()
         warnings.formatwarning = usual
+
+
+def _drop_output() -> None:
+    """Forget what cannot be printed: Python would try again at the end, with a traceback."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def require_writable(path: Path) -> None:
+    """Raise ConfigError where no file can be written at `path`; for before the work."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        probe.write_bytes(b" ")
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}. Choose another") from None
 
 
 def run(main: Callable[..., Any], program: str) -> None:
     """`main` with the arguments of the command line, as `python -m chunkrl.NAME` does."""
+    listen(program)
     with sentences(program):
+        import tyro
+
+        widen()
         tyro.cli(main, prog=program)
+
+
+def widen() -> None:
+    """Let help be as wide as its words, whatever COLUMNS says."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        os.environ["COLUMNS"] = str(max(NARROWEST, int(os.environ["COLUMNS"])))

@@ -9,6 +9,10 @@ class DataError(ChunkRLError):
     """A data file that cannot be used: names the file, the key, the index and the remedy."""
 
 
+class WriteError(ChunkRLError):
+    """A file that cannot be written: names the file, the cause and the remedy."""
+
+
 class ConfigError(ChunkRLError):
     """A name or a setting that does not exist or does not fit."""
 
@@ -25,5 +29,9 @@ class TrainingError(ChunkRLError):
     """A run that cannot go on: a loss that is not finite, a run folder of another configuration."""
 
 
-class VersionWarning(UserWarning):
+class ChunkRLWarning(UserWarning):
+    """What a user should know though the work goes on; the command line prints it as a sentence."""
+
+
+class VersionWarning(ChunkRLWarning):
     """Something was made with other versions of packages than those that are installed."""

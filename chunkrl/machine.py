@@ -1,9 +1,13 @@
 """What this computer has, what to do about what it lacks, and how fast it multiplies matrices."""
 
+import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from chunkrl.errors import ChunkRLError
 
 REFERENCE_GFLOPS = 175.0  # the best of 40 tries on the two CPU cores that the course was timed on
 SIZE, REPEATS = 768, 20
@@ -18,36 +22,91 @@ class Finding(NamedTuple):
 
 
 def findings() -> list[Finding]:
-    """Versions, devices, rendering and data, with a remedy for each thing missing."""
+    """Versions, devices, rendering and data, with a remedy for each thing missing.
+
+    Each is looked at by itself: what is broken becomes a finding, and the rest is still told.
+    """
+    return [
+        *(Finding(name, version) for name, version in _versions().items()),
+        _found("devices", _devices),
+        _found("rendering", _rendering),
+        _found("data", _data),
+    ]
+
+
+def _found(name: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except Exception as error:  # every library fails in its own way
+        fix = "" if isinstance(error, ChunkRLError | OSError) else "reinstall what it names"
+        return Finding(name, " ".join(str(error).split()) or type(error).__name__, fix)
+
+
+def _versions() -> dict[str, str]:
+    """Of Python and of the packages that a result depends on."""
+    from chunkrl.train.runs import versions
+
+    return {"python": sys.version.split()[0], **versions()}
+
+
+def _devices() -> Finding:
     import jax
 
-    from chunkrl import data
-    from chunkrl.experiments import experiment
-    from chunkrl.play.video import rendering_backend
+    from chunkrl import train
 
-    versions = {"python": sys.version.split()[0], **experiment.versions()}
-    folder = data.data_dir()
-    files = sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob("*.npz")
-        if not path.stem.endswith("-val") and path.parent.suffix != ".parts"
-    )
-    files += sorted(f"{path.stem} (unfinished)" for path in folder.rglob("*.parts"))
+    train.require_device()
     on_cpu = jax.default_backend() == "cpu"
     gpu = "for an NVIDIA GPU: pip install 'chunkrl[cuda13]' (or cuda12)"
+    return Finding("devices", ", ".join(map(str, jax.devices())), gpu if on_cpu else "")
+
+
+def _rendering() -> Finding:
+    from chunkrl.play.video import rendering_backend
+
+    return Finding("rendering", rendering_backend())
+
+
+def _data() -> Finding:
+    from chunkrl import data
+
+    try:
+        folder, unreadable = data.data_dir(), []
+    except (ChunkRLError, RuntimeError) as error:  # a user without a home folder
+        return Finding("data", str(error), "set CHUNKRL_DATA to a folder")
+    names = []
+    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
+        inside = Path(parent).relative_to(folder)
+        names += [str(inside / name) for name in files if name.endswith(".npz")]
+        names += [f"{Path(name).stem} (unfinished)" for name in folders if name.endswith(".parts")]
+    names = sorted(
+        name
+        for name in names
+        if not name.endswith("-val.npz") and Path(name).parent.suffix != ".parts"
+    )
+    found = f"{_short(folder)}: {', '.join(names) or 'empty'}"
+    if denied := [error for error in unreadable if not isinstance(error, FileNotFoundError)]:
+        return Finding(
+            "data", f"{found} ({denied[0]})", "let yourself read it, or set CHUNKRL_DATA"
+        )
+    if not _writable(folder):
+        return Finding("data", f"{found} (cannot be written)", "set CHUNKRL_DATA to another folder")
     make = "`chunkrl data make` generates, `chunkrl data download` fetches"
-    return [
-        *(Finding(name, version) for name, version in versions.items()),
-        Finding("devices", ", ".join(map(str, jax.devices())), gpu if on_cpu else ""),
-        Finding("rendering", rendering_backend()),
-        Finding("data", f"{_short(folder)}: {', '.join(files) or 'empty'}", "" if files else make),
-    ]
+    return Finding("data", found, "" if names else make)
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in a folder that is there, or will be."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _short(folder: Path) -> str:
     """With ~ for the home folder, as one types it."""
-    inside = folder.is_relative_to(Path.home())
-    return f"~/{folder.relative_to(Path.home())}" if inside else str(folder)
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without one
+        return str(folder)
+    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
 
 
 def report() -> str:

@@ -19,7 +19,7 @@ from chunkrl import train
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.data import windows
 from chunkrl.errors import ConfigError, DataError, TrainingError
-from chunkrl.train import checkpoint, runs
+from chunkrl.train import checkpoint, offline, runs
 from chunkrl.types import Dataset
 
 T, O, A = 200, 4, 2  # noqa: E741
@@ -63,8 +63,8 @@ def same(a, b):
 def drawn_together(request, monkeypatch):
     """At most so many updates' batches are drawn at once, and at most so many bytes."""
     most, most_bytes = request.param
-    monkeypatch.setattr(train, "MOST_UPDATES", most)
-    monkeypatch.setattr(train, "MOST_BYTES", most_bytes)
+    monkeypatch.setattr(offline, "MOST_UPDATES", most)
+    monkeypatch.setattr(offline, "MOST_BYTES", most_bytes)
     jax.clear_caches()  # programs made before do not know
     yield
     jax.clear_caches()
@@ -237,13 +237,14 @@ def test_evaluations_are_recorded_and_seeded_by_step(tmp_path):
     assert runs.read_rows(tmp_path)[2]["success_high"] == 0.9
 
 
-def test_a_run_is_not_made_shorter_and_does_without_no_file(tmp_path):
+def test_a_run_is_not_made_shorter_and_shows_its_metrics_again(tmp_path):
     fit(10, tmp_path)
     with pytest.raises(ConfigError, match="is at 10 updates already"):
         fit(5, tmp_path)
+    shown = (tmp_path / runs.METRICS).read_bytes()
     (tmp_path / runs.METRICS).unlink()
-    with pytest.raises(TrainingError, match=r"a checkpoint but no metrics\.csv"):
-        fit(15, tmp_path)
+    fit(10, tmp_path)
+    assert (tmp_path / runs.METRICS).read_bytes() == shown
 
 
 def test_numbers_that_do_not_fit_are_refused():

@@ -1,16 +1,13 @@
 """One experiment from nothing: data, agent, training, evaluation."""
 
-import importlib.metadata
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from chunkrl import agents, train
+from chunkrl import agents, disk, train
 from chunkrl.data import shards as data_shards
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs import family
@@ -18,9 +15,9 @@ from chunkrl.envs.family import SuccessTiming, Task
 from chunkrl.envs.ogbench import TASK, files, layouts, recipes, tasks
 from chunkrl.envs.ogbench.convert import convert
 from chunkrl.envs.ogbench.generate import generate
-from chunkrl.errors import ConfigError, DataError, TrainingError
+from chunkrl.errors import ChunkRLError, ConfigError, DataError, TrainingError
 from chunkrl.play.evaluate import Evaluator
-from chunkrl.train import checkpoint, runs
+from chunkrl.train import runs
 from chunkrl.types import Agent, Windows
 
 
@@ -69,7 +66,8 @@ def run(
     `convert` made of them, which take turns for `replace_every` (1000) updates each.  `sparse`
     overrides the reward that the papers chose for the task.  Raises ChunkRLError.
     """
-    train.require_seeds(seeds)
+    seeds = train.require_seeds(seeds)
+    train.require_device()
     given = {name: value for name, value in (size or {}).items() if value is not None}
     require_one_source(source, shards, replace_every, given.get("transitions"))
     task = chosen_task(task, sparse)
@@ -78,8 +76,8 @@ def run(
     options |= {name: value for name, value in (settings or {}).items() if value is not None}
     agent, options = make_agent(method, task, options)
     timing = family.timing(task, success_timing)
-    path = Path(source or shards or data_path(task, amount.transitions, preset == "paper"))
-    path = path.expanduser().resolve()
+    path = source or shards or data_path(task, amount.transitions, preset == "paper")
+    path = disk.user_path(path).resolve()
     config = {
         "method": chosen.name,
         "task": task.name,
@@ -88,13 +86,14 @@ def run(
         "settings": options,
         "success_timing": timing,
         "episodes": amount.episodes,
-        "seeds": [int(seed) for seed in seeds],
+        "seeds": list(seeds),
         "batch_size": amount.batch_size,
         "data_file": path.parent.name if data_shards.is_converted(path) else path.name,
-        "versions": versions(),
+        "versions": runs.versions(),
     }
     if folder is not None:
-        runs.require_same(Path(folder), config)  # before data are made for nothing
+        folder = disk.user_path(folder)
+        runs.require_same(folder, config)  # before data are made for nothing
     if progress:
         print(f"data: {path}")
     if not source and not shards:
@@ -198,29 +197,39 @@ def data_file(
     return generate(task.dataset, transitions, workers=workers or None, progress=progress)
 
 
-def versions() -> dict[str, str]:
-    """The installed versions that a result depends on."""
-    names = ("chunkrl", "jax", "flax", "optax", "ogbench", "mujoco", "numpy")
-    return {name: importlib.metadata.version(name) for name in names}
-
-
 def load(folder: str | Path) -> Experiment:
     """The experiment that `run` left in `folder`, at its last checkpoint.  Raises ChunkRLError."""
-    folder = Path(folder).expanduser()
+    folder = disk.user_path(folder)
     config = runs.read_config(folder)
     if "method" not in config:
         raise TrainingError(
-            f"{folder} was made by `train.fit`, which does not know of methods: "
-            "`train.load(folder, agent)` reads it"
+            f"{folder} was made by `train.fit`, which does not know of methods: load it with"
+            " `train.load(folder, agent)`"
         )
-    agent = agents.make(config["method"], **config["settings"])
-    if not (folder / runs.CHECKPOINT).exists():
-        raise TrainingError(f"{folder} has no checkpoint yet: train for longer")
-    keys = jax.vmap(jax.random.key)(jnp.asarray(config["seeds"]))
-    like = jax.eval_shape(lambda keys: train.init(agent, keys), keys)
-    states, _ = checkpoint.load(folder / runs.CHECKPOINT, like)
-    stored = {k: np.array(v, np.float32) for k, v in config.get("normaliser", {}).items()}
-    obs_dim = config["settings"]["obs_dim"]
-    normaliser = Normaliser(**stored) if stored else Normaliser.identity(obs_dim)
+    config, _, _ = runs.stored(folder, ("task", "settings", "success_timing"))
     task = tasks.get(config["task"], config.get("sparse"))
-    return Experiment(task, agent, states, runs.read_rows(folder), config, normaliser)
+    family.timing(task, config["success_timing"])
+    try:
+        agent = agents.make(config["method"], **config["settings"])
+        states, rows = train.restore(folder, agent)
+    except ChunkRLError:
+        raise
+    except Exception as error:  # settings of any type, that every library refuses in its own way
+        raise TrainingError(
+            f"{folder / runs.CONFIG}: its settings make no agent ({error}): bring it back, or train"
+            " into another folder"
+        ) from error
+    size = config["settings"]["obs_dim"] + config["settings"].get("goal_dim", 0)
+    return Experiment(task, agent, states, rows, config, _normaliser(folder, config, size))
+
+
+def _normaliser(folder: Path, config: dict, size: int) -> Normaliser:
+    if "normaliser" not in config:
+        return Normaliser.identity(size)
+    stored = {k: np.array(v, np.float32) for k, v in config["normaliser"].items()}
+    if stored.keys() != set(Normaliser._fields) or any(len(x) != size for x in stored.values()):
+        raise TrainingError(
+            f"{folder / runs.CONFIG}: its normaliser is not one of {size} numbers: bring it back,"
+            " or train into another folder"
+        )
+    return Normaliser(**stored)

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from chunkrl import command, disk, plots
-from chunkrl.errors import ConfigError
+from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.train import runs
 
 Rows = list[dict]
@@ -164,7 +164,12 @@ def main(
     lines = []
     evaluations: list[dict] = []
     for folder in runs_of:
-        config, rows = runs.read_config(folder), runs.read_rows(folder)
+        config = runs.read_config(
+            folder, ("method", "task", "preset", "seeds", "success_timing", "versions")
+        )
+        rows = runs.read_rows(folder)
+        if not rows:
+            raise TrainingError(f"{folder} has no {runs.METRICS} yet: train for longer")
         name = spelled(config["method"])
         methods[name] = rows
         seeds = " ".join(str(seed) for seed in config["seeds"])

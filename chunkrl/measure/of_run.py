@@ -21,6 +21,7 @@ from chunkrl.measure.parts import mean
 from chunkrl.measure.record import Record, Values, save
 from chunkrl.measure.truth import Simulator
 from chunkrl.measure.values import measure_backups, measure_values
+from chunkrl.train import runs
 
 
 def measure_run(
@@ -96,7 +97,7 @@ def description(done: experiment.Experiment, simulator: Simulator) -> dict[str, 
         "chunk": done.agent.chunk,
         "horizon": simulator.horizon,
         "ends": simulator.ends,
-        "versions": experiment.versions(),
+        "versions": runs.versions(),
     }
 
 

@@ -5,8 +5,11 @@ from chunkrl.train.offline import (
     enable_compilation_cache,
     fit,
     init,
+    load,
     policy,
+    require_device,
     require_seeds,
+    restore,
     update,
     update_many,
 )
@@ -16,8 +19,11 @@ __all__ = [
     "enable_compilation_cache",
     "fit",
     "init",
+    "load",
     "policy",
+    "require_device",
     "require_seeds",
+    "restore",
     "update",
     "update_many",
 ]

@@ -1,7 +1,6 @@
 """Training states on disk: npz with path keys and a JSON description, never pickle."""
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,13 @@ def paths(tree: Any) -> dict[str, Any]:
 def save(path: str | Path, tree: Any, description: dict) -> None:
     """Write `tree` and a JSON-serialisable `description` to `path`, replacing it in one step."""
     arrays = {name: np.asarray(leaf) for name, leaf in paths(tree).items()}
-    arrays[DESCRIPTION] = np.array(json.dumps(description))
+    arrays[DESCRIPTION] = np.array(json.dumps(description).encode())
     disk.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+
+
+def describe(path: str | Path) -> dict:
+    """The description stored at `path`.  Raises DataError where the file is damaged."""
+    return _read(path, [DESCRIPTION])[1]
 
 
 def load(path: str | Path, like: Any) -> tuple[Any, dict]:
@@ -33,14 +37,9 @@ def load(path: str | Path, like: Any) -> tuple[Any, dict]:
 
     Raises DataError where the file is damaged or holds another structure, naming the leaf.
     """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            stored = {name: archive[name] for name in archive.files}
-        description = json.loads(str(stored.pop(DESCRIPTION)))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} is not a checkpoint of chunkrl ({error}); delete it") from error
+    stored, description = _read(path)
     expected = paths(like)
-    for name in expected.keys() ^ stored.keys():
+    for name in sorted(expected.keys() ^ stored.keys()):
         side = "lacks" if name in expected else "has an unknown"
         raise DataError(f"{path} {side} leaf {name!r}: it is of an agent of another design")
     for name, leaf in expected.items():
@@ -51,3 +50,16 @@ def load(path: str | Path, like: Any) -> tuple[Any, dict]:
             )
     leaves = [jnp.asarray(stored[name]) for name in expected]
     return jax.tree.unflatten(jax.tree.structure(like), leaves), description
+
+
+def _read(path: str | Path, keys: list[str] | None = None) -> tuple[dict[str, np.ndarray], dict]:
+    try:
+        stored = {name: np.asarray(array) for name, array in disk.read(path, keys).items()}
+        description = json.loads(stored.pop(DESCRIPTION).item())
+        if not isinstance(description, dict):
+            raise TypeError(f"its {DESCRIPTION} is {type(description).__name__}")
+    except (DataError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path} is not a checkpoint of chunkrl ({error}): delete it, and training begins anew"
+        ) from error
+    return stored, description

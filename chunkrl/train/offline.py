@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache, partial
 from operator import itemgetter
 from pathlib import Path
@@ -15,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from chunkrl import checks, disk
 from chunkrl.data.shards import Shards
 from chunkrl.data.sources import Resident
 from chunkrl.errors import ConfigError, TrainingError
-from chunkrl.train import checkpoint, compiler, runs
+from chunkrl.train import compiler, memory, runs
 from chunkrl.types import Agent, Metrics
 
 
@@ -137,7 +139,10 @@ def policy(agent: Agent, states, index: int = 0) -> Callable:
 def enable_compilation_cache() -> None:
     """Keep compiled programs in the user's cache folder, unless JAX is told of another."""
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
-        home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        try:
+            home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        except RuntimeError:  # a user without a home folder
+            return
         jax.config.update("jax_compilation_cache_dir", str(home / "chunkrl" / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
@@ -165,75 +170,125 @@ def fit(
     training goes on from the last checkpoint, to the same numbers as if it had never stopped;
     `updates` may then be larger.  `config` is stored with the run and must not change.
 
-    Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays)
-    and where `folder` holds another run; ConfigError for numbers that do not fit.
+    Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays),
+    where memory runs out and where `folder` holds another run; BusyError where another process
+    trains in it; WriteError where the disk is full; ConfigError for numbers that do not fit.
     """
-    require_seeds(seeds)
-    if batch_size < 1:
-        raise ConfigError(f"batch_size = {batch_size}: must be at least 1")
+    seeds = require_seeds(seeds)
+    batch_size, every = checks.whole("batch_size", batch_size), checks.whole("every", every)
+    updates = checks.whole("updates", updates)
+    if evaluate_every is not None:
+        evaluate_every = checks.whole("evaluate_every", evaluate_every)
     if updates < every or updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
+    require_device()
     source = dataset if isinstance(dataset, Shards) else Resident(dataset)
     if source.interval % every:
         raise ConfigError(f"a shard must stay for a multiple of every={every} updates")
-    # Shapes alone tell whether the data hold what the agent draws.
-    jax.eval_shape(partial(agent.draw, size=batch_size), jax.random.key(0), source.at(0))
+    memory.require(agent, source.at(0), batch_size, len(seeds))
     enable_compilation_cache()
-    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
-    key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
-    states, rows, start = init(agent, key_init), [], 0
+    identity = {
+        "versions": runs.versions(),
+        **(config or {}),
+        "agent": repr(agent),
+        "batch_size": batch_size,
+        "seeds": list(seeds),
+        "every": every,
+        "evaluate_every": evaluate_every,
+        "data": source.identity,
+    }
     if folder is not None:
-        identity = {
-            **(config or {}),
-            "agent": repr(agent),
-            "batch_size": batch_size,
-            "seeds": list(seeds),
-            "every": every,
-            "evaluate_every": evaluate_every,
-            "data": source.identity,
-        }
-        states, rows, start = runs.resume(Path(folder), identity, states)
-    if start > updates:
-        raise ConfigError(f"{folder} is at {start} updates already: choose as many, or more")
-    before = rows[-1]["seconds"] if rows else 0.0
-    clock = time.perf_counter()
-    with tqdm(total=updates, initial=start, unit="update", disable=not progress) as bar:
-        for step in range(start + every, updates + 1, every):
-            call_keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
-            resident = source.at(step - every)
-            states, report = update_many(agent, every, batch_size, states, resident, call_keys)
-            del resident  # the reference would keep a replaced shard on the device
-            report = jax.device_get(report)
-            require_finite(report, step - every, seeds)
-            bar.update(every)
-            new = [
-                {"step": step, "seed": seed, **{k: float(v[i]) for k, v in report.mean.items()}}
-                for i, seed in enumerate(seeds)
-            ]
-            due = step == updates or (evaluate_every is not None and step % evaluate_every == 0)
-            if evaluate and due:
-                for i, row in enumerate(new):
-                    entropy = np.random.SeedSequence((row["seed"], step)).generate_state(1)[0]
-                    result = evaluate(policy(agent, states, i), int(entropy >> 1))  # fits int32
-                    row.update(runs.summary(result))
-                bar.set_postfix(success=f"{np.mean([row['success'] for row in new]):.0%}")
-            for row in new:
-                row["seconds"] = round(before + time.perf_counter() - clock, 2)
-                if log:
-                    log(step, row)
-            rows += new
-            if folder is not None:
-                runs.write_csv(Path(folder) / runs.METRICS, rows)
-                checkpoint.save(Path(folder) / runs.CHECKPOINT, states, {"step": step})
+        folder, identity = disk.user_path(folder), runs.plain(identity)
+    with memory.sentences(agent, batch_size), runs.hold(folder) if folder else nullcontext():
+        keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+        key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
+        states, rows, start = init(agent, key_init), [], 0
+        if folder:
+            states, rows, start = runs.resume(folder, identity, states)
+        if start > updates:
+            raise ConfigError(f"{folder} is at {start} updates already: choose as many, or more")
+        before = rows[-1]["seconds"] if rows else 0.0
+        clock = time.perf_counter()
+        # A run that was stopped at a step which is now the last has not been evaluated there.
+        again = start == updates and evaluate is not None and "success" not in rows[-1]
+        with tqdm(total=updates, initial=start, unit="update", disable=not progress) as bar:
+            for step in range(start if again else start + every, updates + 1, every):
+                if step > start:
+                    call_keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
+                    resident = source.at(step - every)
+                    states, report = update_many(
+                        agent, every, batch_size, states, resident, call_keys
+                    )
+                    del resident  # the reference would keep a replaced shard on the device
+                    report = jax.device_get(report)
+                    require_finite(report, step - every, seeds)
+                    bar.update(every)
+                    rows += [
+                        {"step": step, "seed": seed}
+                        | {name: float(mean[i]) for name, mean in report.mean.items()}
+                        for i, seed in enumerate(seeds)
+                    ]
+                new = rows[-len(seeds) :]
+                if evaluate and (step == updates or step % (evaluate_every or updates) == 0):
+                    for i, row in enumerate(new):
+                        entropy = np.random.SeedSequence((row["seed"], step)).generate_state(1)[0]
+                        result = evaluate(policy(agent, states, i), int(entropy >> 1))  # int32
+                        row.update(runs.summary(result))
+                    bar.set_postfix(success=f"{np.mean([row['success'] for row in new]):.0%}")
+                for row in new:
+                    row["seconds"] = round(before + time.perf_counter() - clock, 2)
+                    if log:
+                        log(step, row)
+                if folder:
+                    runs.save(folder, identity, states, rows, step)
     return states, rows
 
 
-def require_seeds(seeds: Sequence[int]) -> None:
-    """Raise ConfigError unless `seeds` are different numbers that a key can be made of."""
+def load(folder: str | Path, agent: Agent) -> tuple[Any, list[dict]]:
+    """What `fit` left in `folder`, at its last checkpoint, without its data.  -> states, rows
+
+    The states are for `policy(agent, states, index)` of seed number `index`; observations are those
+    that `fit` was given, normalised where those were.  Raises TrainingError where `folder` holds no
+    run, a damaged one or one of another agent.
+    """
+    folder = disk.user_path(folder)
+    runs.require_same(folder, {"agent": repr(agent)})
+    return restore(folder, agent)
+
+
+def restore(folder: Path, agent: Agent) -> tuple[Any, list[dict]]:
+    """The same where the folder's own settings made `agent`, by whatever version of chunkrl."""
+    require_device()
+    seeds = runs.read_config(folder, needs=["seeds"])["seeds"]
+    keys = jax.eval_shape(jax.vmap(jax.random.key), jnp.asarray(seeds))
+    states, rows, _ = runs.restore(folder, jax.eval_shape(partial(init, agent), keys))
+    return states, rows
+
+
+def require_device() -> None:
+    """Raise ConfigError where JAX finds none of the devices that it is told to use."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        given = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        why = " ".join(str(error).split()) or "it does not say why"
+        raise ConfigError(
+            f"JAX finds no device of the platform {given!r} here ({why}): unset JAX_PLATFORMS, or"
+            " install JAX for that platform"
+        ) from None
+
+
+def require_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    """`seeds` as integers.
+
+    Raises ConfigError unless they are different numbers that a key can be made of.
+    """
+    seeds = checks.wholes("seeds", seeds, least=-(2**63))
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds = {list(seeds)}: give at least one, each once")
     if not 0 <= min(seeds) <= max(seeds) < 2**31:
         raise ConfigError(f"seeds = {list(seeds)}: each must be from 0 to {2**31 - 1}")
+    return seeds
 
 
 def require_finite(report: Report, step: int, seeds: Sequence[int]) -> None:

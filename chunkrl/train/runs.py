@@ -1,20 +1,55 @@
-"""A run's folder: config.json, metrics.csv and checkpoint.npz, each replaced in one step."""
+"""A run's folder: config.json, metrics.csv and checkpoint.npz, each replaced in one step.
+
+The checkpoint is the truth: it holds the states, the step, every row of metrics and the name of the
+run, `name(config)`.  metrics.csv shows its rows to people and is written after it, from it.
+"""
 
 import csv
+import hashlib
+import importlib.metadata
 import io
 import json
+import reprlib
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from chunkrl import disk
-from chunkrl.errors import TrainingError
+from chunkrl import disk, locks
+from chunkrl.errors import ChunkRLWarning, ConfigError, TrainingError, WriteError
 from chunkrl.train import checkpoint
 
 INTEGERS = ("step", "seed", "episodes")
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.csv", "checkpoint.npz"
 EVALUATION = "evaluation.json"
 PROTOCOL = ("seed", "step", "execute", "success_timing", "episode_seed", "episodes")
+
+# What config.json holds under a name, where it holds the name.
+WHAT = {
+    "agent": str,
+    "batch_size": int,
+    "every": int,
+    "evaluate_every": int | None,
+    "seeds": list[int],
+    "data": dict[str, Any],
+    "method": str,
+    "task": str,
+    "preset": str,
+    "settings": dict[str, Any],
+    "success_timing": str,
+    "episodes": int,
+    "data_file": str,
+    "versions": dict[str, str],
+    "normaliser": dict[str, list[Real]],
+}
+PLAIN = str | int | float | None
+DEEPEST = 20  # lists in lists in JSON that is ours; Python's own limit is not the same everywhere
+
+SHORT = reprlib.Repr()  # for values in a sentence
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 3, 120, 120
 
 
 def summary(result: Any) -> dict:
@@ -31,51 +66,167 @@ def summary(result: Any) -> dict:
     }
 
 
+def versions() -> dict[str, str]:
+    """The installed versions that a result depends on."""
+    found = {}
+    for package in ("chunkrl", "jax", "flax", "optax", "ogbench", "mujoco", "numpy"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def warn_of_versions(folder: Path, config: dict) -> None:
+    """Say in one line which packages are not those that the run in `folder` began with."""
+    now = versions()
+    other = [
+        f"{package} {old} (here {now[package]})"
+        for package, old in config.get("versions", {}).items()
+        if now.get(package, old) != old
+    ]
+    if other:
+        text = f"{folder} began with {', '.join(other)}: its numbers may differ in the last digits"
+        warnings.warn(text, ChunkRLWarning, stacklevel=3)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.  Raises TrainingError, naming it, where it is damaged."""
+    try:
+        value = json.loads(path.read_text())
+        layer = [value]
+        for _ in range(DEEPEST):
+            inner = [x.values() if isinstance(x, dict) else x for x in layer]
+            layer = [y for x in inner if not isinstance(x, PLAIN) for y in x]
+        if layer:
+            raise ValueError("too many lists inside one another")
+    except (OSError, ValueError, RecursionError) as error:
+        raise TrainingError(
+            f"{path} is damaged ({error}): bring it back, or choose another folder"
+        ) from error
+    return value
+
+
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2) + "\n"
     disk.write(path, lambda file: file.write(text.encode()))
 
 
-def add_evaluations(folder: Path, results: list[dict]) -> None:
-    """Add `results` to evaluation.json, in place of those that were found in the same way."""
+def read_evaluations(folder: Path) -> list[dict]:
+    """What evaluation.json holds, nothing where there is none.  Raises TrainingError."""
     path = folder / EVALUATION
+    found = read_json(path) if path.exists() else []
+    if not is_a(list[dict[str, Any]], found):
+        raise TrainingError(f"{path} is not a list of evaluations: move it out of the way")
+    return found
+
+
+def add_evaluations(folder: Path, results: list[dict]) -> None:
+    """Add `results` to evaluation.json, in place of those that were found in the same way.
+
+    One process at a time, so that none loses what another adds.
+    """
     way = lambda result: [result.get(name) for name in PROTOCOL]
-    old = json.loads(path.read_text()) if path.is_file() else []
     new = [way(result) for result in results]
-    write_json(path, [result for result in old if way(result) not in new] + results)
+    lock, doing = folder / f".{EVALUATION}.lock", f"adds to {folder / EVALUATION}"
+    told = partial(warnings.warn, category=ChunkRLWarning)
+    with _writable(folder), locks.hold(lock, doing, told):
+        locks.sweep(folder, EVALUATION)
+        old = [result for result in read_evaluations(folder) if way(result) not in new]
+        if results:
+            write_json(folder / EVALUATION, old + results)
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
     """One line per row; a column is empty where a row does not have it."""
+    disk.write(path, lambda file: file.write(_csv(rows)))
+
+
+def _csv(rows: list[dict]) -> bytes:
     columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows(rows)
-    disk.write(path, lambda file: file.write(text.getvalue().encode()))
+    return text.getvalue().encode()
 
 
 def read_rows(folder: str | Path) -> list[dict]:
-    """The rows of metrics.csv: numbers, without the empty columns."""
+    """The rows of metrics.csv: numbers, without the empty columns.  Raises TrainingError."""
     path = Path(folder) / METRICS
-    if not path.is_file():
+    if not path.exists():
         return []
-    with open(path, newline="") as file:
-        return [
-            {k: int(v) if k in INTEGERS else float(v) for k, v in row.items() if v}
-            for row in csv.DictReader(file)
-        ]
+    try:
+        with open(path, newline="") as file:
+            rows = [
+                {k: int(v) if k in INTEGERS else float(v) for k, v in row.items() if v}
+                for row in csv.DictReader(file, strict=True)
+            ]
+        if not all({"step", "seed"} <= row.keys() for row in rows):
+            raise ValueError("a row has no step or no seed")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise TrainingError(
+            f"{path} is damaged ({error}): delete it, and `chunkrl train` writes it anew"
+        ) from error
+    return rows
 
 
-def read_config(folder: str | Path) -> dict:
-    """What `train.fit` stored about the run in `folder`.  Raises TrainingError if there is none."""
+def read_config(folder: str | Path, needs: Iterable[str] = ()) -> dict:
+    """What `train.fit` stored about the run in `folder`, of the types in WHAT.
+
+    Raises TrainingError where there is none, where it is damaged and where it lacks one of `needs`.
+    """
     path = Path(folder) / CONFIG
     if not path.is_file():
+        if (path.parent / CHECKPOINT).exists():
+            raise TrainingError(
+                f"{folder} has a checkpoint but no {CONFIG}, which says of what: bring it back, or"
+                " choose another folder"
+            )
         raise TrainingError(f"{folder} is not a run: it has no {CONFIG}; `chunkrl train` makes one")
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise TrainingError(f"{path} is {SHORT.repr(config)}, which describes no run")
+    for key in sorted(WHAT.keys() & config.keys()):
+        if not is_a(WHAT[key], config[key]):
+            raise TrainingError(f"{path}: {key} = {SHORT.repr(config[key])} is not as a run has it")
+    seeds = config.get("seeds", [0])
+    if not seeds or len(set(seeds)) < len(seeds) or not 0 <= min(seeds) <= max(seeds) < 2**31:
+        raise TrainingError(f"{path}: seeds = {SHORT.repr(seeds)} are not those of a run")
+    for key in set(needs) - config.keys():
+        raise TrainingError(f"{path} lacks {key!r}: bring it back, or train into another folder")
+    return config
+
+
+def is_a(kind: Any, value: Any) -> bool:
+    """Whether `value`, out of JSON, is of the type `kind`; True and False are no numbers."""
+    arguments = getattr(kind, "__args__", ())
+    if kind is Any or value is None:
+        return kind is Any or type(None) in arguments
+    if isinstance(kind, type(int | None)):
+        return any(is_a(one, value) for one in arguments if one is not type(None))
+    origin = getattr(kind, "__origin__", kind)
+    if not isinstance(value, origin) or isinstance(value, bool):
+        return False
+    inside = value.values() if isinstance(value, dict) else value if arguments else ()
+    return all(is_a(arguments[-1], x) for x in inside) if arguments else True
+
+
+def plain(config: dict) -> dict:
+    """`config` as JSON gives it back.  Raises ConfigError for what JSON does not know."""
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise TrainingError(f"{path} is damaged ({error}): train into another folder") from error
+        return json.loads(json.dumps(config))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"config = {SHORT.repr(config)} cannot be kept as JSON ({error}): give texts, Python's"
+            " numbers, lists and dictionaries"
+        ) from None
+
+
+def name(config: dict) -> str:
+    """A hash of everything in a run's configuration but the versions of packages."""
+    text = json.dumps({k: v for k, v in config.items() if k != "versions"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def require_same(folder: Path, config: dict, stored: Iterable[str] = ()) -> None:
@@ -83,15 +234,15 @@ def require_same(folder: Path, config: dict, stored: Iterable[str] = ()) -> None
 
     Names of `stored` that `config` lacks differ too.  The versions of packages may.
     """
-    if not (folder / CONFIG).exists():
+    if not any((folder / file).exists() for file in (CONFIG, CHECKPOINT)):
         return
-    theirs, ours = read_config(folder), json.loads(json.dumps(config))
+    theirs, ours = read_config(folder), plain(config)
     names = sorted((ours.keys() | set(stored)) - {"versions", "agent"})
-    for name in [*names, *({"agent"} & ours.keys())]:  # it follows from the others: last
-        for what, old, new in _differences(name, theirs.get(name), ours.get(name)):
+    for key in [*names, *({"agent"} & ours.keys())]:  # it follows from the others: last
+        for what, old, new in _differences(key, theirs.get(key), ours.get(key)):
             raise TrainingError(
-                f"{folder} holds a run with {what} = {old!r}, not {new!r}: choose another folder,"
-                " or delete this one"
+                f"{folder} holds a run with {what} = {SHORT.repr(old)}, not {SHORT.repr(new)}:"
+                " choose another folder, or delete this one"
             )
 
 
@@ -107,20 +258,110 @@ def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]
         yield name, old, new
 
 
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Train in `folder` alone.  Raises BusyError, which names the process that does already."""
+    with ExitStack() as stack:
+        with _writable(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locks.hold(folder / ".lock", f"trains in {folder}"))
+            for file in (CONFIG, METRICS, CHECKPOINT):
+                locks.sweep(folder, file)
+        yield
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Make a sentence of a folder that cannot be used."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(f"{folder} cannot be written: {disk.explained(error)}") from error
+
+
 def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], int]:
     """The states, rows and step to go on from; those of a fresh run where there is no checkpoint.
 
-    Raises TrainingError where `folder` holds a run of another configuration.
+    For whoever holds `folder`.  Raises TrainingError where it holds a run of another configuration.
     """
-    config = json.loads(json.dumps(config))
-    if (folder / CONFIG).exists():
-        require_same(folder, config, read_config(folder).keys())
-    else:
+    begun = (folder / CONFIG).exists()
+    require_same(folder, config, read_config(folder) if begun else ())
+    if begun and name(read_config(folder)) != name(config):  # such as a name with the value null
+        raise TrainingError(f"{folder / CONFIG} was changed: bring it back, or delete this folder")
+    if not begun:
         write_json(folder / CONFIG, config)
     if not (folder / CHECKPOINT).exists():
         return states, [], 0
-    states, description = checkpoint.load(folder / CHECKPOINT, states)
-    rows = [row for row in read_rows(folder) if row["step"] <= description["step"]]
-    if not rows:
-        raise TrainingError(f"{folder} has a checkpoint but no {METRICS}: train into another one")
-    return states, rows, description["step"]
+    found = restore(folder, states)
+    write_csv(folder / METRICS, found[1])  # a run that was killed wrote the checkpoint last
+    return found
+
+
+def restore(folder: Path, like: Any) -> tuple[Any, list[dict], int]:
+    """The states, in the structure of `like`, rows and step of the checkpoint in `folder`.
+
+    Raises ChunkRLError as `stored` does, and where the checkpoint is of another agent.
+    """
+    config, rows, step = stored(folder)
+    states, _ = checkpoint.load(folder / CHECKPOINT, like)
+    warn_of_versions(folder, config)
+    return states, rows, step
+
+
+def stored(folder: Path, needs: Iterable[str] = ()) -> tuple[dict, list[dict], int]:
+    """The configuration, rows and step of the checkpoint in `folder`.
+
+    Raises TrainingError where there is none, where a file is damaged, where config.json is of
+    another run and where it lacks one of `needs`.  Checkpoints made before they had the name of
+    their run are taken for that of config.json, with the rows of metrics.csv up to their step.
+    """
+    config = read_config(folder, {"seeds", "every", *needs})
+    path = folder / CHECKPOINT
+    if not path.exists():
+        raise TrainingError(f"{folder} has no checkpoint yet: train for longer")
+    description = checkpoint.describe(path)
+    if description.get("run", name(config)) != name(config):
+        raise TrainingError(
+            f"{path} and {CONFIG} beside it are not of the same run: bring back the one that was"
+            " changed, or choose another folder"
+        )
+    step, rows = description.get("step"), description.get("rows")
+    if not isinstance(step, int) or step < 1:
+        raise TrainingError(f"{path} is at no step of a run: delete it, and training begins anew")
+    if rows is None:
+        rows = [row for row in read_rows(folder) if row["step"] <= step]
+    _require_rows(path, rows, config, step)
+    return config, rows, step
+
+
+def _require_rows(path: Path, rows: Any, config: dict, step: int) -> None:
+    """Raise TrainingError unless there is a row of numbers for each seed at each step."""
+    every, seeds = config["every"], config["seeds"]
+    fine = (
+        is_a(list[dict[str, Real]], rows) and every > 0 and len(rows) * every == step * len(seeds)
+    )
+    if not fine or any(
+        (row.get("step"), row.get("seed")) != ((i // len(seeds) + 1) * every, seeds[i % len(seeds)])
+        for i, row in enumerate(rows)
+    ):
+        raise TrainingError(
+            f"{path} is at update {step}, for which {METRICS} does not have a row for each seed at "
+            f"every {every} updates: bring back what was changed, or choose another folder"
+        )
+
+
+def save(folder: Path, config: dict, states: Any, rows: list[dict], step: int) -> None:
+    """Replace the checkpoint, then metrics.csv.
+
+    Raises WriteError where they cannot be written, TrainingError where the run is no more there.
+    """
+    if not (folder / CONFIG).exists() or name(read_config(folder)) != name(config):
+        raise TrainingError(
+            f"{folder} was deleted or changed while its run went on: train into another folder"
+        )
+    description = {"run": name(config), "step": step, "rows": rows}
+    try:
+        checkpoint.save(folder / CHECKPOINT, states, description)
+        write_csv(folder / METRICS, rows)
+    except WriteError as error:
+        raise WriteError(f"{error} Training goes on from the last checkpoint.") from error
