@@ -1,4 +1,4 @@
-"""Arrays and files on disk: read checked to the last byte, written whole or not at all."""
+"""Paths, arrays and files: read checked to the last byte, written whole or not at all."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -7,7 +7,26 @@ from typing import IO, Any
 
 import numpy as np
 
-from chunkrl.errors import DataError
+from chunkrl.errors import ConfigError, DataError
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """The path that a user means by `path`, where a leading ~ is the home folder.
+
+    For every path that enters from outside.  Raises ConfigError for what no file can be named.
+    """
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        raise ConfigError(f"{path!r} is no path: give a text or a pathlib.Path.") from None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigError(f"No file can have the name {text!r}: choose another path.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"The home folder that {text!r} begins with is not known: write the path out."
+        ) from None
 
 
 def read(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
