@@ -1,5 +1,6 @@
 """How every command of the package ends: errors are sentences, never tracebacks."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import Any
 
 import tyro
 
+from chunkrl import disk
 from chunkrl.errors import ChunkRLError
 
 
@@ -16,17 +18,26 @@ def sentences(program: str) -> Iterator[None]:
     or the user pressed Ctrl-C."""
     try:
         yield
+        print(end="", flush=True)  # a full disk or a closed pipe shows here, not after the end
     except ChunkRLError as error:
         sys.exit(f"{program}: {error}")
     except OSError as error:
-        if error.filename is None:  # no file of the user's: a defect
-            raise
-        sys.exit(f"{program}: {error.filename}: {error.strerror}. Choose another path.")
+        _drop_output()
+        file = f"{error.filename}: " if error.filename is not None else ""
+        sys.exit(f"{program}: {file}{disk.explained(error)}")
     except KeyboardInterrupt:
         sys.exit(
             f"{program}: stopped; training and data go on where they were when the command is "
             "repeated"
         )
+
+
+def _drop_output() -> None:
+    """Forget what cannot be printed: Python would try again at the end, with a traceback."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(main: Callable[..., Any], program: str) -> None:

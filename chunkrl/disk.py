@@ -1,13 +1,26 @@
 """Paths, arrays and files: read checked to the last byte, written whole or not at all."""
 
+import contextlib
+import errno
+import glob
+import math
 import os
-from collections.abc import Callable, Iterable
+import re
+import shutil
+import stat
+import threading
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from chunkrl.errors import ConfigError, DataError
+from chunkrl import memory
+from chunkrl.errors import ChunkRLError, ConfigError, DataError, WriteError
+
+BLOCK = 1 << 20  # bytes read at once
+AGAIN = "Remove the file, then download or generate it again."
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
@@ -32,53 +45,176 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 def read(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of an npz file (all, or those of `keys` that it has), checked to the last byte.
 
-    Never unpickles.  Raises DataError for a file that is missing, truncated, damaged or foreign.
+    Never unpickles.  Raises DataError for what is no file, or one that is missing, truncated,
+    damaged, foreign, or larger than memory; every changed bit that touches an array is found.
     """
-    path = Path(path)
+    with _archive(path) as (archive, members):
+        wanted = members if keys is None else {k: members[k] for k in keys if k in members}
+        if short := memory.shortage(sum(member.file_size for member in wanted.values())):
+            raise DataError(f"{path} is too large to be read here: {short}.")
+        return {name: _array(path, archive, name, member) for name, member in wanted.items()}
+
+
+def names(path: str | Path) -> list[str]:
+    """The names of the arrays of an npz file.  Raises DataError like `read`."""
+    with _archive(path) as (_, members):
+        return list(members)
+
+
+def open_file(path: str | Path) -> IO[bytes]:
+    """Open a regular file to be read.  Raises DataError; a pipe would make its reader wait."""
+    path = user_path(path)
     try:
-        with open(path, "rb") as file:  # np.load itself would leave a damaged file open
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise DataError(f"{path} is a single array: an npz of named arrays is needed.")
-            names = archive.files if keys is None else [key for key in keys if key in archive.files]
-            return {name: _member(path, archive, name) for name in names}
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "folder" if stat.S_ISDIR(mode) else "pipe" if stat.S_ISFIFO(mode) else "device"
+            raise DataError(f"{path} is a {kind}, not a file. Give the path of a file.")
+        return open(path, "rb")
     except FileNotFoundError:
         raise DataError(f"There is no file {path}. Check the path.") from None
-    except DataError:
-        raise
-    except Exception as error:  # NumPy and zipfile answer damage with a dozen types
-        if not _is_zip(path):
-            raise DataError(f"{path} is no npz archive but another kind of file.") from error
-        raise DataError(
-            f"{path} is not a complete npz archive ({error}): it was cut off or damaged. Remove it,"
-            " then download or generate it again."
-        ) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {explained(error)}") from error
 
 
-def _is_zip(path: Path) -> bool:
-    """Whether the file begins as zip archives do, also those that lack their end."""
-    with open(path, "rb") as file:
-        return file.read(2) == b"PK"
+@contextlib.contextmanager
+def _archive(path: str | Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """An npz file and its members by the names of their arrays; damage becomes a DataError."""
+    with open_file(path) as file:
+        start = file.read(6)
+        if start == b"\x93NUMPY":
+            raise DataError(f"{path} is a single array: an npz of named arrays is needed.")
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield archive, _members(file, archive)
+        except ChunkRLError:
+            raise
+        except Exception as error:  # zipfile and zlib answer damage with a dozen types
+            if not start.startswith(b"PK"):
+                raise DataError(f"{path} is no npz archive but another kind of file.") from error
+            raise DataError(
+                f"{path} is not a complete npz archive ({error}): it was cut off or damaged. Remove"
+                " it, then download or generate it again."
+            ) from error
 
 
-def _member(path: Path, archive: Any, name: str) -> np.ndarray:
+def _members(file: IO[bytes], archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The members by the names of their arrays, all that the end of the file counts."""
+    file.seek(-22 - len(archive.comment), os.SEEK_END)
+    if int.from_bytes(file.read(12)[10:], "little") != len(archive.infolist()):
+        raise zipfile.BadZipFile("its directory lacks some arrays")  # zipfile would not notice
+    members = {}
+    for member in archive.infolist():
+        archive.open(member).close()  # compares the name with the one that stands at the data
+        name = member.filename.removesuffix(".npy")
+        if name in members:
+            raise zipfile.BadZipFile(f"two arrays have the name {name!r}")
+        members[name] = member
+    return members
+
+
+def _array(
+    path: str | Path, archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo
+) -> np.ndarray:
+    """One array, read to the end of its member: only there zipfile compares the checksum."""
     try:
-        return archive[name]
+        with archive.open(member) as file:
+            shape, fortran, dtype = _header(file)
+            size = math.prod(shape) * dtype.itemsize
+            if size != member.file_size - file.tell():
+                raise ValueError("its header and its size disagree")
+            content = np.empty(size, np.uint8)
+            for first in range(0, size, BLOCK):
+                block = memoryview(content)[first : first + BLOCK]
+                if file.readinto(block) != len(block):
+                    raise EOFError("its end is missing")
+            if file.read(1):
+                raise ValueError("something follows its end")
+        return np.ndarray(shape, dtype, content, order="F" if fortran else "C")
     except Exception as error:
-        raise DataError(
-            f"{path}: the array {name!r} cannot be read ({error}). Remove the file, then download"
-            " or generate it again."
-        ) from error
+        cause = str(error) or type(error).__name__
+        raise DataError(f"{path}: the array {name!r} cannot be read ({cause}). {AGAIN}") from error
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether columns lie together, and type, as an npy file begins."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        header = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        header = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"version {version} of the npy format is not known")
+    if header[2].hasobject:
+        raise ValueError("it holds Python objects, which are never unpickled: save numbers")
+    return header
 
 
 def write(path: str | Path, save: Callable[[IO[bytes]], Any]) -> None:
-    """Write through a temporary name: under `path` there is always a whole file or none."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write through a temporary name: under `path` there is always a whole file or none.
+
+    Raises WriteError, with path and remedy, where the system refuses or the disk is full.
+    """
+    path = user_path(path)
+    temporary = temporary_name(path)
     try:
-        with open(temporary, "wb") as file:
-            save(file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
+        try:
+            with open(temporary, "wb") as file:
+                save(file)
+                file.flush()
+                os.fsync(file.fileno())  # a full disk may show only here
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {explained(error)}") from error
+
+
+def temporary_name(path: Path) -> Path:
+    """Where this thread of this process prepares what will be `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident():x}.tmp")
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left under their temporary names of `path`."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        owner = re.fullmatch(r"(\d+)(-[0-9a-f]+)?", left.name[len(path.name) + 2 : -4])
+        if owner is None or _runs(int(owner[1])):
+            continue
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):  # somebody else was quicker, or may and we may not
+                left.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process of that number, as far as the system lets us know."""
+    if os.name == "nt":  # asking in this way would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+REMEDIES = {
+    errno.ENOSPC: "Free some space, or choose a place on another disk",
+    errno.EDQUOT: "Free some space, or choose a place on another disk",
+    errno.EFBIG: "Raise the limit (`ulimit -f`), or choose another file system",
+    errno.EIO: "The disk or the network may be failing: choose a place elsewhere",
+    errno.EMFILE: "Close some files, or raise the limit (`ulimit -n`)",
+    errno.ENOMEM: "Close other programs",
+    errno.EPIPE: "What reads the output has ended: keep it open",
+}
+
+
+def explained(error: OSError) -> str:
+    """What the system said and what to do about it, as a sentence."""
+    what = error.strerror or str(error) or type(error).__name__
+    remedy = REMEDIES.get(error.errno or 0, "Choose another path")
+    return f"{what}. {remedy}, then repeat what was done."

@@ -9,6 +9,10 @@ class DataError(ChunkRLError):
     """A data file that cannot be used: names the file, the key, the index and the remedy."""
 
 
+class WriteError(ChunkRLError):
+    """A file that cannot be written: names the file, the cause and the remedy."""
+
+
 class ConfigError(ChunkRLError):
     """A name or a setting that does not exist or does not fit."""
 

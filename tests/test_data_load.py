@@ -226,7 +226,7 @@ def test_no_cut_or_flipped_byte_passes_unseen(tmp_path):
     assert refused > len(whole) / 3 / 4
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x80\x04pickle", b"\x93NUMPY"])
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x80\x04pickle"])
 def test_foreign_files_are_not_said_to_be_damaged(tmp_path, content):
     """A user's own file must not be answered with the advice to remove it."""
     path = tmp_path / "foreign.npz"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chunkrl.errors import DataError
+from chunkrl.errors import DataError, WriteError
 from chunkrl.results import stored
 
 REMEDY = r"Make it again: python -m chunkrl\.somewhere"
@@ -61,7 +61,7 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch) -> None
     path = tmp_path / "a.csv"
     stored.save_rows(path, ("x",), [(1,)])
     monkeypatch.setattr("chunkrl.disk.os.replace", lambda *_: (_ for _ in ()).throw(OSError))
-    with pytest.raises(OSError):  # noqa: PT011 (the one that was planted)
+    with pytest.raises(WriteError, match=r"a\.csv cannot be written"):
         stored.save_rows(path, ("x",), [(2,)])
     assert path.read_text() == "x\n1\n"
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
