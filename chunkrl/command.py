@@ -2,8 +2,10 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import tyro
@@ -15,7 +17,8 @@ from chunkrl.errors import ChunkRLError
 @contextmanager
 def sentences(program: str) -> Iterator[None]:
     """End the process with one line where an error was raised on purpose, a file cannot be used,
-    or the user pressed Ctrl-C."""
+    or the user pressed Ctrl-C; warnings for users are one line too."""
+    told, warnings.formatwarning = warnings.formatwarning, partial(_line, program)
     try:
         yield
         print(end="", flush=True)  # a full disk or a closed pipe shows here, not after the end
@@ -30,6 +33,13 @@ def sentences(program: str) -> Iterator[None]:
             f"{program}: stopped; training and data go on where they were when the command is "
             "repeated"
         )
+    finally:
+        warnings.formatwarning = told
+
+
+def _line(program: str, message: Warning | str, category: type[Warning], *place: Any) -> str:
+    """A warning without the place in the code, which is none of a user's."""
+    return f"{program}: {message}\n"
 
 
 def _drop_output() -> None:

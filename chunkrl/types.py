@@ -1,6 +1,6 @@
 """The arrays that pass between data, agents and training."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -58,6 +58,25 @@ class ChunkBatch(NamedTuple):
     next_obs: Array  # [B, O]    s_{t+h}
     value_goal: Array  # [B, G]  for the critic, the value and imagination
     actor_goal: Array  # [B, G]  for the cloned policy
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What training draws from: a dataset on the device, which may be replaced as updates go by."""
+
+    @property
+    def interval(self) -> int:
+        """Updates that a dataset stays for; 0 if it is never replaced."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells these data from others, by the content of every array; goes into JSON."""
+        ...
+
+    def at(self, step: int) -> Any:
+        """What update number `step` draws from."""
+        ...
 
 
 class Agent(Protocol):

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from chunkrl.data.shards import Shards
+from chunkrl.data import check
 from chunkrl.data.sources import Resident
 from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.train import checkpoint, compiler, runs
-from chunkrl.types import Agent, Metrics
+from chunkrl.types import Agent, Metrics, Source
 
 
 @partial(jax.jit, static_argnums=0)
@@ -158,7 +158,8 @@ def fit(
 ) -> tuple[Any, list[dict]]:
     """Train `seeds` together for `updates` steps each.  -> states (leaves [S, ...]), metric rows
 
-    `dataset` is what `agent.draw` draws from, or `Shards` of it, which take turns on the device.
+    `dataset` is what `agent.draw` draws from, checked as files are; or a `Source` of it, such as
+    `Shards`, which take turns on the device.
     Each device call makes `every` updates; it ends in one row per seed (`log(step, row)`, and
     `metrics.csv` in `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end,
     `evaluate(act, seed)` plays episodes (see `Evaluator.run`).  Called again with the same folder,
@@ -166,18 +167,18 @@ def fit(
     `updates` may then be larger.  `config` is stored with the run and must not change.
 
     Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays)
-    and where `folder` holds another run; ConfigError for numbers that do not fit.
+    and where `folder` holds another run; ConfigError for numbers and data that do not fit, and
+    DataError for data that are wrong.
     """
     require_seeds(seeds)
     if batch_size < 1:
         raise ConfigError(f"batch_size = {batch_size}: must be at least 1")
     if updates < every or updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
-    source = dataset if isinstance(dataset, Shards) else Resident(dataset)
+    source = dataset if isinstance(dataset, Source) else Resident(dataset)
     if source.interval % every:
         raise ConfigError(f"a shard must stay for a multiple of every={every} updates")
-    # Shapes alone tell whether the data hold what the agent draws.
-    jax.eval_shape(partial(agent.draw, size=batch_size), jax.random.key(0), source.at(0))
+    check.fits(agent, source.at(0), batch_size)
     enable_compilation_cache()
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
