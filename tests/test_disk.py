@@ -45,7 +45,7 @@ def same(found: dict) -> bool:
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_every_flipped_bit_is_found_or_touched_no_array(tmp_path, save):
-    """A sample of all bits, and every bit of the lengths in the directory, which can hide arrays."""
+    """A sample of all bits, and every bit of the directory's lengths, which can hide arrays."""
     path, damaged = tmp_path / "a.npz", tmp_path / "damaged.npz"
     save(path, **ARRAYS)
     assert same(disk.read(path))

@@ -1,6 +1,7 @@
 """The one check of data, whether they come from a file or from Python."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -151,12 +152,12 @@ def fits(agent: Any, data: Any, size: int) -> None:
                 f" beyond the {len(data.obs)} rows: cut the data for this length"
             )
     try:  # shapes alone tell whether the data hold what the agent draws
-        jax.eval_shape(lambda key: agent.draw(key, data, size), jax.random.key(0))
+        jax.eval_shape(partial(agent.draw, size=size), jax.random.key(0), data)
     except (AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
-        kind = type(data).__name__
+        cause = str(error).partition("\n")[0]
         raise ConfigError(
-            f"{type(agent).__name__} cannot draw batches from this {kind} ({error}): give it what"
-            " `load_task` makes, or `load_chunks` for the model-based methods"
+            f"{type(agent).__name__} cannot draw batches from this {type(data).__name__} ({cause}):"
+            " give it what `load_task` makes, or `load_chunks` for the model-based methods"
         ) from error
 
 
