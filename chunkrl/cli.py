@@ -282,8 +282,11 @@ def check(
     path: Annotated[Positional[Path], about("of an npz file")],
     task: Annotated[str | None, about("that the data must belong to")] = None,
 ) -> None:
-    """Check a data file to the last byte and, with a task, that it belongs to that task."""
-    from chunkrl.data.dataset import load
+    """Check a data file to the last byte and, with a task, that it belongs to that task.
+
+    Says what its keys mean beyond OGBench's own, and which are not read.
+    """
+    from chunkrl.data import dataset
     from chunkrl.envs.ogbench import relabel, tasks
 
     if task and tasks.get(task).goals:
@@ -294,7 +297,9 @@ def check(
         solved = int((loaded.mask == 0).sum())
         print(f"{path}: {len(loaded.obs)} transitions, {solved} in solved states of {task}")
     else:
-        print(f"{path}: {len(load(path)['observations'])} transitions")
+        print(f"{path}: {len(dataset.load(path)['observations'])} transitions")
+    for note in dataset.notes(path):
+        print(f"{path}: {note}")
 
 
 @app.command

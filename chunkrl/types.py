@@ -1,7 +1,7 @@
 """The arrays that pass between data, agents and training."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -89,6 +89,25 @@ class GoalChunks:
 
 
 Reads = Windows | Chunks | GoalChunks
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What training draws from: a dataset on the device, which may be replaced as updates go by."""
+
+    @property
+    def interval(self) -> int:
+        """Updates that a dataset stays for; 0 if it is never replaced."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells these data from others, by the content of every array; goes into JSON."""
+        ...
+
+    def at(self, step: int) -> Any:
+        """What update number `step` draws from."""
+        ...
 
 
 class Agent(Protocol):

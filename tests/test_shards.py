@@ -255,13 +255,125 @@ def test_foreign_and_damaged_files_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"obs.npy cannot be read .* convert again"):
         shards.Shards(target, H).at(0)
     obs.unlink()
-    with pytest.raises(DataError, match="maze-000 is not a shard"):
+    with pytest.raises(
+        DataError, match=r"obs.npy cannot be read \(There is no file.* convert again"
+    ):
         shards.Shards(target, H).at(0)
     (target / shards.DESCRIPTION).write_text("{}")
     with pytest.raises(DataError, match="damaged or foreign"):
         shards.Shards(target, H)
     with pytest.raises(DataError, match="`chunkrl data shards` makes it"):
         shards.Shards(tmp_path, H)
+
+
+def small(folder):
+    """A converted set of two shards, of few bytes."""
+    for i in range(2):
+        write(folder, f"maze-{i:03d}", seed=i, trajectories=1, states=6)
+    write(folder, "maze-000-val", seed=9, trajectories=1, states=6)
+    return convert(folder, TASK, progress=False)
+
+
+def contents(target):
+    """All that training would see of the set."""
+    opened = shards.Shards(target, 1)
+    arrays = [opened.read(i) for i in range(len(opened))]
+    return opened.identity, opened.task, jax.tree.map(np.asarray, (opened.normaliser, arrays))
+
+
+def test_no_flipped_bit_of_any_file_passes_unseen(tmp_path):
+    """A sample of the bits of every file: refused, or the same arrays."""
+    target, r = small(tmp_path), np.random.default_rng(0)
+    whole, refused, tries = contents(target), 0, 0
+    for file in sorted(path for path in target.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        for bit in r.choice(8 * len(content), 12, replace=False):
+            flipped = bytearray(content)
+            flipped[bit // 8] ^= 1 << (bit % 8)
+            file.write_bytes(flipped)
+            tries += 1
+            try:
+                found = contents(target)
+            except DataError:
+                refused += 1
+            else:
+                jax.tree.map(np.testing.assert_array_equal, found, whole)
+        file.write_bytes(content)
+    assert refused > 0.9 * tries
+
+
+FOREIGN = ["", "null", "[1]", "3", '"text"', "{}", "[" * 10_000, '{"files": 3}', "\udc80"]
+
+
+@pytest.mark.parametrize("name", ["shards.json", "maze-001/shard.json"])
+@pytest.mark.parametrize("text", FOREIGN)
+def test_descriptions_of_another_kind_are_refused(made, name, text):
+    _, target = made
+    old = (target / name).read_bytes()
+    try:
+        (target / name).write_bytes(text.encode(errors="surrogateescape"))
+        with pytest.raises(DataError, match=r"convert|data shards|damaged or foreign"):
+            shards.Shards(target, H)
+    finally:
+        (target / name).write_bytes(old)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shards", 3),
+        ("shards", []),
+        ("shards", [3]),
+        ("task", None),
+        ("normaliser", {}),
+        (
+            "normaliser",
+            {"obs": {"centre": [0], "scale": [1, 1]}, "goal": {"centre": [], "scale": []}},
+        ),
+        ("normaliser", {"obs": {"centre": 0, "scale": 1}, "goal": {"centre": 0, "scale": 1}}),
+    ],
+)
+def test_a_description_that_says_nonsense_is_refused(made, tmp_path, key, value):
+    description = shards.describe(made[1]) | {key: value}
+    (tmp_path / shards.DESCRIPTION).write_bytes(shards.stamped(description))
+    with pytest.raises(DataError, match="damaged or foreign"):
+        shards.Shards(tmp_path, H)
+
+
+def test_the_identity_covers_every_file_of_every_shard(tmp_path):
+    target = small(tmp_path)
+    before = shards.Shards(target, 1).identity
+    for path in sorted(target.rglob("*.npy")):
+        old = np.load(path)
+        np.save(path, old + 1)
+        shards.seal(path.parent)
+        found = shards.Shards(target, 1).identity
+        changed = [
+            (shard, name)
+            for shard, files in before["shards"].items()
+            for name in files
+            if found["shards"][shard][name] != files[name]
+        ]
+        assert changed == [(path.parent.name, path.name)]
+        np.save(path, old)
+        shards.seal(path.parent)
+    assert shards.Shards(target, 1).identity == before
+
+
+@pytest.mark.parametrize("npz_kept", [True, False])
+def test_a_set_of_an_earlier_version_is_brought_over(tmp_path, npz_kept):
+    target = small(tmp_path)
+    wanted = contents(target)
+    description = json.dumps(shards.describe(target))
+    (target / shards.DESCRIPTION).write_text(description)
+    for folder in target.glob("maze-*"):
+        (folder / shards.SHARD).write_text(json.dumps({"rows": 6, "crc32": 12345}))
+    with pytest.raises(DataError, match=r"earlier version.* `chunkrl data shards` adds them"):
+        shards.Shards(target, 1)
+    for file in [] if npz_kept else tmp_path.glob("*.npz"):
+        file.unlink()
+    convert(tmp_path, TASK, progress=False)
+    jax.tree.map(np.testing.assert_array_equal, contents(target), wanted)
 
 
 def test_the_guard_reaches_the_normaliser(tmp_path):

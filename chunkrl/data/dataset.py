@@ -4,12 +4,52 @@ from pathlib import Path
 
 import numpy as np
 
-from chunkrl.disk import read
+from chunkrl import disk
+from chunkrl.data import check
+from chunkrl.data.check import ACTION, FLAG, NUMBER, STATE
 from chunkrl.errors import DataError
 
 Arrays = dict[str, np.ndarray]
 NEEDED = ("observations", "actions", "terminals")
-OPTIONAL = ("qpos", "qvel", "button_states")  # the simulator's state, from which tasks are scored
+CUTS = ("timeouts", "truncations")  # 1 where a time limit ended a trajectory: D4RL's, Gymnasium's
+SIMULATOR = STATE._replace(cast=None)
+FORMS = {
+    "observations": STATE,
+    "actions": ACTION,
+    "terminals": FLAG,
+    "timeouts": FLAG,
+    "truncations": FLAG,
+    "valids": FLAG,
+    "next_observations": STATE,
+    "rewards": NUMBER,
+    "masks": FLAG,
+    # The simulator's state, from which tasks are scored.
+    "qpos": SIMULATOR,
+    "qvel": SIMULATOR,
+    "button_states": SIMULATOR._replace(wanted="integers [rows, buttons]", kinds="biu"),
+}
+MEANINGS = {
+    "timeouts": "marks trajectories that a time limit ended: used as their ends, not as success",
+    "truncations": "marks trajectories that a time limit ended: used as their ends, not as success",
+    "valids": "is there: read as OGBench's compact layout, one row per state",
+    "next_observations": "is there: read as one row per transition",
+    "rewards": "is the file's own: used for training where there is no simulator state (qpos)",
+    "masks": "is the file's own: used for training where there is no simulator state (qpos)",
+}
+# Names of other collections for what must not be overlooked here.
+OTHER_NAMES = {
+    **dict.fromkeys(("observation", "obs", "states"), "observations"),
+    **dict.fromkeys(("action", "acts"), "actions"),
+    **dict.fromkeys(("next_observation", "next_obs", "next_states"), "next_observations"),
+    **dict.fromkeys(
+        ("terminal", "terminated", "terminations", "done", "dones", "is_terminal", "is_last"),
+        "terminals",
+    ),
+    **dict.fromkeys(("timeout", "truncated", "truncation"), "timeouts"),
+    **dict.fromkeys(("reward",), "rewards"),
+    **dict.fromkeys(("mask", "discounts"), "masks"),
+    **dict.fromkeys(("valid",), "valids"),
+}
 REMEDY = "Download or generate the file again."
 
 
@@ -21,76 +61,135 @@ def load(path: str | Path, *, compact: bool = False, min_length: int = 1) -> Arr
     following row, `terminals` is 1 on the last transition.  The compact reading keeps all rows:
     `valids` is 0 on the last, and `terminals` is 1 on the last two.
 
+    Both readings, saved again, are read to the same arrays.  `timeouts` or `truncations` mark ends
+    beside `terminals`; `rewards` and `masks` of the file come with it (with `timeouts`, masks that
+    are not there are 1 - terminals, as D4RL means them).
+
     observations [T, O], actions [T, A], terminals [T] (and valids) are float32; qpos, qvel and
     button_states come as they are stored.  Raises DataError, naming file, key and index, for a file
-    that is damaged, lacks an array, has a wrong shape or type, holds NaN or infinity, does not end
-    with the end of a trajectory, or has a trajectory of fewer than `min_length` transitions.
+    that is damaged, lacks an array or has it under another name, has a wrong shape, type or range,
+    holds NaN or infinity, does not end with the end of a trajectory, or has a trajectory of fewer
+    than `min_length` transitions.
     """
-    path = Path(path)
-    data = read(path, NEEDED + OPTIONAL)
-    _check_arrays(path, data)
-    ends = data["terminals"] != 0
-    _check_lengths(path, ends, min_length)
-    data |= {key: data[key].astype(np.float32, copy=False) for key in ("observations", "actions")}
-    _check_finite(path, data)
+    path = disk.user_path(path)
+    data = _read(path)
+    ends = _ends(path, data)
+    if "next_observations" in data:
+        _check_lengths(path, ends, min_length, states=0)
+        data, ends = _with_last_states(path, data, ends)
+    else:
+        _check_lengths(path, ends, min_length, states=1)
+    before_end = np.append(ends[1:], True)
     if compact:
-        before_end = np.append(ends[1:], True)
         return data | {
             "terminals": (ends | before_end).astype(np.float32),
             "valids": (~ends).astype(np.float32),
         }
     starts = ~ends  # rows that a transition starts from; the row after each is where it leads
-    rows = {key: values[starts] for key, values in data.items() if key != "terminals"}
-    return rows | {
-        "next_observations": data["observations"][1:][starts[:-1]],
-        "terminals": ends[1:][starts[:-1]].astype(np.float32),
-    }
+    following = np.append(False, starts[:-1])
+    data["next_observations"] = data["observations"][following]
+    for key in data.keys() - {"next_observations"}:
+        data[key] = _keep(data[key], starts)
+    return data | {"terminals": before_end[starts].astype(np.float32)}
 
 
-def _check_arrays(path: Path, data: Arrays) -> None:
-    """Presence, type, number of axes and equal length of the arrays; terminals of 0 and 1."""
-    for key in NEEDED:
-        if key not in data:
-            found = ", ".join(data) or "none that OGBench's files have"
+def notes(path: str | Path) -> list[str]:
+    """What the keys of a file mean beyond OGBench's, and which are not read, as sentences."""
+    names = disk.names(path)
+    unread = ", ".join(repr(name) for name in names if name not in FORMS)
+    meanings = [f"{name!r} {MEANINGS[name]}" for name in names if name in MEANINGS]
+    return meanings + ([f"not read: {unread}"] if unread else [])
+
+
+def _read(path: Path) -> Arrays:
+    """The arrays of the file that have a meaning, each checked by itself."""
+    names = disk.names(path)
+    for name in names:
+        if name in OTHER_NAMES:
             raise DataError(
-                f"{path} has no array {key!r} (found: {found}). It is no OGBench dataset. {REMEDY}"
+                f"{path} has an array {name!r}, which would be overlooked. Save it under the name"
+                f" {OTHER_NAMES[name]!r}, or leave it out."
             )
-    rows = len(data["observations"]) if data["observations"].ndim else 0
-    for key, values in data.items():
-        axes = 1 if key == "terminals" else 2
-        kinds = {"terminals": "bfiu", "button_states": "biu"}.get(key, "f")
-        if values.dtype.kind not in kinds:
-            raise DataError(f"{path}: {key!r} has the type {values.dtype}. {_wanted(key)} {REMEDY}")
-        if values.ndim != axes or 0 in values.shape:
+    for name in NEEDED:
+        if name not in names:
+            found = ", ".join(names) or "none"
             raise DataError(
-                f"{path}: {key!r} has the shape {values.shape}. {_wanted(key)} {REMEDY}"
+                f"{path} has no array {name!r} (found: {found}). It is no OGBench dataset. {REMEDY}"
             )
-        if len(values) != rows:
-            raise DataError(
-                f"{path}: {key!r} has {len(values)} rows, 'observations' has {rows}. {REMEDY}"
-            )
-    strange = np.flatnonzero((data["terminals"] != 0) & (data["terminals"] != 1))
-    if strange.size:
-        value = data["terminals"][strange[0]]
+    # `observations` first: the others are compared with its rows.
+    return check.columns(disk.read(path, FORMS), FORMS, str(path), REMEDY)
+
+
+def _ends(path: Path, data: Arrays) -> np.ndarray:
+    """Whether each row is the last of its trajectory; takes the arrays that say so.  [T] bool"""
+    done = data.pop("terminals") != 0
+    cuts = [data.pop(key) != 0 for key in CUTS if key in data]
+    marked = np.logical_or.reduce([done, *cuts])
+    if cuts and "rewards" in data and "masks" not in data:
+        data["masks"] = (~done).astype(np.float32)
+    if "valids" not in data:
+        return marked
+    if "next_observations" in data:
         raise DataError(
-            f"{path}: 'terminals' is {value} at index {strange[0]}, not 0 or 1. {REMEDY}"
+            f"{path} has 'valids', of the compact layout, and 'next_observations', of the other:"
+            " leave one of them out."
         )
+    ends = data.pop("valids") == 0
+    compact = ends | np.append(ends[1:], False)
+    wrong = np.flatnonzero((marked != compact) & (marked != ends))
+    if wrong.size:
+        raise DataError(
+            f"{path}: 'valids' and 'terminals' disagree at index {wrong[0]}. In the compact layout"
+            " valids is 0 on the last row of each trajectory, and terminals is 1 on the last two."
+        )
+    return ends
 
 
-def _wanted(key: str) -> str:
-    wanted = {"terminals": "0 or 1 per row", "button_states": "integers [rows, buttons]"}
-    return f"State-based OGBench data has {wanted.get(key, 'floats [rows, width]')} there."
+def _with_last_states(path: Path, data: Arrays, ends: np.ndarray) -> tuple[Arrays, np.ndarray]:
+    """Rows of states in place of rows of transitions: one more at the end of each trajectory."""
+    obs, following = data["observations"], data.pop("next_observations")
+    if following.shape != obs.shape:
+        raise DataError(
+            f"{path}: 'next_observations' has the shape {following.shape}, 'observations' has"
+            f" {obs.shape}. {REMEDY}"
+        )
+    apart = np.flatnonzero((following[:-1] != obs[1:]).any(axis=1) & ~ends[:-1])
+    if apart.size:
+        raise DataError(
+            f"{path}: row {apart[0]} of 'next_observations' is not row {apart[0] + 1} of"
+            " 'observations', and no trajectory ends there. Mark each end in 'terminals' or"
+            " 'timeouts'."
+        )
+    rows = np.repeat(np.arange(len(ends)), 1 + ends)
+    last = np.append(rows[1:] == rows[:-1], False)
+    last = np.append(False, last[:-1])  # the second of two rows made of one
+    data = {key: data[key][rows] for key in list(data)}
+    data["observations"][last] = following[ends]
+    return data, last
 
 
-def _check_lengths(path: Path, ends: np.ndarray, min_length: int) -> None:
-    """The file ends with the end of a trajectory, and none is too short."""
+def _keep(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`values[rows]` in the memory of `values`, a block at a time."""
+    kept = 0
+    for first in range(0, len(values), check.BLOCK):
+        block = values[first : first + check.BLOCK][rows[first : first + check.BLOCK]]
+        values[kept : kept + len(block)] = block
+        kept += len(block)
+    return values[:kept]
+
+
+def _check_lengths(path: Path, ends: np.ndarray, min_length: int, states: int) -> None:
+    """The file ends with the end of a trajectory, and none is too short.
+
+    A trajectory of L transitions has L + `states` rows.
+    """
     if not ends[-1]:
         raise DataError(
             f"{path}: 'terminals' is 0 at the last index {len(ends) - 1}: the last trajectory is"
             f" cut off. {REMEDY}"
         )
     last = np.flatnonzero(ends)
-    lengths = np.diff(last, prepend=-1) - 1
+    lengths = np.diff(last, prepend=-1) - states
     short = np.flatnonzero(lengths < max(min_length, 1))
     if short.size:
         number = short[0]
@@ -99,10 +198,3 @@ def _check_lengths(path: Path, ends: np.ndarray, min_length: int) -> None:
             f" {lengths[number]} transitions, fewer than {max(min_length, 1)}. Choose a chunk and a"
             " backup no longer than that, or generate longer episodes."
         )
-
-
-def _check_finite(path: Path, data: Arrays) -> None:
-    for key, values in data.items():
-        if not np.isfinite(values).all():
-            index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-            raise DataError(f"{path}: {key!r} is {values[index]} at index {index}. {REMEDY}")

@@ -1,6 +1,8 @@
 """Datasets too large for the device: shards on disk, one at a time resident."""
 
+import io
 import json
+import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from chunkrl.data import chunks
+from chunkrl import disk
+from chunkrl.data import check, chunks
 from chunkrl.data.normalise import Normaliser
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.types import ChunkDataset
@@ -23,13 +26,19 @@ def is_converted(folder: Path) -> bool:
 
 
 def describe(folder: Path) -> dict[str, Any]:
+    """What `convert` wrote about the set in `folder`.  Raises DataError for anything else."""
+    description = _read_json(folder / DESCRIPTION, "`chunkrl data shards` makes it")
     try:
-        description = json.loads((folder / DESCRIPTION).read_text())
-        return {key: description[key] for key in ("task", "guard", "shards", "normaliser")}
-    except FileNotFoundError:
-        raise DataError(f"{folder} has no {DESCRIPTION}: `chunkrl data shards` makes it.") from None
+        described = {key: description[key] for key in ("task", "guard", "shards", "normaliser")}
+        obs, goal = normalisers(described)
+        right = obs.scale.ndim == goal.scale.ndim == 1 and len(described["shards"]) > 0
+        right &= all(isinstance(name, str) for name in (described["task"], *described["shards"]))
+        right &= all(fit.centre.shape == fit.scale.shape for fit in (obs, goal))
+        if not right:
+            raise ValueError("numbers or names of another kind")
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / DESCRIPTION} is damaged or foreign ({error!r}).") from error
+    return described
 
 
 def normalisers(description: dict[str, Any]) -> tuple[Normaliser, Normaliser]:
@@ -39,6 +48,59 @@ def normalisers(description: dict[str, Any]) -> tuple[Normaliser, Normaliser]:
         for fit in (description["normaliser"]["obs"], description["normaliser"]["goal"])
     )
     return obs, goal
+
+
+def stamped(value: dict[str, Any]) -> bytes:
+    """`value` as JSON, with a checksum of the rest under "crc32"."""
+    return (json.dumps(value | {"crc32": _crc32(json.dumps(value).encode())}) + "\n").encode()
+
+
+def seal(folder: Path) -> None:
+    """Write the checksum of every array of a shard beside them: damage is found by it."""
+    files = {path.name: _crc32(path.read_bytes()) for path in sorted(folder.glob("*.npy"))}
+    disk.write(folder / SHARD, lambda file: file.write(stamped({"files": files})))
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether `seal` wrote the checksums; earlier versions kept none."""
+    return "files" in _read_json(folder / SHARD, "delete the folder and convert again")
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """Of each file of a shard, as `seal` wrote them."""
+    if not is_sealed(folder):
+        raise DataError(
+            f"{folder} was made by an earlier version, which kept no checksums: `chunkrl data"
+            " shards` adds them."
+        )
+    files = _read_json(folder / SHARD, "")["files"]
+    if not isinstance(files, dict):
+        raise DataError(
+            f"{folder / SHARD} is damaged or foreign: delete the folder and convert again."
+        )
+    return files
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """What `stamped` wrote, or an earlier version without a checksum.  Raises DataError."""
+    if not path.exists():
+        raise DataError(f"{path.parent} has no {path.name}: {remedy}.")
+    try:
+        with disk.open_file(path) as file:
+            value = json.loads(file.read())
+        stamp = value.pop("crc32", None)
+        if isinstance(stamp, str) and stamp != _crc32(json.dumps(value).encode()):
+            raise ValueError("its checksum is another")
+        known = {"task", "guard", "shards", "normaliser", "files", "rows"}
+        if value.keys() - known:
+            raise ValueError(f"what is {min(value.keys() - known)!r}?")
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise DataError(f"{path} is damaged or foreign ({error}): {remedy}.") from error
+    return value
+
+
+def _crc32(content: bytes) -> str:
+    return f"{zlib.crc32(content):08x}"
 
 
 class Shards:
@@ -52,7 +114,7 @@ class Shards:
     def __init__(self, folder: str | Path, chunk: int, interval: int = 1000):
         if interval < 1:
             raise ConfigError(f"a shard is replaced every {interval} updates: choose 1 or more")
-        self.folder, self.chunk, self.interval = Path(folder).expanduser(), chunk, interval
+        self.folder, self.chunk, self.interval = disk.user_path(folder), chunk, interval
         description = describe(self.folder)
         self.task: str = description["task"]
         self.names: list[str] = description["shards"]
@@ -64,8 +126,8 @@ class Shards:
                 f"{self.folder} lacks the shard {missing[0]}: `chunkrl data shards` goes on where"
                 " it was stopped."
             )
-        shards = [json.loads((self.folder / name / SHARD).read_text()) for name in self.names]
-        self.identity = {"shards": shards, "interval": interval}
+        self._files = {name: _checksums(self.folder / name) for name in self.names}
+        self.identity = {"shards": self._files, "interval": interval}
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="shards")
         self._resident: tuple[int, ChunkDataset] | None = None
         self._coming: tuple[int, Future[ChunkDataset]] | None = None
@@ -86,9 +148,10 @@ class Shards:
         return self._resident[1]
 
     def read(self, number: int) -> ChunkDataset:
-        """Shard `number`, on the device."""
+        """Shard `number`, on the device.  Raises DataError where it is not as it was written."""
         folder = self.folder / self.names[number]
-        arrays = {path.stem: self._array(path) for path in sorted(folder.glob("*.npy"))}
+        files = self._files[self.names[number]]
+        arrays = {Path(name).stem: self._array(folder / name, files[name]) for name in files}
         try:
             none = np.zeros(len(arrays["obs"]), np.float32)
             arrays = {"reward": none, "mask": none + 1, **arrays}
@@ -97,13 +160,17 @@ class Shards:
             raise DataError(
                 f"{folder} is not a shard ({error}): delete it and convert again."
             ) from error
-        return jax.block_until_ready(jax.device_put(data))
+        return jax.block_until_ready(jax.device_put(check.dataset(data, str(folder))))
 
-    def _array(self, path: Path) -> np.ndarray:
+    def _array(self, path: Path, checksum: str) -> np.ndarray:
         """Read here, in the thread: left memory-mapped, it would be read during an update."""
         try:
-            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-        except (OSError, ValueError) as error:
+            with disk.open_file(path) as file:
+                content = file.read()
+            if _crc32(content) != checksum:
+                raise ValueError("its checksum is another")
+            return np.load(io.BytesIO(content), allow_pickle=False)
+        except (DataError, OSError, ValueError) as error:
             raise DataError(
                 f"{path} cannot be read ({error}): delete {path.parent} and convert again."
             ) from error

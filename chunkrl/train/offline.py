@@ -17,11 +17,11 @@ import numpy as np
 from tqdm import tqdm
 
 from chunkrl import checks, disk
-from chunkrl.data.shards import Shards
+from chunkrl.data import check
 from chunkrl.data.sources import Resident
 from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.train import compiler, memory, runs
-from chunkrl.types import Agent, Metrics
+from chunkrl.types import Agent, Metrics, Source
 
 
 @partial(jax.jit, static_argnums=0)
@@ -163,7 +163,8 @@ def fit(
 ) -> tuple[Any, list[dict]]:
     """Train `seeds` together for `updates` steps each.  -> states (leaves [S, ...]), metric rows
 
-    `dataset` is what `agent.draw` draws from, or `Shards` of it, which take turns on the device.
+    `dataset` is what `agent.draw` draws from, checked as files are; or a `Source` of it, such as
+    `Shards`, which take turns on the device.
     Each device call makes `every` updates; it ends in one row per seed (`log(step, row)`, and
     `metrics.csv` in `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end,
     `evaluate(act, seed)` plays episodes (see `Evaluator.run`).  Called again with the same folder,
@@ -172,7 +173,8 @@ def fit(
 
     Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays),
     where memory runs out and where `folder` holds another run; BusyError where another process
-    trains in it; WriteError where the disk is full; ConfigError for numbers that do not fit.
+    trains in it; WriteError where the disk is full; ConfigError for numbers and data that do not
+    fit, and DataError for data that are wrong.
     """
     seeds = require_seeds(seeds)
     batch_size, every = checks.whole("batch_size", batch_size), checks.whole("every", every)
@@ -182,9 +184,10 @@ def fit(
     if updates < every or updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
     require_device()
-    source = dataset if isinstance(dataset, Shards) else Resident(dataset)
+    source = dataset if isinstance(dataset, Source) else Resident(dataset)
     if source.interval % every:
         raise ConfigError(f"a shard must stay for a multiple of every={every} updates")
+    check.fits(agent, source.at(0), batch_size)
     memory.require(agent, source.at(0), batch_size, len(seeds))
     enable_compilation_cache()
     identity = {

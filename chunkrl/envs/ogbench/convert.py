@@ -1,9 +1,7 @@
 """Turn OGBench's npz files into shards that are read at the speed of the disk."""
 
-import json
 import os
 import sys
-import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,15 @@ from tqdm import tqdm
 
 from chunkrl import locks, space
 from chunkrl.data.normalise import Normaliser
-from chunkrl.data.shards import DESCRIPTION, SHARD, describe, is_converted, normalisers
+from chunkrl.data.shards import (
+    DESCRIPTION,
+    describe,
+    is_converted,
+    is_sealed,
+    normalisers,
+    seal,
+    stamped,
+)
 from chunkrl.disk import write
 from chunkrl.envs.family import Task
 from chunkrl.envs.ogbench import tasks
@@ -40,8 +46,12 @@ def convert(
     folder = Path(folder).expanduser()
     files = [path for path in sorted(folder.glob("*.npz")) if not path.stem.endswith("-val")]
     target = folder / f"arrays-{task.name}"
-    if not files and is_converted(target):
-        return target
+    if is_converted(target):  # perhaps by an earlier version
+        for name in describe(target)["shards"]:
+            if (target / name).exists() and not is_sealed(target / name):
+                seal(target / name)
+        if not files:
+            return target
     if not files:
         raise DataError(
             f"There is no npz file in {folder}: `chunkrl data download NAME-100m-v0` fetches some."
@@ -84,7 +94,7 @@ def _describe(target: Path, task: Task, files: list[Path], guard: bool) -> dict[
             fitted = Normaliser.fit(np.asarray(getattr(val, name)), guard)
             normaliser[name] = {key: value.tolist() for key, value in fitted._asdict().items()}
     new = {"task": task.name, "guard": guard, "shards": names, "normaliser": normaliser}
-    write(target / DESCRIPTION, lambda file: file.write((json.dumps(new) + "\n").encode()))
+    write(target / DESCRIPTION, lambda file: file.write(stamped(new)))
     return new
 
 
@@ -95,6 +105,5 @@ def _save(target: Path, data: ChunkDataset, goals: bool) -> None:
     names = ("obs", "action", "last", *(("goal",) if goals else ("reward", "mask")))
     for name in names:
         np.save(temporary / f"{name}.npy", getattr(data, name))
-    text = json.dumps({"rows": len(data.obs), "crc32": zlib.crc32(data.action.tobytes())})
-    (temporary / SHARD).write_text(text)
+    seal(temporary)
     os.replace(temporary, target)

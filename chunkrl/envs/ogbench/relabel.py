@@ -1,5 +1,6 @@
 """Score OGBench's datasets for one task with OGBench's own functions."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from chunkrl.data import chunks
 from chunkrl.data.dataset import Arrays, load
+from chunkrl.disk import user_path
 from chunkrl.envs.family import Task
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.files import locate, val_path
@@ -32,8 +34,10 @@ def load_task(
     Actions are clipped to +-(1 - action_clip).  float32 host arrays, one row per transition.
 
     Reads the official file in `data_dir` (default: `data_dir()`), or the locally generated one of
-    `transitions`, or the train file `path`; "val" reads the validation file beside it.  Raises what
-    `load` raises, and DataError where the data cannot come from this task's environment.
+    `transitions`, or the train file `path`; "val" reads the validation file beside it.  A file
+    without the simulator's state is taken at its own `rewards` and `masks`; beside such a state
+    they are not used, which a UserWarning says.  Raises what `load` raises, and DataError where the
+    data cannot come from this task's environment.
     """
 
     task = tasks.get(task) if isinstance(task, str) else task
@@ -72,7 +76,7 @@ def _file(task: Task, data_dir, split: str, transitions: int | None, path) -> Pa
     """The file of `split` that the arguments of `load_task` mean."""
     if split not in ("train", "val"):
         raise ConfigError(f"split must be 'train' or 'val', not {split!r}.")
-    file = Path(path).expanduser() if path else locate(task.dataset, transitions, data_dir)
+    file = user_path(path) if path else locate(task.dataset, transitions, data_dir)
     if split == "val" and not val_path(file).exists():
         raise DataError(
             f"{file} has no {val_path(file).name} beside it: `chunkrl data make` and `chunkrl data"
@@ -86,30 +90,53 @@ def _score(file: Path, data: Arrays, task: Task, action_clip: float) -> Arrays:
 
     That is reward and mask of a single task; with goals, reward 0, mask 1 and the goal.
     """
-    _relabel(file, data, task)
+    data.pop("qvel", None)  # no task reads it: the simulator needs the memory
+    own = [key for key in ("rewards", "masks") if key in data]
+    used = _uses_own(file, data, task, own)
+    if own and not used:
+        warnings.warn(
+            f"{file} has {' and '.join(own)} of its own, which are not used: {task.name} is scored"
+            " from the simulator's state (qpos). Leave qpos out of the file to train on them.",
+            stacklevel=3,
+        )
+    _relabel(file, data, task, used)
     limit = np.float32(1 - action_clip)
     arrays = {"obs": data["observations"], "action": np.clip(data["actions"], -limit, limit)}
     if task.goals:
         none = np.zeros(len(arrays["obs"]), np.float32)
         return arrays | {"reward": none, "mask": none + 1, "goal": data["oracle_reps"]}
-    reward = task.reward(data["rewards"]).astype(np.float32)
+    reward = data["rewards"] if used else task.reward(data["rewards"]).astype(np.float32)
     return arrays | {"reward": reward, "mask": data["masks"]}
 
 
-def _relabel(path: Path, data: Arrays, task: Task) -> None:
-    """Add `rewards` and `masks`, or `oracle_reps`, with OGBench's functions, if the data fit."""
+def _uses_own(file: Path, data: Arrays, task: Task, own: list[str]) -> bool:
+    """Whether to learn from the rewards of the file: it has nothing that others come from."""
+    if task.goals or "qpos" in data or not own:
+        return False
+    for key in {"rewards", "masks"} - {*own}:
+        raise DataError(
+            f"{file} has {own[0]} of its own, but no {key!r}. Add them: masks are 0 in states that"
+            f" solve {task.name} and 1 elsewhere."
+        )
+    return True
+
+
+def _relabel(path: Path, data: Arrays, task: Task, own: bool) -> None:
+    """Check that the data fit; unless they have `own` rewards, add `rewards` and `masks`, or
+    `oracle_reps`, with OGBench's functions."""
     from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
 
     env = tasks.make(task.env_name)
     try:
-        _check_fits(path, data, task, env)
-        label = add_oracle_reps if task.goals else relabel_dataset
-        label(task.env_name, env, data)
+        _check_fits(path, data, task, env, own)
+        if not own:
+            label = add_oracle_reps if task.goals else relabel_dataset
+            label(task.env_name, env, data)
     finally:
         env.close()
 
 
-def _check_fits(path: Path, data: Arrays, task: Task, env: Any) -> None:
+def _check_fits(path: Path, data: Arrays, task: Task, env: Any, own: bool) -> None:
     """Widths of the arrays, and for mazes the positions, must be possible in the environment."""
 
     obs, raw = tasks.reset(env, 0), env.unwrapped
@@ -118,6 +145,8 @@ def _check_fits(path: Path, data: Arrays, task: Task, env: Any) -> None:
         widths["button_states"] = raw._num_buttons
     remedy = f"Use data of {task.dataset}."
     for key, width in widths.items():
+        if key not in data and own:
+            continue
         if key not in data:
             raise DataError(
                 f"{path} has no array {key!r}, which {task.name} is scored from. {remedy}"
@@ -127,12 +156,8 @@ def _check_fits(path: Path, data: Arrays, task: Task, env: Any) -> None:
                 f"{path}: {key!r} has {data[key].shape[1]} columns, {task.domain} has {width}: this"
                 f" is the data of another task. {remedy}"
             )
-    largest = np.abs(data["actions"]).max(axis=1)
-    if largest.max() > 1 + 1e-6:
-        index = int(largest.argmax())
-        raise DataError(f"{path}: 'actions' leaves [-1, 1] at index {index}. {remedy}")
-    if hasattr(raw, "maze_map"):
-        some = data["qpos"][:: max(len(largest) // 10_000, 1), :2]
+    if "qpos" in data and hasattr(raw, "maze_map"):
+        some = data["qpos"][:: max(len(data["qpos"]) // 10_000, 1), :2]
         cells = np.array([raw.xy_to_ij(xy) for xy in some])
         inside = np.clip(cells, 0, np.array(raw.maze_map.shape) - 1)
         walls = (cells != inside).any(axis=1) | (raw.maze_map[tuple(inside.T)] == 1)
