@@ -311,6 +311,9 @@ def info() -> None:
 
 
 def main() -> None:
+    started = vars(sys.modules["__main__"])
+    if started.get("main") is main:
+        started.pop("__file__", None)  # else each worker runs this script, which imports JAX
     if sys.argv[1:] == ["--version"]:
         print(f"chunkrl {importlib.metadata.version('chunkrl')}")
         return

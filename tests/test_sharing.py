@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import hashlib
+import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -230,3 +231,26 @@ def test_a_worker_with_five_environments_stays_below_400_mb(capsys: Any) -> None
         )
     assert peak < 400
     assert now < 300  # compiling leaves nothing behind
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_of_the_installed_command_do_without_jax(tmp_path: Path) -> None:
+    script = tmp_path / "command.py"
+    script.write_text(
+        "from chunkrl import cli\n"
+        "from chunkrl.cli import main\n"
+        "if __name__ == '__main__':\n"
+        "    from pathlib import Path\n"
+        "    from functools import partial\n"
+        "    from chunkrl.envs.ogbench import tasks\n"
+        "    from chunkrl.play.workers import Start, Workers\n"
+        "    def play(**_):\n"
+        "        workers = Workers(1, partial(tasks.make_env, tasks.get(cli.TASK)))\n"
+        "        workers.exchange([Start(0, 0)])\n"
+        "        maps = Path(f'/proc/{workers.processes[0].pid}/maps').read_text()\n"
+        "        print('mujoco' in maps, 'jaxlib' in maps)\n"
+        "    cli.app.cli = play\n"
+        "    main()\n"
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["True", "False"]

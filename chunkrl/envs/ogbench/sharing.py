@@ -44,7 +44,7 @@ class Loan:
         self.model = model
         names = [name for name in dir(model) if not name.startswith(("_", *SHARED))]
         fields = [getattr(model, name) for name in names]
-        self.arrays = [field for field in fields if isinstance(field, np.ndarray) and field.size]
+        self.arrays = _joined([f for f in fields if isinstance(f, np.ndarray) and f.size])
         self.holder = Account(self.read())
         self.compiled = self.holder.numbers
 
@@ -65,6 +65,23 @@ class Loan:
                 setattr(self.model, name, next(numbers))
             self.holder = account
         return self.model
+
+
+def _joined(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The same memory in few pieces: copying 269 small arrays takes a tenth of a step.
+
+    MuJoCo lays the arrays of a model one after the other, each at a multiple of 64 bytes.
+    """
+    pieces: list[tuple[np.ndarray, int]] = []
+    for array in sorted(arrays, key=lambda array: array.ctypes.data):
+        first, size = pieces[-1] if pieces else (array, 0)
+        reach = array.ctypes.data - first.ctypes.data
+        if 0 <= reach - size < 64:
+            pieces[-1:] = [(first, reach + array.nbytes)]
+        else:
+            pieces.append((array, array.nbytes))
+    flat = [(first.reshape(-1).view(np.uint8), size) for first, size in pieces]
+    return [np.lib.stride_tricks.as_strided(first, (size,), (1,)) for first, size in flat]
 
 
 def borrower(kind: Any) -> type:
