@@ -1,6 +1,8 @@
 """How every command of the package ends: errors are sentences, never tracebacks."""
 
+import _thread
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ def sentences(program: str) -> Iterator[None]:
         if issubclass(category, VersionWarning)
         else usual(message, category, *place, **line)
     )
+    ignored = sys.unraisablehook
+    sys.unraisablehook = lambda what: _once_more(what, ignored)
     try:
         yield
     except ChunkRLError as error:
@@ -35,7 +39,20 @@ def sentences(program: str) -> Iterator[None]:
             "repeated"
         )
     finally:
-        warnings.formatwarning = usual
+        warnings.formatwarning, sys.unraisablehook = usual, ignored
+
+
+def _once_more(what: Any, usual: Callable[[Any], object]) -> None:
+    """Ctrl-C again, soon, where it fell into code whose exceptions Python ignores.
+
+    JAX runs such code at every collection of garbage.
+    """
+    if not issubclass(what.exc_type, KeyboardInterrupt):
+        usual(what)
+        return
+    timer = threading.Timer(0.1, _thread.interrupt_main)
+    timer.daemon = True
+    timer.start()
 
 
 def run(main: Callable[..., Any], program: str) -> None:
