@@ -74,9 +74,9 @@ def _settings(agent: Agent, batch_size: int, seeds: int, shape: Sequence[int] = 
     if dataclasses.is_dataclass(agent):
         fields = [field.name for field in dataclasses.fields(agent)]
         given = {name: getattr(agent, name) for name in fields}
-        sizes |= {k: v for k, v in given.items() if isinstance(v, int | tuple) and v is not True}
+        sizes |= {k: v for k, v in given.items() if type(v) in (int, tuple)}
     values = lambda size: size if isinstance(size, tuple) else (size,)
-    chosen = {k: v for k, v in sizes.items() if max(shape, default=0) in values(v)}
+    chosen = {k: v for k, v in sizes.items() if max(shape, default=None) in values(v)}
     return ", ".join(f"{name}={size}" for name, size in (chosen or sizes).items())
 
 
