@@ -20,7 +20,7 @@ from chunkrl.agents import make, named
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.blocks import targets
 from chunkrl.blocks.policies import best_of_n
-from chunkrl.train import runs
+from chunkrl.train.runs import versions
 from chunkrl.types import ChunkBatch
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     unit = "core second" if ON_CPU else "second"
     print("# Speed of MAC\n")
     print(f"{datetime.date.today()}, {platform.machine()}, devices: {jax.devices()}.  ")
-    print(", ".join(f"{k} {v}" for k, v in runs.versions().items()) + ".\n")
+    print(", ".join(f"{k} {v}" for k, v in versions().items()) + ".\n")
     print(f"| size | version | GFLOP/update | {unit}s/update | updates/{unit} ", end="")
     print(f"| GFLOP/{unit} | share of ceiling | ratio |")
     print("|---|---|---|---|---|---|---|---|")

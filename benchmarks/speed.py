@@ -19,8 +19,8 @@ import numpy as np
 from chunkrl import data, train
 from chunkrl.agents import make, named
 from chunkrl.envs.ogbench import tasks
-from chunkrl.train import runs
 from chunkrl.play.evaluate import Evaluator
+from chunkrl.train.runs import versions
 from chunkrl.types import Batch, Dataset
 
 DOMAIN, OBS, ACTION = "cube-double", 37, 5
@@ -271,7 +271,7 @@ def main() -> None:
     chosen = parser.parse_args().parts or list(PARTS)
     print("# Speed\n")
     print(f"{datetime.date.today()}, {platform.machine()}, devices: {jax.devices()}.  ")
-    print(", ".join(f"{k} {v}" for k, v in runs.versions().items()) + ".\n")
+    print(", ".join(f"{k} {v}" for k, v in versions().items()) + ".\n")
     for name in chosen:
         PARTS[name]()
 

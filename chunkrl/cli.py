@@ -195,7 +195,7 @@ def evaluate(
     if video is not None:
         video = webp_path(disk.user_path(video))
         command.require_writable(video)
-    timing = success_timing or loaded.config["success_timing"]
+    timing = success_timing or runs.read_config(folder, ["success_timing"])["success_timing"]
     frames, lost = None, None
     with Evaluator(
         loaded.task,

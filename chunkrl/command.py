@@ -28,6 +28,9 @@ def listen(program: str) -> None:
     ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # such as by nohup
     if ignored or threading.current_thread() is not threading.main_thread():
         return
+    # What workers shared is given back by a process of Python's own, which would complain.
+    quiet = [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"]
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, quiet))
     heard, told = os.pipe()
     os.set_blocking(told, False)
 

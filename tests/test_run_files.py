@@ -661,6 +661,17 @@ def test_evaluate_records_the_step_of_the_checkpoint(folder, begun):
     assert [(x["seed"], x["step"]) for x in runs.read_evaluations(folder)] == [(0, 4), (1, 4)]
 
 
+def test_evaluate_needs_to_know_which_state_is_scored(folder, begun):
+    """Of an old run: the name of a new one covers it."""
+    described(folder, run=None, rows=None)
+    config(lambda c: {k: v for k, v in c.items() if k != "success_timing"})(folder)
+    with pytest.raises(TrainingError, match=r"config\.json lacks 'success_timing'"):
+        cli.evaluate(folder)
+    assert not begun()
+    cli.evaluate(folder, success_timing="post")
+    assert {x["success_timing"] for x in runs.read_evaluations(folder)} == {"post"}
+
+
 def test_evaluate_stores_before_it_prints(folder, begun, monkeypatch):
     def closed(*_, **__):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

@@ -206,9 +206,9 @@ def load(folder: str | Path) -> Experiment:
             f"{folder} was made by `train.fit`, which does not know of methods: load it with"
             " `train.load(folder, agent)`"
         )
-    config, _, _ = runs.stored(folder, ("task", "settings", "success_timing"))
+    config, _, _ = runs.stored(folder, ("task", "settings"))
     task = tasks.get(config["task"], config.get("sparse"))
-    family.timing(task, config["success_timing"])
+    family.timing(task, config.get("success_timing"))
     try:
         agent = agents.make(config["method"], **config["settings"])
         states, rows = train.restore(folder, agent)

@@ -69,14 +69,14 @@ def sentences(agent: Agent, batch_size: int) -> Iterator[None]:
 
 
 def _settings(agent: Agent, batch_size: int, seeds: int, shape: Sequence[int] = ()) -> str:
-    """The sizes that were given, those found in `shape` if there are any."""
+    """The sizes that were given; those that the longest axis of `shape` has, if there are any."""
     sizes: dict[str, Any] = {"batch_size": batch_size, "seeds": seeds}
     if dataclasses.is_dataclass(agent):
         fields = [field.name for field in dataclasses.fields(agent)]
         given = {name: getattr(agent, name) for name in fields}
-        sizes |= {k: v for k, v in given.items() if isinstance(v, int | tuple) and v is not True}
+        sizes |= {k: v for k, v in given.items() if type(v) in (int, tuple)}
     values = lambda size: size if isinstance(size, tuple) else (size,)
-    chosen = {k: v for k, v in sizes.items() if set(values(v)) & set(shape) - {1}}
+    chosen = {k: v for k, v in sizes.items() if max(shape, default=None) in values(v)}
     return ", ".join(f"{name}={size}" for name, size in (chosen or sizes).items())
 
 

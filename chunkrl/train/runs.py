@@ -13,7 +13,6 @@ import reprlib
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -129,8 +128,7 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
     way = lambda result: [result.get(name) for name in PROTOCOL]
     new = [way(result) for result in results]
     lock, doing = folder / f".{EVALUATION}.lock", f"adds to {folder / EVALUATION}"
-    told = partial(warnings.warn, category=ChunkRLWarning)
-    with _writable(folder), locks.hold(lock, doing, told):
+    with _writable(folder), locks.hold(lock, doing, note=lambda _: None):  # for milliseconds
         locks.sweep(folder, EVALUATION)
         old = [result for result in read_evaluations(folder) if way(result) not in new]
         if results:
