@@ -22,8 +22,8 @@ def findings() -> list[Finding]:
     import jax
 
     from chunkrl import data
+    from chunkrl.envs.rendering import rendering_backend
     from chunkrl.experiments import experiment
-    from chunkrl.play.video import rendering_backend
 
     versions = {"python": sys.version.split()[0], **experiment.versions()}
     folder = data.data_dir()

@@ -148,7 +148,7 @@ class Evaluator:
         if self.task.goals:
             episodes = -(-episodes // self.task.goals) * self.task.goals
         if record:
-            from chunkrl.play.video import warn_if_drawn
+            from chunkrl.envs.rendering import warn_if_drawn
 
             warn_if_drawn()
         try:

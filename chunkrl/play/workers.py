@@ -16,6 +16,7 @@ from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.sim_state import SimState, restore
 from chunkrl.envs.rendering import choose_gl
 from chunkrl.errors import WorkerError
+from chunkrl.play.video import EVERY
 
 if TYPE_CHECKING:
     import gymnasium
@@ -84,9 +85,9 @@ class Slot:
         self.random = np.random.get_state()  # noqa: NPY002
         self.record, self.trace, self.steps = command.record, command.trace, 0
         if self.record and self.recorder is None:
-            from chunkrl.play.video import Recorder
+            from chunkrl.envs.ogbench.pictures import Camera
 
-            self.recorder = Recorder(self.env)
+            self.recorder = Camera(self.env)
         frames, trace = self.look()
         return Outcome(command.row, obs.astype(np.float32), frames=frames, trace=trace)
 
@@ -121,7 +122,7 @@ class Slot:
             self.raw.compute_observation = lambda: None
 
     def look(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        frames = [self.recorder.frame()] if self.record and self.recorder.due(self.steps) else []
+        frames = [self.recorder.frame()] if self.record and self.steps % EVERY == 0 else []
         return frames, [tasks.position(self.env)] if self.trace else []
 
 
