@@ -100,3 +100,40 @@ def test_no_warning_where_opengl_works(monkeypatch):
         warnings.simplefilter("error")
         rendering.warn_if_drawn()
     assert "MuJoCo with OpenGL" in rendering.rendering_backend()
+
+
+NO_DRIVER = {"__EGL_VENDOR_LIBRARY_FILENAMES": "/nonexistent", "MUJOCO_GL": ""}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo finds OpenGL by itself")
+@pytest.mark.parametrize(
+    ("surroundings", "cause"),
+    [
+        (NO_DRIVER, "EGL"),
+        (NO_DRIVER | {"MUJOCO_GL": "egl"}, "EGL"),
+        ({"MUJOCO_GL": "nonsense"}, "MUJOCO_GL=nonsense is none of egl"),
+        ({"MUJOCO_GL": "off"}, "MUJOCO_GL=off switches it off"),
+    ],
+)
+def test_what_draws_nothing_needs_no_opengl(surroundings, cause):
+    """Neither a driver nor a MUJOCO_GL that works; nothing is set that later work would read."""
+    script = """
+import os
+before = dict(os.environ)
+from chunkrl.envs.ogbench import tasks
+env = tasks.make_env(tasks.get("cube-single-play-singletask-task2-v0"))
+tasks.reset(env, 0)
+env.step(env.action_space.sample())
+assert dict(os.environ) == before
+from chunkrl.envs.rendering import rendering_error
+print(rendering_error())
+"""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ, **surroundings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert cause in result.stdout

@@ -14,7 +14,6 @@ import numpy as np
 
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.sim_state import SimState, restore
-from chunkrl.envs.rendering import choose_gl
 from chunkrl.errors import WorkerError
 from chunkrl.play.video import EVERY
 
@@ -156,7 +155,6 @@ class Workers:
     """
 
     def __init__(self, count: int, make_env: Callable[[], "gymnasium.Env"]):
-        choose_gl()  # what does not work fails here, in a sentence
         self.processes: list[BaseProcess] = []
         self.pipes: list[Connection] = []
         spawn = multiprocessing.get_context("spawn")  # fork and JAX's threads deadlock

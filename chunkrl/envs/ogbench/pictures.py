@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chunkrl.envs.rendering import import_mujoco, rendering_error
+from chunkrl.envs.rendering import drawing_mujoco, import_mujoco, rendering_error
 
 if TYPE_CHECKING:
     import gymnasium
@@ -32,7 +32,7 @@ class Camera:
 
 def _renderer(model: Any) -> Any:
     """Without shadows, reflections and multisampling: 5 to 7 times faster on a CPU."""
-    mujoco = import_mujoco()
+    mujoco = drawing_mujoco()
     model.vis.quality.offsamples = 0
     model.vis.global_.offwidth = model.vis.global_.offheight = SIZE
     renderer = mujoco.Renderer(model, SIZE, SIZE)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chunkrl.envs.family import Spec, SuccessTiming, Task, timing
-from chunkrl.envs.rendering import choose_gl
+from chunkrl.envs.rendering import not_drawing
 from chunkrl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,7 +86,6 @@ def make_env(
     """
     if not task.goals:
         return make(task.env_name, success_timing=timing(task, success_timing), **kwargs)
-    choose_gl()
     from chunkrl.envs.ogbench.goal_env import ToldGoal
 
     kwargs |= {"success_timing": timing(task, success_timing), "use_oracle_rep": True}
@@ -95,11 +94,11 @@ def make_env(
 
 def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
     """The environment that OGBench registers as `env_name` (also those without a single task)."""
-    choose_gl()
     import gymnasium
-    import ogbench  # noqa: F401  (registers the environments)
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), not_drawing():
+        import ogbench  # noqa: F401  (registers the environments)
+
         warnings.filterwarnings("ignore", message=".*precision lowered", category=UserWarning)
         env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
         raw = env.unwrapped
