@@ -18,7 +18,7 @@ from toys import GoalToy, Toy
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError, WorkerError
 from chunkrl.play.evaluate import Evaluator, wilson
-from chunkrl.play.workers import Chunk, Slot, Start
+from chunkrl.play.slot import Chunk, Slot, Start
 from chunkrl.train import runs
 
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")
@@ -214,7 +214,8 @@ def test_workers_do_not_outlive_a_killed_parent():
     script = """
         import multiprocessing, time
         from toys import GoalToy, Toy
-        from chunkrl.play.workers import Start, Workers
+        from chunkrl.play.slot import Start
+        from chunkrl.play.workers import Workers
         if __name__ == "__main__":
             workers = Workers(2, Toy)
             workers.exchange([Start(0, 0), Start(1, 0)])
@@ -250,10 +251,13 @@ def test_what_is_not_a_chunk_is_refused(act, message):
         play(act, execute=2)
 
 
-@pytest.mark.parametrize("setting", ["workers", "envs", "execute", "max_episode_steps"])
-def test_sizes_must_be_positive(setting):
-    with pytest.raises(ConfigError, match="at least 1"):
-        Evaluator(CUBE, **{setting: 0})
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("workers", -1), ("envs", 0), ("execute", 0), ("max_episode_steps", 0), ("patience", 0)],
+)
+def test_sizes_must_be_positive(setting, value):
+    with pytest.raises(ConfigError, match=setting):
+        Evaluator(CUBE, **{setting: value})
 
 
 def test_an_evaluation_needs_an_episode():
