@@ -61,16 +61,16 @@ def _devices() -> Finding:
 
 
 def _rendering() -> Finding:
-    from chunkrl.play.video import rendering_backend
+    from chunkrl.envs.rendering import rendering_backend
 
     return Finding("rendering", rendering_backend())
 
 
 def _data() -> Finding:
-    from chunkrl import data
+    from chunkrl.envs.ogbench.files import data_dir
 
     try:
-        folder, unreadable = data.data_dir(), []
+        folder, unreadable = data_dir(), []
     except (ChunkRLError, RuntimeError) as error:  # a user without a home folder
         return Finding("data", str(error), "set CHUNKRL_DATA to a folder")
     names = []

@@ -179,15 +179,13 @@ def test_a_given_file_is_learned_from(trained, chunkrl, home):
     assert "has no mine-val.npz beside it" in chunkrl(*words).stderr
 
 
-def test_rendering_that_cannot_be_loaded_is_a_sentence(chunkrl, monkeypatch):
+def test_rendering_that_cannot_be_loaded_is_told_and_stops_nothing(chunkrl, trained, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "nonsense")
     told = chunkrl("info")
     assert told.returncode == 0, told.stderr
     assert "MUJOCO_GL=nonsense" in told.stdout
-    refused = chunkrl("evaluate", "run", "--episodes", "1")
-    assert refused.returncode == 1
-    assert "unset it" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    played = chunkrl("evaluate", str(trained[1]), "--episodes", "1", "--workers", "1")
+    assert played.returncode == 0, played.stderr
 
 
 def test_info_names_versions_devices_rendering_and_data(chunkrl, home):

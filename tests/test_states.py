@@ -8,7 +8,7 @@ from chunkrl.data.dataset import load
 from chunkrl.envs.ogbench import sim_state as states
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.play.workers import Chunk, Slot, Start
+from chunkrl.play.slot import Chunk, Slot, Start
 
 FORCE = 18  # the number of an observation that is no function of the state
 STEPS = 20

@@ -1,10 +1,8 @@
-import os
 import re
 
 import numpy as np
 import pytest
 
-from chunkrl.envs import rendering
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError
 
@@ -178,19 +176,3 @@ def test_position_is_the_gripper_or_the_body():
     )  # where OGBench's observation holds the gripper
     env = tasks.make_env(tasks.get(POINT))
     np.testing.assert_array_equal(tasks.reset(env, 0), tasks.position(env))
-
-
-@pytest.mark.parametrize(
-    ("before", "library", "after"),
-    [(None, True, "egl"), (None, False, "disable"), ("disable", True, "disable")],
-)
-def test_rendering_is_prepared_only_where_it_can_work(monkeypatch, before, library, after):
-    def load(_):
-        if not library:
-            raise OSError("no such library")
-
-    monkeypatch.setattr(rendering.ctypes, "CDLL", load)
-    monkeypatch.setattr(rendering.sys, "platform", "linux")
-    monkeypatch.setenv("MUJOCO_GL", before or "")
-    rendering.choose_gl()
-    assert os.environ["MUJOCO_GL"] == after

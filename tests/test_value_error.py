@@ -15,7 +15,7 @@ from chunkrl.measure.beliefs import Beliefs, Model
 from chunkrl.measure.imagined import imagined, realised
 from chunkrl.measure.parts import mean, root, split, squares
 from chunkrl.measure.truth import Simulator
-from chunkrl.play.evaluate import decision_keys
+from chunkrl.play.lockstep import decision_keys
 from chunkrl.statistics import mean_and_error
 
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")

@@ -17,7 +17,7 @@ from chunkrl.measure.models import drift
 from chunkrl.measure.of_run import in_words, main, measure_run
 from chunkrl.measure.parts import squares
 from chunkrl.measure.record import Values, load, save
-from chunkrl.play.evaluate import decision_keys
+from chunkrl.play.lockstep import decision_keys
 
 TASK = tasks.get("cube-single-play-singletask-task2-v0")
 OBS, ACTION = 28, 5

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from multiprocessing.connection import Connection
 
 import gymnasium
 import numpy as np
@@ -15,11 +17,50 @@ def make(method, obs_dim, action_dim, **settings):
     return named(method)(obs_dim, action_dim, **{k: v for k, v in settings.items() if k in known})
 
 
+def fall():
+    raise ValueError("the toy fell off the table")
+
+
+def run_out():
+    raise MemoryError
+
+
+def map_failed():
+    raise OSError("libtoy.so: failed to map segment from shared object")
+
+
+def leave():
+    os._exit(3)
+
+
+def cut_the_answer():
+    """The next message ends in its middle, and with it the process."""
+
+    def half(self, buf):
+        os.write(self.fileno(), len(buf).to_bytes(4, "big") + bytes(buf[: len(buf) // 2]))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection._send_bytes = half
+
+
+FAULTS = {
+    "raise": fall,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "sleep": lambda: time.sleep(60),
+    "memory": run_out,
+    "map": map_failed,
+    "leave": leave,
+    "cut": cut_the_answer,
+}
+
+
 class Toy(gymnasium.Env):
     """obs = (start, global random number, step); reward = -|a| - [a is not the next of its chunk].
 
-    Action k of each chunk is meant to carry k in its second component (times 0.1).  `broken` makes
-    step 3 raise, or kills the process.  Success is reached at step 2 and, if `lasting`, kept.
+    Action k of each chunk is meant to carry k in its second component (times 0.1).  `broken` names
+    what goes wrong in step 3, a key of `FAULTS`.  Success is reached at step 2 and, if `lasting`,
+    kept.
     """
 
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (3,))
@@ -40,10 +81,8 @@ class Toy(gymnasium.Env):
         expected = 0.1 * (self.step_number % self.period)
         reward = -abs(action[0]) - float(not np.isclose(action[1], expected))
         self.step_number += 1
-        if self.step_number == 3 and self.broken == "raise":
-            raise ValueError("the toy fell off the table")
-        if self.step_number == 3 and self.broken == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.step_number == 3 and self.broken:
+            FAULTS[self.broken]()
         success = self.step_number == 2 or (self.lasting and self.step_number > 2)
         return self.obs(), reward, self.step_number == self.length, False, {"success": success}
 

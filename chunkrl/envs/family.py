@@ -1,11 +1,15 @@
-"""What a family of environments answers about a task."""
+"""What a family of environments answers about its tasks, and what its environments are asked."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from chunkrl.errors import ConfigError
+
+if TYPE_CHECKING:
+    import gymnasium
 
 SuccessTiming = Literal["pre", "post"]
 
@@ -24,6 +28,7 @@ class Task:
     env_name: str  # cube-single-singletask-task2-v0  or  cube-single-v0
     sparse: bool  # -1 until every sub-goal is met, instead of -(sub-goals not met)
     goals: int = 0  # that a policy is evaluated on, numbered from 1; 0 for a single task
+    family: str = "ogbench"  # a row of `families`
 
     def reward(self, raw: np.ndarray | float) -> np.ndarray:
         """The reward that agents see.  [*B] -> [*B]
@@ -56,3 +61,152 @@ def timing(task: Task, chosen: SuccessTiming | None = None) -> SuccessTiming:
     if chosen not in (None, "pre", "post"):
         raise ConfigError(f"success_timing must be 'pre' or 'post', not {chosen!r}")
     return chosen or ("post" if task.goals else "pre")
+
+
+class Family(Protocol):
+    """A family of environments: one module with these functions, and a row in `families`.
+
+    Its environments are Gymnasium's. They may answer more, as methods of the environment or of a
+    wrapper: `restore(state) -> obs` begins in a state of the data, `position() -> [D]` says where
+    the robot is, `picture() -> [H, W, 3]` draws, and `observe(wanted)`, of the outermost wrapper,
+    says whether the player reads the next observation; where not, it may be None.
+    """
+
+    def names(self) -> tuple[str, ...]:
+        """The names that `get` knows."""
+        ...
+
+    def get(self, name: str) -> Task:
+        """The task of a name.  Raises ConfigError."""
+        ...
+
+    def make_env(
+        self,
+        task: Task,
+        success_timing: SuccessTiming | None = None,
+        max_episode_steps: int | None = None,
+        ends: bool = True,
+    ) -> "gymnasium.Env":
+        """The environment of `task`, whose actions are vectors in [-1, 1].
+
+        `ends` says whether a solved task ends the episode.  Raises ConfigError for a setting that
+        the family does not know.
+        """
+        ...
+
+    def spec(self, task: Task) -> Spec:
+        """The sizes of `task`."""
+        ...
+
+
+def reset(env: "gymnasium.Env", seed: int, goal: int | None = None) -> np.ndarray:
+    """Reset so that the episode is a function of `seed` and the actions alone.  -> obs [O]
+
+    `goal`, the number of one of the task's goals, is Gymnasium's reset option "task_id"; without it
+    the environment draws one.  Some draw from NumPy's global generator, also while stepping
+    (teleports of mazes), so it is seeded too.
+    """
+    np.random.seed(seed)  # noqa: NPY002
+    env.unwrapped.action_space.seed(seed)
+    return env.reset(seed=seed, options=None if goal is None else {"task_id": goal})[0]
+
+
+def restore(env: "gymnasium.Env", state: Any, seed: int = 0, goal: int | None = None) -> np.ndarray:
+    """Begin an episode of the environment in `state`.  -> obs [O]
+
+    Goal, time limit and random numbers are those of `reset(env, seed, goal)`; the rest is the
+    environment's method `restore(state)`.  Raises ConfigError where there is none.
+    """
+    reset(env, seed, goal)
+    method = offered(env, "restore", opaque=True)
+    if method is None:
+        raise ConfigError(
+            "the environment cannot be put into a logged state: it, or its outermost wrapper that "
+            "changes observations, needs a method restore(state) that returns the observation"
+        )
+    return method(state)
+
+
+def offered(env: "gymnasium.Env", name: str, opaque: bool = False) -> Callable[..., Any] | None:
+    """The method `name` of the outermost wrapper that has one, or of the environment, or None.
+
+    `opaque` stops at wrappers that may change observations, since the method's would pass by them.
+    """
+    for layer in _layers(env):
+        if hasattr(type(layer), name):
+            return getattr(layer, name)
+        if opaque and not _transparent(layer):
+            return None
+    return None
+
+
+def limited(env: "gymnasium.Env") -> bool:
+    """Whether a wrapper cuts the episodes."""
+    from gymnasium.wrappers import TimeLimit
+
+    return any(isinstance(layer, TimeLimit) for layer in _layers(env))
+
+
+def _layers(env: Any) -> Iterator[Any]:
+    """The wrappers from the outermost one, and the environment."""
+    import gymnasium
+
+    while isinstance(env, gymnasium.Wrapper):
+        yield env
+        env = env.env
+    yield env
+
+
+def _transparent(layer: Any) -> bool:
+    from gymnasium import wrappers
+
+    kinds = (wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
+    return isinstance(layer, kinds)
+
+
+def require_unit_box(space: Any) -> None:
+    """Raise ConfigError unless the actions are vectors of numbers in [-1, 1], as agents act."""
+    from gymnasium.spaces import Box
+
+    if not isinstance(space, Box) or not np.issubdtype(space.dtype, np.floating):
+        raise ConfigError(
+            f"the environment's actions are {_kind(space)}: agents here act with vectors of real "
+            "numbers (a Box of floats)"
+        )
+    if len(space.shape) != 1:
+        raise ConfigError(
+            f"the environment's actions have the shape {space.shape}: wrap it so that they are "
+            "vectors (gymnasium.wrappers.TransformAction)"
+        )
+    if not (space.is_bounded("both")):
+        raise ConfigError(
+            "the environment's actions have no finite bounds: agents act in [-1, 1]; wrap it so "
+            "that this means something (gymnasium.wrappers.TransformAction)"
+        )
+    if not ((space.low == -1) & (space.high == 1)).all():
+        raise ConfigError(
+            f"the environment's actions lie between {_numbers(space.low)} and "
+            f"{_numbers(space.high)}, and agents act in [-1, 1]: wrap it in "
+            "gymnasium.wrappers.RescaleAction(env, -1, 1)"
+        )
+
+
+def require_vector(obs: Any) -> np.ndarray:
+    """`obs`, if it is a vector of numbers.  Raises ConfigError.  -> [O]"""
+    if isinstance(obs, np.ndarray) and obs.ndim == 1 and obs.dtype.kind in "fiub" and obs.size:
+        return obs
+    what = f"an array of shape {obs.shape}" if isinstance(obs, np.ndarray) else _kind(obs)
+    raise ConfigError(
+        f"the environment's observation is {what}: agents here read vectors of numbers; wrap it in "
+        "gymnasium.wrappers.FlattenObservation"
+    )
+
+
+def _kind(thing: Any) -> str:
+    name = type(thing).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _numbers(bounds: np.ndarray) -> str:
+    values = np.unique(bounds)
+    return f"{values[0]:g}" if len(values) == 1 else str(bounds.tolist())

@@ -6,7 +6,7 @@ import numpy as np
 from chunkrl.errors import ConfigError
 from chunkrl.measure.beliefs import Beliefs, Model
 from chunkrl.measure.truth import Rollouts
-from chunkrl.play.evaluate import decision_keys
+from chunkrl.play.lockstep import decision_keys
 
 
 def imagined(

@@ -1,20 +1,19 @@
 """The true value of a policy at states of a dataset: what the simulator says when it is played."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from chunkrl.envs import families
 from chunkrl.envs.family import Task
-from chunkrl.envs.ogbench import tasks
-from chunkrl.envs.ogbench.sim_state import Logged
 from chunkrl.errors import ConfigError
-from chunkrl.play.evaluate import Act, decision_keys
-from chunkrl.play.workers import Chunk, Outcome, Start, Workers
+from chunkrl.play.lockstep import Act, Episode, Lockstep
 
 if TYPE_CHECKING:
     import gymnasium
+
+    from chunkrl.envs.ogbench.sim_state import Logged
 
 
 class Rollouts(NamedTuple):
@@ -22,7 +21,7 @@ class Rollouts(NamedTuple):
 
     reward: np.ndarray  # [S, M, T]  of the task, per step; 0 after the end
     steps: np.ndarray  # [S, M]  that were executed
-    solved: np.ndarray  # [S, M] bool  the episode ended with success, not at T
+    solved: np.ndarray  # [S, M] bool  the task ended by itself, not by a time limit
     obs: np.ndarray  # [S, M, D, O]  in which decisions fell; repeated from the last one on
     at: np.ndarray  # [D]  the steps of those decisions
 
@@ -33,10 +32,10 @@ class Rollouts(NamedTuple):
     def truncation(self, discount: float) -> np.ndarray:
         """How far at most the cut moves `value`, with |r| <= 1: gamma^T / (1 - gamma).  -> [S, M]
 
-        0 where the episode ended by itself.  `value` is too high by this much at most, since
-        rewards are not positive.
+        0 where the task ended by itself.  `value` is too high by this much at most, since rewards
+        are not positive.  A time limit of the environment's own cuts earlier than T.
         """
-        left = discount ** self.reward.shape[-1] / (1 - discount) if discount < 1 else np.inf
+        left = discount**self.steps / (1 - discount) if discount < 1 else np.inf
         return np.where(self.solved, 0.0, left)
 
 
@@ -48,7 +47,8 @@ class Simulator:
 
     `horizon` is T.  `ends` says whether a solved task ends the episode, as it does where agents are
     tested; an agent that is trained with masks of 1 learns the value of going on.  `make_env`
-    replaces the environment of the task; it then owns the time limit and the end.
+    replaces the environment of the task, and its environment decides what ends.  `workers` = 0
+    plays in this process.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class Simulator:
         envs: int = 16,
         make_env: Callable[[], "gymnasium.Env"] | None = None,
     ):
-        if min(horizon, workers, envs) < 1:
-            raise ConfigError("horizon, workers and envs must be at least 1")
-        settings = {"max_episode_steps": horizon, "terminate_at_goal": ends}
-        self.task, self.horizon, self.ends, self.envs = task, horizon, ends, envs
-        self.workers = Workers(
-            min(workers, envs), make_env or partial(tasks.make_env, task, "pre", **settings)
-        )
+        if horizon < 1:
+            raise ConfigError("horizon must be at least 1")
+        self.task, self.horizon, self.ends = task, horizon, ends
+        timing = None if make_env else "pre"
+        make = families.maker(task, timing, horizon, ends, make_env)
+        main = families.may_need_main(task, make_env)
+        self._player = Lockstep(make, workers, envs, main=main)
 
     def __enter__(self) -> "Simulator":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.workers.close()
+        self._player.close()
 
     def play(
         self,
         act: Act,
-        logged: Logged,
+        logged: "Logged",
         repeats: int,
         execute: int,
         lead: int = 0,
@@ -95,89 +95,30 @@ class Simulator:
                 f"repeats = {repeats} and execute = {execute} must be at least 1, and lead = "
                 f"{lead} at most the {logged.action.shape[1]} logged actions"
             )
-        plan = [
-            _Rollout(i, i * repeats + m) for i in range(len(logged.row)) for m in range(repeats)
+        rollouts = [
+            Episode(
+                number := i * repeats + m,
+                number,
+                state=logged.state[i],
+                first=logged.obs[i],
+                lead=logged.action[i, :lead] if lead else None,
+            )
+            for i in range(len(logged.row))
+            for m in range(repeats)
         ]
-        self._run(act, logged, plan, execute, lead, seed)
+        self._player.play(act, rollouts, seed, execute)
         at = np.append(0, np.arange(lead or execute, self.horizon, execute))
-        arrays = self._arrays(plan, len(at))
+        arrays = self._arrays(rollouts, len(at))
         shape = (len(logged.row), repeats)
         return Rollouts(*(x.reshape(*shape, *x.shape[1:]) for x in arrays), at=at)
 
-    def _run(
-        self, act: Act, logged: Logged, plan: list["_Rollout"], execute: int, lead: int, seed: int
-    ) -> None:
-        """Rounds in lockstep: one decision of every rollout in progress."""
-        todo = iter(plan)
-        running = self._start(range(self.envs), todo, logged)
-        while running:
-            chunks = self._decide(act, running, execute, seed)
-            commands = [
-                Chunk(row, logged.action[r.state, :lead])
-                if lead and not r.reward
-                else Chunk(row, chunks[row, :execute])
-                for row, r in running.items()
-            ]
-            for outcome in self.workers.exchange(commands):
-                running[outcome.row].add(outcome)
-            over = [row for row, rollout in running.items() if rollout.done]
-            for row in over:
-                del running[row]
-            running |= self._start(over, todo, logged)
-
-    def _start(
-        self, rows: Iterable[int], todo: Iterator["_Rollout"], logged: Logged
-    ) -> dict[int, "_Rollout"]:
-        """The next rollouts, in the environments of free `rows`."""
-        fresh = dict(zip(rows, todo, strict=False))
-        self.workers.exchange(
-            [Start(row, r.number, state=logged.state[r.state]) for row, r in fresh.items()]
-        )
-        for rollout in fresh.values():
-            rollout.obs.append(logged.obs[rollout.state])
-        return fresh
-
-    def _decide(
-        self, act: Act, running: dict[int, "_Rollout"], execute: int, seed: int
-    ) -> np.ndarray:
-        """One call of the policy; rows without a rollout are padding.  -> [envs, h, A]"""
-        obs = np.zeros((self.envs, len(next(iter(running.values())).obs[0])), np.float32)
-        number, decision = np.zeros((2, self.envs), np.int32)
-        for row, rollout in running.items():
-            obs[row], number[row] = rollout.obs[-1], rollout.number
-            decision[row] = len(rollout.reward)
-        chunks = np.asarray(act(obs, decision_keys(seed, number, decision)))
-        if chunks.ndim != 3 or len(chunks) != self.envs or chunks.shape[1] < execute:
-            raise ConfigError(
-                f"the policy returned {chunks.shape}: expected [{self.envs}, h, A], h >= {execute}"
-            )
-        if not np.isfinite(chunks[list(running)]).all():
-            raise ConfigError("the policy returned an action that is not finite: did it diverge?")
-        return chunks
-
-    def _arrays(self, done: Sequence["_Rollout"], decisions: int) -> tuple[np.ndarray, ...]:
-        """Rewards, steps, success and observations, one row per rollout."""
+    def _arrays(self, done: Sequence[Episode], decisions: int) -> tuple[np.ndarray, ...]:
+        """Rewards, steps, ends and observations, one row per rollout."""
         reward = np.zeros((len(done), self.horizon))
         for row, rollout in zip(reward, done, strict=True):
             earned = self.task.reward(np.concatenate(rollout.reward))
             row[: len(earned)] = earned
-        steps = np.array([sum(map(len, r.reward)) for r in done])
-        solved = np.array([r.success for r in done]) & self.ends
+        steps = np.array([r.steps for r in done])
+        ended = np.array([r.terminated for r in done])
         obs = np.array([r.obs + r.obs[-1:] * (decisions - len(r.obs)) for r in done])
-        return reward, steps, solved | (steps < self.horizon), obs
-
-
-class _Rollout:
-    """A rollout in progress."""
-
-    def __init__(self, state: int, number: int):
-        self.state, self.number = state, number
-        self.obs: list[np.ndarray] = []  # one per decision
-        self.reward: list[np.ndarray] = []  # one array per decision
-        self.done = self.success = False
-
-    def add(self, outcome: Outcome) -> None:
-        self.reward.append(outcome.reward)
-        self.done, self.success = outcome.done, outcome.success
-        if outcome.obs is not None:
-            self.obs.append(outcome.obs)
+        return reward, steps, ended, obs

@@ -10,7 +10,7 @@ from chunkrl.measure.beliefs import Beliefs, Model
 from chunkrl.measure.imagined import imagined, realised
 from chunkrl.measure.record import Backups, Values
 from chunkrl.measure.truth import Rollouts, Simulator
-from chunkrl.play.evaluate import decision_keys
+from chunkrl.play.lockstep import decision_keys
 
 
 def measure_values(

@@ -1,24 +1,30 @@
-"""Worker processes that own environments and step whole chunks of actions per message."""
+"""Processes that own environments and step whole chunks of actions per message.
+
+Light to import: what a worker needs is imported where its failure can be told.
+"""
 
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any, NamedTuple
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import numpy as np
-
-from chunkrl.envs.ogbench import tasks
-from chunkrl.envs.ogbench.sim_state import SimState, restore
-from chunkrl.envs.rendering import choose_gl
-from chunkrl.errors import WorkerError
+from chunkrl.errors import ChunkRLError, ConfigError, WorkerError
 
 if TYPE_CHECKING:
     import gymnasium
+
+    from chunkrl.play.slot import Chunk, Outcome, Start
 
 # One thread per worker: the cores belong to the workers and, in turn, to the policy. A worker that
 # imports a script which uses JAX leaves the accelerator alone.
@@ -30,180 +36,222 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "65536",  # glibc then returns what a compiled model leaves behind
 }
 GRACE = 2.0  # seconds a worker has to leave by itself
-GONE = (EOFError, BrokenPipeError, ConnectionResetError)
+PATIENCE = 600.0  # seconds without a sign of life; one step of an environment, or making it
+STOPPED = 60.0  # seconds that a worker may be stopped by a signal
+TICK = 1.0  # seconds between looks at a silent worker
+CLOSED = (EOFError, BrokenPipeError, ConnectionResetError)
+GONE = (*CLOSED, OSError)  # an OSError also ends a message that was cut in the middle
+UNGUARDED = 79  # exit code of a worker that would start workers while it starts
+ALIVE = None
+NO_MEMORY = ("annot allocate memory", "failed to map segment", "ould not allocate memory")
 
 
-class Start(NamedTuple):
-    """Begin an episode in the environment of `row`."""
+def serve(pipe: Connection, number: int) -> None:
+    """Obey lists of commands until the other end of the pipe is closed, by whatever cause.
 
-    row: int
-    seed: int
-    record: bool = False  # keep pictures
-    trace: bool = False  # keep positions of the robot
-    state: SimState | None = None  # begin in this state, not where the task begins
-    goal: int | None = None  # number of the goal, where the task has goals
-
-
-class Chunk(NamedTuple):
-    """Execute `action` in the environment of `row`, open loop, at most to the episode's end."""
-
-    row: int
-    action: np.ndarray  # [k, A]
-
-
-class Outcome(NamedTuple):
-    """What a command led to."""
-
-    row: int
-    obs: np.ndarray | None  # [O] the state in which the next chunk starts; None once done
-    reward: np.ndarray = np.zeros(0)  # [steps] as the environment gives it
-    done: bool = False
-    success: bool = False
-    frames: Sequence[np.ndarray] = ()  # [height, width, 3] each
-    trace: Sequence[np.ndarray] = ()  # positions, one per state
-
-
-class Slot:
-    """One environment and the episode that runs in it."""
-
-    def __init__(self, env: "gymnasium.Env"):
-        self.env = env
-        self.recorder: Any = None
-        self.steps = 0
-        # Nobody reads OGBench's info beyond "success", which `step` adds by itself.
-        self.raw: Any = env.unwrapped
-        self.raw.get_step_info = dict
-
-    def handle(self, command: Start | Chunk) -> Outcome:
-        return self.start(command) if isinstance(command, Start) else self.step(command)
-
-    def start(self, command: Start) -> Outcome:
-        if command.state is None:
-            obs = tasks.reset(self.env, command.seed, command.goal)
-        else:
-            obs = restore(self.env, command.state, command.seed, command.goal)
-        self.random = np.random.get_state()  # noqa: NPY002
-        self.record, self.trace, self.steps = command.record, command.trace, 0
-        if self.record and self.recorder is None:
-            from chunkrl.play.video import Recorder
-
-            self.recorder = Recorder(self.env)
-        frames, trace = self.look()
-        return Outcome(command.row, obs.astype(np.float32), frames=frames, trace=trace)
-
-    def step(self, command: Chunk) -> Outcome:
-        """Clip to [-1, 1] and execute; the end of the episode drops the rest of the chunk."""
-        # Environments of one worker take turns, and mazes draw from NumPy's global generator.
-        np.random.set_state(self.random)  # noqa: NPY002
-        reward, frames, trace = [], [], []
-        obs, done, info = None, False, {}
-        for k, action in enumerate(np.clip(command.action, -1, 1)):
-            self.observe(k == len(command.action) - 1)
-            obs, r, terminated, truncated, info = self.env.step(action)
-            done = bool(terminated or truncated)
-            reward.append(r)
-            self.steps += 1
-            more_frames, more_trace = self.look()
-            frames += more_frames
-            trace += more_trace
-            if done:
-                break
-        self.observe(True)
-        self.random = np.random.get_state()  # noqa: NPY002
-        obs = None if done else np.asarray(obs, np.float32)
-        success = bool(info["success"])
-        return Outcome(command.row, obs, np.array(reward, float), done, success, frames, trace)
-
-    def observe(self, wanted: bool) -> None:
-        """Skip the observation where no decision follows; the physics does not read it."""
-        if wanted:
-            self.raw.__dict__.pop("compute_observation", None)
-        else:
-            self.raw.compute_observation = lambda: None
-
-    def look(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        frames = [self.recorder.frame()] if self.record and self.recorder.due(self.steps) else []
-        return frames, [tasks.position(self.env)] if self.trace else []
-
-
-def serve(pipe: Connection, make_env: Callable[[], "gymnasium.Env"]) -> None:
-    """Obey lists of commands until the other end of the pipe is closed, by whatever cause."""
+    The first message is `make_env`.  An exception is the answer to the commands it came from.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which closes the pipe
-    slots: dict[int, Slot] = {}
+    parent: Any = multiprocessing.parent_process()
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    slots: Any = None
+    failure: ChunkRLError | None = None
+    make_env: Any = None
+    try:
+        make_env = pipe.recv()
+    except GONE:
+        return
+    except Exception as error:
+        failure = ConfigError(
+            f"make_env cannot be imported by a worker ({error}): what a notebook cell, an "
+            "interactive session or a script from standard input defines exists in that process "
+            "alone; write it into a file that is imported, or play without processes (workers=0)"
+        )
     while True:
         try:
             commands = pipe.recv()
-        except GONE:
+            if slots is None and failure is None:
+                from chunkrl.play.slot import Pulse, Slots
+
+                slots = Slots(make_env, Pulse(lambda: pipe.send(ALIVE)))
+        except CLOSED:
             return
+        except Exception as error:
+            failure, commands = explained(error, number), []
         try:
-            reply = []
-            for command in commands:
-                if command.row not in slots:
-                    slots[command.row] = Slot(make_env())
-                reply.append(slots[command.row].handle(command))
-        except Exception:
-            reply = traceback.format_exc()
+            reply = failure if slots is None or failure else slots.handle(commands)
+        except Exception as error:
+            reply = explained(error, number)
         try:
             pipe.send(reply)
         except GONE:
             return
 
 
+def explained(error: Exception, number: int | None = None) -> ChunkRLError:
+    """The exception of an environment in words; with its traceback where it is the environment's.
+
+    `number` is the worker's.
+    """
+    if isinstance(error, ChunkRLError):
+        return error
+    where = "the environment" if number is None else f"evaluation worker {number}"
+    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+        cause = str(error) or type(error).__name__
+        return WorkerError(
+            f"memory ran out in {where} ({cause}){_limit()}: use fewer workers or envs"
+        )
+    text = "".join(traceback.format_exception(error))
+    return WorkerError(f"{where} failed:\n{text}")
+
+
+def _limit() -> str:
+    """The limit of a process' memory, if there is one."""
+    if sys.platform == "win32":
+        return ""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return ""
+    return f"; a process may use {soft / 1e6:.0f} MB of addresses here (ulimit -v)"
+
+
+def _end_with(sentinel: Any) -> None:
+    """Leave at once when the parent is gone, also from within a step."""
+    wait([sentinel])
+    os._exit(1)
+
+
 class Workers:
     """`count` processes, each with the environments of every `count`-th row.
 
-    `make_env` is called in the workers, once per row, and has to be picklable.
+    `make_env` is called in the workers, once per row, and has to be picklable.  The program's main
+    script is imported there only if `main`, as the environments of its user may need.  Raises
+    ConfigError where `make_env` cannot be sent.
     """
 
-    def __init__(self, count: int, make_env: Callable[[], "gymnasium.Env"]):
-        choose_gl()  # what does not work fails here, in a sentence
+    def __init__(
+        self,
+        count: int,
+        make_env: Callable[[], "gymnasium.Env"],
+        patience: float = PATIENCE,
+        main: bool = True,
+    ):
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            sys.exit(UNGUARDED)  # a worker imports a script that starts workers
+        try:
+            message = ForkingPickler.dumps(make_env)
+        except Exception as error:  # each kind of object fails in its own way
+            raise ConfigError(
+                f"make_env cannot be sent to another process ({error}): a lambda or what a "
+                "function defines stays in its own; define it at the top of a file, or play "
+                "without processes (workers=0)"
+            ) from None
+        self.patience = patience
         self.processes: list[BaseProcess] = []
         self.pipes: list[Connection] = []
+        self.heard: set[int] = set()  # the workers that have answered
+        self.late: set[int] = set()  # those that were given up
         spawn = multiprocessing.get_context("spawn")  # fork and JAX's threads deadlock
-        with mock.patch.dict(os.environ, ENVIRONMENT):
-            for _ in range(count):
+        with mock.patch.dict(os.environ, ENVIRONMENT), _main(main):
+            for number in range(count):
                 ours, theirs = spawn.Pipe()
-                process = spawn.Process(target=serve, args=(theirs, make_env), daemon=True)
+                process = spawn.Process(target=serve, args=(theirs, number), daemon=True)
                 process.start()
                 theirs.close()  # so that the pipe ends when the worker does
                 self.processes.append(process)
                 self.pipes.append(ours)
+        for worker, pipe in enumerate(self.pipes):
+            self._guard(worker, lambda pipe=pipe: pipe.send_bytes(message))
 
-    def exchange(self, commands: Sequence[Start | Chunk]) -> list[Outcome]:
+    def exchange(self, commands: Sequence["Start | Chunk"]) -> list["Outcome"]:
         """Send each worker its commands in one message; the outcomes in the order of `commands`.
 
-        Raises WorkerError with the traceback or the exit code of a worker that failed.
+        Raises WorkerError, which says what is known of a worker that failed, and what the
+        environments raise for users.
         """
-        waiting = {}
+        waiting: dict[int, float] = {}  # worker -> seconds without a sign of life
         for worker, pipe in enumerate(self.pipes):
             batch = [c for c in commands if c.row % len(self.pipes) == worker]
             if batch:
                 self._guard(worker, lambda pipe=pipe, batch=batch: pipe.send(batch))
-                waiting[worker] = pipe
+                waiting[worker] = 0.0
         outcomes: dict[int, Outcome] = {}
         while waiting:
             sentinels = [self.processes[worker].sentinel for worker in waiting]
-            ready = wait([*waiting.values(), *sentinels])
-            for worker, pipe in list(waiting.items()):
+            ready = wait([*(self.pipes[worker] for worker in waiting), *sentinels], TICK)
+            for worker in list(waiting):
+                pipe = self.pipes[worker]
                 if pipe in ready or self.processes[worker].sentinel in ready:
                     reply = self._guard(worker, pipe.recv)
-                    if isinstance(reply, str):
-                        raise WorkerError(f"evaluation worker {worker} failed:\n{reply}")
-                    outcomes.update({outcome.row: outcome for outcome in reply})
-                    del waiting[worker]
+                    waiting[worker] = 0.0
+                    self.heard.add(worker)
+                    if isinstance(reply, ChunkRLError):
+                        raise reply
+                    if reply is not ALIVE:
+                        outcomes.update({outcome.row: outcome for outcome in reply})
+                        del waiting[worker]
+                elif not ready:
+                    waiting[worker] += TICK  # not by the clock: this process may have been stopped
+                    self._require_moving(worker, waiting[worker])
         return [outcomes[command.row] for command in commands]
 
+    def _require_moving(self, worker: int, seconds: float) -> None:
+        stopped = seconds > STOPPED and _is_stopped(self.processes[worker].pid)
+        if stopped or seconds > self.patience:
+            raise WorkerError(self._silent(worker, seconds, stopped))
+
+    def _silent(self, worker: int, seconds: float, stopped: bool = False) -> str:
+        late = "one step of its environment, or making it, takes longer (see `patience`)"
+        return (
+            f"evaluation worker {worker} (process {self.processes[worker].pid}) has not moved for "
+            f"{seconds:.0f} s: {'a signal, SIGSTOP, has stopped it' if stopped else late}"
+        )
+
     def _guard(self, worker: int, act: Callable[[], Any]) -> Any:
+        """Do what reads or writes a pipe, within the time that a worker has."""
+        process = self.processes[worker]
+
+        def give_up() -> None:  # it was stopped in the middle of a message
+            self.late.add(worker)
+            process.kill()
+
+        watch = threading.Timer(self.patience, give_up)
+        watch.daemon = True
+        watch.start()
         try:
             return act()
         except GONE:
-            self.processes[worker].join(GRACE)
-            code = self.processes[worker].exitcode
-            raise WorkerError(
-                f"evaluation worker {worker} died (exit code {code}; a negative code is a signal, "
-                "-9 often means that memory ran out: use fewer workers or envs). If this comes "
+            process.join(GRACE)
+            raise WorkerError(self._died(worker)) from None
+        finally:
+            watch.cancel()
+
+    def _died(self, worker: int) -> str:
+        """What is known of a worker that is gone."""
+        code = self.processes[worker].exitcode
+        told = f"evaluation worker {worker} died (exit code {code})"
+        if code == UNGUARDED:
+            return (
+                f"{told}: it imports the script that is run here, and that starts workers itself. "
+                "Put the script's code under `if __name__ == '__main__':`."
+            )
+        if worker in self.late:
+            return self._silent(worker, self.patience)
+        if code == -9:
+            return (
+                f"{told}: it was killed, most often by the system because memory ran out{_limit()}:"
+                " use fewer workers or envs."
+            )
+        if code is not None and code < 0:
+            return f"{told}: it crashed ({signal.strsignal(-code)}){_limit()}."
+        if worker not in self.heard:
+            return (
+                f"{told} while it started{_limit()}; what it printed above says why. If this comes "
                 "from a script of your own, put its code under `if __name__ == '__main__':`."
-            ) from None
+            )
+        return f"{told}: something in its environment ended the process."
 
     def close(self) -> None:
         """Stop every worker and wait until it is gone."""
@@ -216,3 +264,46 @@ class Workers:
                 process.join()
             process.close()
         self.pipes, self.processes = [], []
+
+
+class Here:
+    """The same without processes: environments in this one.  The results are the same bits."""
+
+    def __init__(self, make_env: Callable[[], "gymnasium.Env"]):
+        from chunkrl.play.slot import Slots
+
+        self.slots = Slots(make_env, lambda: None)
+
+    def exchange(self, commands: Sequence["Start | Chunk"]) -> list["Outcome"]:
+        import numpy as np
+
+        before = np.random.get_state()  # noqa: NPY002
+        try:
+            return self.slots.handle(commands)
+        except Exception as error:
+            raise explained(error) from error
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
+
+    def close(self) -> None:
+        self.slots.close()
+
+
+@contextmanager
+def _main(wanted: bool) -> Iterator[None]:
+    """Whether processes that start import the main script; one that is no file they cannot."""
+    module = sys.modules["__main__"]
+    path = getattr(module, "__file__", None)
+    if wanted and (getattr(module, "__spec__", None) or (path and os.path.exists(path))):
+        yield
+        return
+    with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
+        yield
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Whether a signal has stopped the process, where the system says so."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    except OSError:
+        return False

@@ -1,15 +1,13 @@
 """States of the simulator: read them from a dataset, and put an environment into one of them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from chunkrl.envs.ogbench import tasks
+from chunkrl.envs.family import restore as restore
+from chunkrl.envs.rendering import import_mujoco
 from chunkrl.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    import gymnasium
 
 
 class SimState(NamedTuple):
@@ -76,14 +74,8 @@ def at(data: dict[str, np.ndarray], rows: np.ndarray, length: int) -> Logged:
     )
 
 
-def restore(
-    env: "gymnasium.Env", state: SimState, seed: int = 0, goal: int | None = None
-) -> np.ndarray:
-    """Begin an episode of the environment's task in `state`.  -> obs [O]
-
-    Goal, time limit and random numbers are those of `tasks.reset(env, seed, goal)`.  An
-    environment that is not one of OGBench's manipulation tasks needs a method `restore(state)` that
-    returns the observation.
+def put(raw: Any, state: SimState) -> np.ndarray:
+    """Put OGBench's own environment into `state`.  -> obs [O]
 
     A step of MuJoCo ends by moving the joints, q_{t+dt} = q_t + dt v_{t+dt}, and in cube tasks what
     OGBench observes and steers by afterwards, the pose of the gripper, still belongs to q_t.  So
@@ -92,17 +84,9 @@ def restore(
     the fingers: it also depends on the last command, which is no part of the state.  Logged actions
     lead through the logged observations, the force included (to 1e-3 after 20 steps).
     """
-    tasks.reset(env, seed, goal)
-    raw: Any = env.unwrapped
-    if hasattr(raw, "restore"):
-        return raw.restore(state)
     if not hasattr(raw, "_pinch_site_id"):
         raise ConfigError("only manipulation tasks of OGBench can be put into a logged state")
-    import mujoco
-
-    from chunkrl.envs.ogbench.goal_env import ToldGoal
-
-    engine: Any = mujoco  # its stubs lack some functions
+    engine: Any = import_mujoco()  # its stubs lack some functions
     model, data = raw._model, raw._data
     before = state.qpos.copy()
     engine.mj_integratePos(model, before, state.qvel, -model.opt.timestep)
@@ -115,5 +99,4 @@ def restore(
     data.qpos[:] = state.qpos
     raw.pre_step()  # as the reset does: no button changes, success is that of this state
     raw.post_step()
-    obs = raw.compute_observation()
-    return env.tell(obs) if isinstance(env, ToldGoal) else obs
+    return raw.compute_observation()

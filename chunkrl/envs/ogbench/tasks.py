@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chunkrl.envs.family import Spec, SuccessTiming, Task, timing
+from chunkrl.envs.family import Spec, SuccessTiming, Task, reset, timing
 from chunkrl.envs.ogbench import sharing
-from chunkrl.envs.rendering import choose_gl
+from chunkrl.envs.rendering import not_drawing
 from chunkrl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,28 +79,32 @@ def _suggestion(name: str) -> str:
 
 
 def make_env(
-    task: Task, success_timing: SuccessTiming | None = None, **kwargs: Any
+    task: Task,
+    success_timing: SuccessTiming | None = None,
+    max_episode_steps: int | None = None,
+    ends: bool = True,
+    **kwargs: Any,
 ) -> "gymnasium.Env":
-    """The environment of `task`, with its time limit; see `timing`.
+    """The environment of `task`, with its time limit or another one; see `timing`.
 
-    With goals, an observation is [s_t, g], the goal of the episode appended.
+    `ends` says whether a solved task ends the episode.  With goals, an observation is [s_t, g], the
+    goal of the episode appended.
     """
-    if not task.goals:
-        return make(task.env_name, success_timing=timing(task, success_timing), **kwargs)
-    choose_gl()
-    from chunkrl.envs.ogbench.goal_env import ToldGoal
+    from chunkrl.envs.ogbench.task_env import TaskEnv
 
-    kwargs |= {"success_timing": timing(task, success_timing), "use_oracle_rep": True}
-    return ToldGoal(make(task.env_name, **kwargs))
+    kwargs = {"terminate_at_goal": ends, "success_timing": timing(task, success_timing)} | kwargs
+    kwargs |= {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    kwargs |= {"use_oracle_rep": True} if task.goals else {}
+    return TaskEnv(make(task.env_name, **kwargs), goals=bool(task.goals))
 
 
 def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
     """The environment that OGBench registers as `env_name` (also those without a single task)."""
-    choose_gl()
     import gymnasium
-    import ogbench  # noqa: F401  (registers the environments)
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), not_drawing():
+        import ogbench  # noqa: F401  (registers the environments)
+
         warnings.filterwarnings("ignore", message=".*precision lowered", category=UserWarning)
         with sharing.one_copy():
             env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
@@ -111,17 +115,6 @@ def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
             fixed = {"action_space": raw.action_space}
             raw.__class__ = type(type(raw).__name__, (sharing.borrower(type(raw)),), fixed)
     return env
-
-
-def reset(env: "gymnasium.Env", seed: int, goal: int | None = None) -> np.ndarray:
-    """Reset so that the episode is a function of `seed` and the actions alone.  -> obs [O]
-
-    `goal` is the number of one of the task's goals; without it OGBench draws one.  Mazes draw from
-    NumPy's global generator, also while stepping (teleports), so it is seeded too.
-    """
-    np.random.seed(seed)  # noqa: NPY002
-    env.unwrapped.action_space.seed(seed)
-    return env.reset(seed=seed, options=None if goal is None else {"task_id": goal})[0]
 
 
 def position(env: "gymnasium.Env") -> np.ndarray:

@@ -1,0 +1,76 @@
+"""Any environment that is registered with Gymnasium, by its id: a family without data."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chunkrl.envs.family import Spec, SuccessTiming, Task, require_unit_box, require_vector, reset
+from chunkrl.envs.rendering import not_drawing
+from chunkrl.errors import ConfigError
+
+if TYPE_CHECKING:
+    import gymnasium
+
+OTHERS = ("ogbench.",)  # modules whose environments are another family's
+
+
+def names() -> tuple[str, ...]:
+    """Every id in Gymnasium's registry, also of environments whose packages are not installed."""
+    import gymnasium
+
+    return tuple(
+        name
+        for name, spec in gymnasium.registry.items()
+        if not str(spec.entry_point).startswith(OTHERS)
+    )
+
+
+def get(name: str) -> Task:
+    """The task that Gymnasium registers as `name`, such as Pendulum-v1, with its own reward."""
+    if name not in names():
+        raise ConfigError(f"Gymnasium has no environment {name!r}")
+    return Task(name, name, "", name, sparse=False, family="gym")
+
+
+def make_env(
+    task: Task,
+    success_timing: SuccessTiming | None = None,
+    max_episode_steps: int | None = None,
+    ends: bool = True,
+) -> "gymnasium.Env":
+    """The environment of `task`; bounded actions are rescaled to [-1, 1].  Raises ConfigError."""
+    import gymnasium
+
+    if success_timing is not None:
+        raise ConfigError(
+            f"success_timing = {success_timing!r}: {task.name} decides by itself when success is "
+            "scored; leave it out"
+        )
+    if not ends:
+        raise ConfigError(f"{task.name} decides by itself when an episode ends: it cannot go on")
+    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    try:
+        with not_drawing():
+            env = gymnasium.make(task.env_name, disable_env_checker=True, **limit)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ConfigError(f"Gymnasium cannot make {task.name}: {error}") from error
+    space = env.action_space
+    if isinstance(space, gymnasium.spaces.Box) and space.is_bounded("both"):
+        same = ((space.low == -1) & (space.high == 1)).all()
+        env = env if same else gymnasium.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+    require_unit_box(env.action_space)
+    return env
+
+
+@cache
+def spec(task: Task) -> Spec:
+    """The sizes of `task`; builds its environment once.  Raises ConfigError without a limit."""
+    env = make_env(task)
+    obs = require_vector(reset(env, 0))
+    limit = env.spec.max_episode_steps if env.spec else None
+    env.close()
+    if limit is None:
+        raise ConfigError(f"{task.name} has no time limit: choose max_episode_steps")
+    shape = env.action_space.shape or (0,)
+    return Spec(obs.size, shape[0], limit)
