@@ -120,12 +120,12 @@ def test_the_target_of_a_solved_window_is_its_reward():
     batch = batch_of(4)._replace(mask=jnp.array([1.0, 1.0, 0.0, 0.0])[None].repeat(B, axis=0))
     state = agent.init(jax.random.key(0))
     target = agent.td_target(state, batch, jnp.zeros((B, 4 * A)))
-    np.testing.assert_array_equal(target, batch.reward[:, -1])
+    np.testing.assert_array_equal(target, batch.returns[:, -1])
 
 
 def test_the_bootstrap_is_discounted_by_gamma_to_the_n():
     agent = agent_of("fql_n", discount=0.9)
-    batch = batch_of(4)._replace(mask=jnp.ones((B, 4)), reward=jnp.zeros((B, 4)))
+    batch = batch_of(4)._replace(mask=jnp.ones((B, 4)), returns=jnp.zeros((B, 4)))
     state = agent.init(jax.random.key(0))
     chunk = jnp.zeros((B, A))
     expect = 0.9**4 * agent.q(state.target_critic, batch.next_obs, chunk)

@@ -118,7 +118,7 @@ class ChunkedActorCritic:
         this is the uncorrected n-step target: the actions after the first h came from the data.
         """
         bootstrap = self.discount**self.backup * batch.mask[:, -1]
-        return batch.reward[:, -1] + bootstrap * self.q(
+        return batch.returns[:, -1] + bootstrap * self.q(
             state.target_critic, batch.next_obs, next_chunk
         )
 
