@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from toys import num_params
 
 from chunkrl import train
 from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic, Params
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.agents.settings import SETTINGS
-from chunkrl.blocks.networks import num_params
 from chunkrl.blocks.policies import Flow, best_of_n
 from chunkrl.errors import ConfigError
 from chunkrl.types import Batch

@@ -4,6 +4,7 @@ import os
 import signal
 
 import gymnasium
+import jax
 import numpy as np
 
 from chunkrl.agents import named
@@ -13,6 +14,11 @@ def make(method, obs_dim, action_dim, **settings):
     """The agent of `method`, with those of `settings` that it has."""
     known = named(method).parameters
     return named(method)(obs_dim, action_dim, **{k: v for k, v in settings.items() if k in known})
+
+
+def num_params(params):
+    """How many numbers a pytree of parameters holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 class Toy(gymnasium.Env):
