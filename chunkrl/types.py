@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
     obs: Array  # [B, O]        s_t
     action: Array  # [B, n, A]  a_t ... a_{t+n-1}
-    reward: Array  # [B, n]     sum_{j<=k} gamma^j r_{t+j}
+    returns: Array  # [B, n]    sum_{j<=k} gamma^j r_{t+j}
     mask: Array  # [B, n]       min_{j<=k} mask_{t+j}
     valid: Array  # [B, n]      0 beyond the end of the trajectory
     next_obs: Array  # [B, O]   s_{t+n}

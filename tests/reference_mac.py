@@ -4,9 +4,17 @@ import jax.numpy as jnp
 import numpy as np
 from reference import Vectors
 
-from chunkrl.agents.model_based import ModelBasedActorCritic, Noise, Params
+from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.imagination import MACNoise
+from chunkrl.agents.model_based import (
+    MACParams,
+    ModelBasedActorCritic,
+    OnlineValue,
+    SlowValue,
+)
 from chunkrl.agents.rewards import Empty, GoalReward, LearnedReward
 from chunkrl.blocks.policies import OneStep, OneStepParams
+from chunkrl.blocks.targets import Logistic, Squared
 from chunkrl.types import ChunkBatch
 
 
@@ -21,32 +29,35 @@ class MACVectors(Vectors):
         meta, hidden = self.meta, tuple(self.meta["hidden"])
         dim = meta["horizon"] * meta["action_dim"]
         settings = {
-            "goal_dim": meta["goal_dim"],
-            "chunk": meta["horizon"],
+            "imagined_discount": meta["discount"] ** meta["horizon"],
             "rollout": meta["rollout_steps"],
             "rollout_batch": meta["rollout_batch_size"],
             "lam": meta["lam"],
             "candidates": meta["num_candidates_train"],
             "act_candidates": meta["num_candidates_test"],
             "execute": meta["action_chunking_test"],
-            "discount": meta["discount"],
             "tau": meta["tau"],
-            "lr": meta["lr"],
-            "hidden": hidden,
-            "slow_value": meta["target_network"],
-            "logistic": meta["value_loss"] == "bce",
+            "end": SlowValue() if meta["target_network"] else OnlineValue(),
+            "head": Logistic() if meta["value_loss"] == "bce" else Squared(),
         }
         policy = OneStep(
             dim, 1.0, hidden=hidden, steps=meta["flow_steps"], norm=meta["layer_norm"], climb=False
         )
-        reward = GoalReward(meta["gc_negative"]) if self.goals else LearnedReward(hidden)
-        return ModelBasedActorCritic(
-            meta["obs_dim"], meta["action_dim"], policy, reward, **settings | changes
+        model = ChunkModel(
+            meta["obs_dim"],
+            meta["action_dim"],
+            meta["horizon"],
+            GoalReward(meta["gc_negative"]) if self.goals else LearnedReward(),
+            meta["goal_dim"],
+            hidden,
+            meta["discount"],
+            meta["lr"],
         )
+        return ModelBasedActorCritic(model, policy, **settings | changes)
 
-    def params(self, prefix: str = "params") -> Params:
+    def params(self, prefix: str = "params") -> MACParams:
         net = lambda name: self.net(f"{prefix}.{name}")
-        return Params(
+        return MACParams(
             net("dynamics"),
             Empty() if self.goals else net("reward"),  # the authors train it with goals, unused
             net("success"),
@@ -71,9 +82,9 @@ class MACVectors(Vectors):
             field("actor_goals") if self.goals else none,
         )
 
-    def noise(self, prefix: str = "rand") -> Noise:
+    def noise(self, prefix: str = "rand") -> MACNoise:
         names = ("x0", "t", "noise", "rollout_noise")
-        return Noise(*(jnp.asarray(self[f"{prefix}.{name}"]) for name in names))
+        return MACNoise(*(jnp.asarray(self[f"{prefix}.{name}"]) for name in names))
 
     def seen(self, case: str):
         """The observations of an acting case, with their goals."""

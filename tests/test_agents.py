@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from toys import num_params
 
 from chunkrl import train
 from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic, Params
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.agents.settings import SETTINGS
-from chunkrl.blocks.networks import num_params
 from chunkrl.blocks.policies import Flow, best_of_n
 from chunkrl.errors import ConfigError
 from chunkrl.types import Batch
@@ -121,12 +121,12 @@ def test_the_target_of_a_solved_window_is_its_reward():
     batch = batch_of(4)._replace(mask=jnp.array([1.0, 1.0, 0.0, 0.0])[None].repeat(B, axis=0))
     state = agent.init(jax.random.key(0))
     target = agent.td_target(state, batch, jnp.zeros((B, 4 * A)))
-    np.testing.assert_array_equal(target, batch.reward[:, -1])
+    np.testing.assert_array_equal(target, batch.returns[:, -1])
 
 
 def test_the_bootstrap_is_discounted_by_gamma_to_the_n():
     agent = agent_of("fql_n", discount=0.9)
-    batch = batch_of(4)._replace(mask=jnp.ones((B, 4)), reward=jnp.zeros((B, 4)))
+    batch = batch_of(4)._replace(mask=jnp.ones((B, 4)), returns=jnp.zeros((B, 4)))
     state = agent.init(jax.random.key(0))
     chunk = jnp.zeros((B, A))
     expect = 0.9**4 * agent.q(state.target_critic, batch.next_obs, chunk)

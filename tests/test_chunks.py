@@ -7,6 +7,7 @@ import pytest
 from reference import Vectors
 from test_parity import close
 
+from chunkrl.agents.rewards import LearnedReward
 from chunkrl.data import chunks
 from chunkrl.errors import ConfigError
 
@@ -31,7 +32,8 @@ def test_chunks_with_rewards_are_the_authors(parity):
     np.testing.assert_array_equal(batch.chunk, v["ac.batch.actions"])
     np.testing.assert_array_equal(batch.next_obs, v["ac.batch.next_observations"])
     np.testing.assert_array_equal(batch.mask, v["ac.batch.masks"])
-    close(batch.reward, v["ac.batch.rewards"], 2e-7)
+    mean = batch.reward / LearnedReward().parts(v.meta["horizon"])
+    close(mean, v["ac.batch.rewards"], 2e-7)
     assert batch.value_goal.shape == (len(data.starts), 0)
 
 
@@ -66,16 +68,21 @@ def test_chunks_stay_in_their_trajectory_and_stop_two_states_before_its_end():
 @pytest.mark.parametrize("sum_reward", [False, True])
 @pytest.mark.parametrize("true_mask", [False, True])
 def test_every_chunk_follows_the_definition(sum_reward, true_mask):
+    """Of the data the sum and the least mask; a learned reward is their mean, and mask 1."""
     data = toy()
-    batch = chunks.take(data, jnp.asarray(data.starts), H, 0.9, sum_reward, true_mask)
-    for row, i in enumerate(data.starts):
-        np.testing.assert_array_equal(batch.chunk[row], data.action[i : i + H].ravel())
-        assert batch.obs[row, 0] == i
-        assert batch.next_obs[row, 0] == i + H
+    reward = LearnedReward(sum_reward, true_mask)
+    drawn = reward.draw(jax.random.key(0), data, 90, H, 0.9)
+    assert set(np.asarray(drawn.obs[:, 0], int)) == set(data.starts)
+    taken = chunks.take(data, drawn.obs[:, 0].astype(int), H, 0.9)
+    for row, i in enumerate(np.asarray(drawn.obs[:, 0], int)):
+        np.testing.assert_array_equal(drawn.chunk[row], data.action[i : i + H].ravel())
+        assert drawn.next_obs[row, 0] == i + H
         total = sum(0.9**k * data.reward[i + k] for k in range(H))
-        np.testing.assert_allclose(batch.reward[row], total / (1 if sum_reward else H), rtol=1e-5)
+        np.testing.assert_allclose(taken.reward[row], total, rtol=1e-5)
+        np.testing.assert_allclose(drawn.reward[row], total / (1 if sum_reward else H), rtol=1e-5)
         solved = any(data.mask[i + k] == 0 for k in range(H))
-        assert batch.mask[row] == (0 if solved and true_mask else 1)
+        assert taken.mask[row] == 1 - solved
+        assert drawn.mask[row] == (0 if solved and true_mask else 1)
 
 
 def test_starts_are_drawn_uniformly():

@@ -1,6 +1,6 @@
 """The design claims of the model-based family: gradient routing, reductions, exact values."""
 
-import dataclasses
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -11,14 +11,18 @@ import toys
 
 from chunkrl import train
 from chunkrl.agents import MODEL_BASED, make, named
-from chunkrl.agents.imagination import Imagined, in_blocks
-from chunkrl.agents.model_based import ModelBasedActorCritic, State
-from chunkrl.agents.rewards import GoalReward
-from chunkrl.blocks.networks import mlp, num_params
+from chunkrl.agents.dynamics import ChunkModel, ModelParams
+from chunkrl.agents.imagination import OnData, OnImagined, Transitions
+from chunkrl.agents.model_based import MACState, ModelBasedActorCritic
+from chunkrl.agents.rewards import GoalReward, LearnedReward, Unrewarded
+from chunkrl.blocks import backend
+from chunkrl.blocks.networks import mlp
 from chunkrl.blocks.optim import mean_of_blocks
 from chunkrl.blocks.policies import Gaussian, OneStep
+from chunkrl.blocks.targets import Logistic, Squared
+from chunkrl.data import chunks
 from chunkrl.errors import ConfigError
-from chunkrl.types import ChunkBatch
+from chunkrl.types import ChunkBatch, Chunks, GoalChunks
 
 O, A, G, B, H = 7, 2, 3, 16, (16, 16)  # noqa: E741
 
@@ -36,8 +40,8 @@ def batch_of(agent, seed=0):
         r.normal(size=B),
         r.integers(0, 2, B),
         r.normal(size=(B, O)),
-        r.normal(size=(B, agent.goal_dim)),
-        r.normal(size=(B, agent.goal_dim)),
+        r.normal(size=(B, agent.model.goal_dim)),
+        r.normal(size=(B, agent.model.goal_dim)),
     )
     return ChunkBatch(*(jnp.asarray(x, jnp.float32) for x in arrays))
 
@@ -100,7 +104,7 @@ def test_one_imagined_chunk_is_one_step_of_td_in_the_model():
     agent = agent_of(rollout=1, discount=0.9)
     state, batch, noise = started(agent)
     x = agent.imagine(state.params, batch.obs, batch.value_goal, noise.rollout)
-    next_obs = agent.predict(state.params.dynamics, batch.obs, x.chunk[0])
+    next_obs = agent.model.predict(state.params, batch.obs, x.chunk[0])
     following = agent.v(state.target_value, next_obs)
     expect = x.reward[0] + 0.9**4 * x.mask[0] * following
     np.testing.assert_allclose(agent.returns(state, x)[0], expect, rtol=1e-5)
@@ -108,13 +112,13 @@ def test_one_imagined_chunk_is_one_step_of_td_in_the_model():
 
 def imagined_of(reward, mask, next_seen):
     zeros = jnp.zeros((len(reward), 1, 4 * A))
-    return Imagined(next_seen, zeros, next_seen, reward, mask)
+    return Transitions(next_seen, zeros, next_seen, reward, mask)
 
 
 @pytest.mark.parametrize(("name", "gamma"), [("mac", 0.9**4), ("mac_fql", 0.9)])
 def test_a_chunk_counts_gamma_to_the_h_except_as_published_in_mac_fql(name, gamma):
     agent = agent_of(name, discount=0.9)
-    assert agent_of("mac_fql", step_discount=False).step_discount is False
+    assert agent_of("mac_fql", discount=0.9, step_discount=False).imagined_discount == 0.9**4
     state, _, _ = started(agent)
     reward, mask = jnp.array([[0.0], [1.0], [0.0]]), jnp.array([[1.0], [1.0], [0.0]])
     returns = agent.returns(state, imagined_of(reward, mask, jnp.zeros((3, 1, O))))
@@ -144,7 +148,8 @@ def test_the_critic_can_learn_from_the_chunks_of_the_data_as_well():
     state, batch, noise = started(agent)
     x = agent.imagine(state.params, batch.obs, batch.value_goal, noise.rollout)
     alone = agent.value_losses(state.params, state, batch, x)["td"]
-    both = dataclasses.replace(agent, critic_on_data=True)
+    both = replace(agent, critic_on=(OnImagined(), OnData()))
+    assert both == agent_of(discount=0.9, critic_on_data=True)
     target = batch.reward + 0.9**4 * batch.mask * agent.v(state.params.value, batch.next_obs)
     error = (agent.q(state.params.critic, batch.obs, batch.chunk) - target) ** 2
     got = both.value_losses(state.params, state, batch, x)["td"]
@@ -152,12 +157,17 @@ def test_the_critic_can_learn_from_the_chunks_of_the_data_as_well():
 
 
 def test_policies_are_cloned_for_the_goals_of_the_actor_or_of_the_value():
-    for choice, field in ((False, "actor_goal"), (True, "value_goal")):
-        agent = agent_of(goal_dim=G, clone_value_goal=choice)
+    obs = np.arange(40 * O, dtype=np.float32).reshape(40, O)
+    last, nothing = np.full(40, 38), np.zeros(40, np.float32)
+    data = chunks.dataset(obs, obs[:, :A], nothing, nothing, last, 4, obs[:, :G])
+    for own in (False, True):
+        agent = agent_of(goal_dim=G, clone_value_goal=own)
+        drawn = agent.draw(jax.random.key(3), data, B)
+        assert np.array_equal(drawn.actor_goal, drawn.value_goal) == own
         state, batch, noise = started(agent)
         x = agent.imagine(state.params, batch.obs, batch.value_goal, noise.rollout)
         got = agent.policy_losses(state.params, state, batch, x, noise)["clone"]
-        seen = jnp.concatenate([batch.obs, getattr(batch, field)], axis=-1)
+        seen = jnp.concatenate([batch.obs, batch.actor_goal], axis=-1)
         flow = agent.policy.flow
         expect = flow.clone(state.params.policy.flow, seen, batch.chunk, 1.0, noise.flow, noise.t)
         np.testing.assert_allclose(got, expect, rtol=1e-6)
@@ -205,11 +215,11 @@ def test_the_squashed_gaussian_is_a_density_and_samples_follow_it():
 RING, STEPS, GAMMA = 12, 2, 0.9
 
 
-class KnownRing(ModelBasedActorCritic):
+class KnownRing(ChunkModel):
     """States on a ring, one-hot; whatever the actions, a chunk of two moves two on."""
 
-    def predict(self, dynamics, obs, chunk):
-        return jnp.roll(obs, STEPS, axis=-1) + 0 * super().predict(dynamics, obs, chunk)
+    def predict(self, params, obs, chunk):
+        return jnp.roll(obs, STEPS, axis=-1) + 0 * super().predict(params, obs, chunk)
 
 
 def test_the_value_of_a_goal_m_chunks_away():
@@ -218,19 +228,14 @@ def test_the_value_of_a_goal_m_chunks_away():
     The model is exact, success and value are learned; a chunk succeeds if the goal is one of the
     two states it starts from or passes, so that m = floor(distance / 2).
     """
-    agent = KnownRing(
-        RING,
-        1,
+    model = KnownRing(RING, 1, STEPS, GoalReward(), RING, (64, 64), GAMMA, lr=3e-3)
+    agent = ModelBasedActorCritic(
+        model,
         OneStep(STEPS, 1.0, hidden=(8,), steps=1, climb=False),
-        GoalReward(),
-        goal_dim=RING,
-        chunk=STEPS,
+        imagined_discount=GAMMA**STEPS,
         rollout=3,
         candidates=1,
-        discount=GAMMA,
         tau=0.05,
-        lr=3e-3,
-        hidden=(64, 64),
     )
     start, goal = (x.ravel() for x in np.divmod(np.arange(RING**2), RING))
     distance = (goal - start) % RING
@@ -268,28 +273,109 @@ def test_blocks_change_neither_a_mean_nor_its_gradient():
 
 
 @pytest.mark.parametrize("rows", [1024, 40])
-def test_states_are_proposed_for_in_blocks_or_at_once(rows):
+def test_states_are_proposed_for_in_blocks_or_at_once(rows, monkeypatch):
     """150 states x 8 candidates in blocks of 128 states, and of 5, give what one call gives."""
     agent = agent_of()
     state, _, _ = started(agent)
     seen = jax.random.normal(jax.random.key(1), (150, O))
     noise = jax.random.normal(jax.random.key(2), (8, 150, 4 * A))
-    propose = partial(agent.propose, state.params)
-    blocks = in_blocks(propose, seen, noise, rows)
+    shapes, propose = [], partial(agent.propose, state.params)
+
+    def spy(seen, noise):
+        shapes.append(seen.shape)
+        return propose(seen, noise)
+
+    monkeypatch.setattr(backend, "ROWS", rows)
+    blocks = backend.in_blocks(spy, seen, noise)
     np.testing.assert_allclose(blocks, propose(seen, noise), atol=1e-5)
+    assert set(shapes) == {(O,)}  # a block maps over states
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    backend.in_blocks(spy, seen, noise)
+    assert shapes[-1] == (150, O)
 
 
-def test_half_precision_changes_returns_by_little():
-    """bfloat16 keeps 8 bits: returns move by a few percent of their spread over states."""
+def test_half_precision_changes_returns_by_little(monkeypatch):
+    """bfloat16 keeps 8 bits: returns move by a few percent of their spread over states.
+
+    It is the machine's: the agent, and so a run's identity, is the same.
+    """
     agent = agent_of(rollout=5)
     state, batch, noise = started(agent)
-    exact, rough = (
-        a.returns(state, a.imagine(state.params, batch.obs, batch.value_goal, noise.rollout))
-        for a in (agent, dataclasses.replace(agent, half=True))
-    )
+    imagine = lambda: agent.imagine(state.params, batch.obs, batch.value_goal, noise.rollout)
+    exact = agent.returns(state, imagine())
+    monkeypatch.setenv("CHUNKRL_PRECISION", "bfloat16")
+    rough = agent.returns(state, imagine())
     assert rough.dtype == jnp.float32
     assert np.abs(exact - rough).max() > 0
     assert np.abs(exact - rough).mean() < 0.05 * exact.std()
+    monkeypatch.setenv("CHUNKRL_PRECISION", "")
+    np.testing.assert_array_equal(agent.returns(state, imagine()), exact)
+    for unknown in ("float16", "half"):
+        monkeypatch.setenv("CHUNKRL_PRECISION", unknown)
+        with pytest.raises(ConfigError, match=f"CHUNKRL_PRECISION = '{unknown}': must be float32"):
+            imagine()
+
+
+def test_an_agent_says_what_it_is_in_words_that_only_its_values_change():
+    """`repr` enters a run's identity: no addresses, nothing of the machine, every choice."""
+    choices = (
+        {},
+        {"critic_on_data": True},
+        {"value_end": "online"},
+        {"value_loss": "logistic"},
+        {"step_discount": True},
+        {"sum_reward": True},
+        {"goal_dim": G},
+        {"goal_dim": G, "clone_value_goal": True},
+    )
+    words = [repr(agent_of(**given)) for given in choices]
+    assert words == [repr(agent_of(**given)) for given in choices]
+    assert len(set(words)) == len(choices)
+    assert not any(" at 0x" in word for word in words)
+
+
+def test_a_logistic_error_is_least_at_the_logit_of_its_target():
+    head, target = Logistic(), jnp.array([0.2, 0.9])
+    at = lambda p: head.error(jnp.log(p / (1 - p)), target)
+    entropy = -target * jnp.log(target) - (1 - target) * jnp.log(1 - target)
+    np.testing.assert_allclose(at(target), entropy, rtol=1e-5)
+    assert (at(target + 0.05) > entropy).all()
+    assert (at(target - 0.05) > entropy).all()
+    beyond = head.error(jnp.array([2.0]), jnp.array([1.7]))  # clipped
+    np.testing.assert_allclose(beyond, np.log1p(np.exp(-2.0)), rtol=1e-5)
+    np.testing.assert_allclose(head.value(jnp.log(target / (1 - target))), target, rtol=1e-5)
+    assert agent_of(value_loss="logistic").head == head
+    assert agent_of().head == Squared()
+
+
+@pytest.mark.parametrize(
+    ("reward", "reads", "learned"),
+    [
+        (Unrewarded(), Chunks(4), {"dynamics"}),
+        (GoalReward(), GoalChunks(4), {"dynamics", "success_loss"}),
+        (LearnedReward(), Chunks(4), {"dynamics", "reward", "success_loss"}),
+    ],
+)
+def test_a_model_learns_alone_what_its_agent_learns(reward, reads, learned):
+    """An agent's own model, alone: the same networks, losses and step as inside of the agent."""
+    goal_dim = G if reads == GoalChunks(4) else 0
+    model = ChunkModel(O, A, 4, reward, goal_dim, H)
+    agent = ModelBasedActorCritic(model, agent_of().policy, 0.9, rollout=2, candidates=2)
+    _, batch, _ = started(agent)
+    state = agent.init(jax.random.key(0))
+    assert model.reads == agent.reads == reads
+    alone = model.init(jax.random.key(0))
+    assert alone.params == ModelParams(*alone.params)
+    new, metrics = model.step(alone, batch, model.noise(jax.random.key(1), B))
+    together, both = train.update(agent, state, batch, jax.random.key(1))
+    assert metrics.keys() == learned
+    for name in learned:
+        np.testing.assert_allclose(metrics[name], both[name], rtol=1e-5)
+    for old, one, two in zip(
+        *(jax.tree.leaves(tuple(x.params)[:3]) for x in (alone, new, together)), strict=True
+    ):
+        assert np.any(old != one)
+        np.testing.assert_allclose(one, two, atol=1e-6)
 
 
 @pytest.mark.parametrize("goal_dim", [0, G])
@@ -310,13 +396,13 @@ def test_parameter_counts_of_puzzle_4x5():
     agent = make("mac", 99, 5, goal_dim=20)
     state = jax.eval_shape(agent.init, jax.random.key(0))
     millions = {
-        name: round(num_params(getattr(state.params, name)) / 1e6, 2)
+        name: round(toys.num_params(getattr(state.params, name)) / 1e6, 2)
         for name in ("dynamics", "success", "value", "critic")
     }
     assert millions == {"dynamics": 3.41, "success": 3.33, "value": 3.28, "critic": 3.33}
     for tree in state.params.policy:
-        assert round(num_params(tree) / 1e6, 2) == 3.38
-    assert num_params(state.opt_state[0].mu) == num_params(state.params)
+        assert round(toys.num_params(tree) / 1e6, 2) == 3.38
+    assert toys.num_params(state.opt_state[0].mu) == toys.num_params(state.params)
 
 
 def test_presets_and_names():
@@ -331,7 +417,7 @@ def test_presets_and_names():
     for settings, message in (
         ({"backup": 2}, "mac does not use backup"),
         ({"execute": 5}, "execute = 5: must be between 1 and the chunk's 4"),
-        ({"rollout": 0}, "at least 1"),
+        ({"rollout": 0}, "rollout = 0: must be between 1 and 1000"),
     ):
         with pytest.raises(ConfigError, match=message):
             make("mac", O, A, **{"horizon": 4, **settings})
@@ -341,7 +427,7 @@ def test_presets_and_names():
 
 def test_a_state_has_no_slots_for_the_target():
     state = agent_of().init(jax.random.key(0))
-    assert isinstance(state, State)
+    assert isinstance(state, MACState)
     assert state.opt_state[0].mu._fields == state.params._fields
 
 

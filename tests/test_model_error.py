@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.course.explorers import cube_drift
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.measure.drift import ChunkModel, segments, squared_error, unroll
+from chunkrl.measure.drift import segments, squared_error, unroll
 from chunkrl.results import model_drift as model_error
 from chunkrl.results.model_drift import rows_of
+from chunkrl.types import ChunkBatch
 
 
 @pytest.fixture
@@ -98,8 +100,6 @@ def test_the_model_predicts_the_change_and_its_loss_is_the_mean_square() -> None
     obs, chunk = jnp.ones((5, 3)), jnp.ones((5, 8))
     silent = jax.tree.map(jnp.zeros_like, state.params)
     np.testing.assert_array_equal(model.predict(silent, obs, chunk), obs)
-    from chunkrl.types import ChunkBatch
-
     zero = jnp.zeros(5)
     batch = ChunkBatch(obs, chunk, zero, zero, obs + jnp.arange(3.0)[None], obs, obs)
     assert model.loss(silent, batch)[0] == pytest.approx((0 + 1 + 4) / 3)

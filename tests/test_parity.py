@@ -176,4 +176,4 @@ def test_windows(parity):
         np.testing.assert_array_equal(batch.mask, expect["masks"])
         np.testing.assert_array_equal(batch.valid, expect["valid"])
         np.testing.assert_array_equal(batch.next_obs, expect["next_observations"][:, -1])
-        np.testing.assert_allclose(batch.reward, expect["rewards"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(batch.returns, expect["rewards"], rtol=1e-6, atol=1e-6)

@@ -61,14 +61,3 @@ def test_value_expansion_is_the_longest_return_and_a_success_cuts_it():
     cut = targets.value_expansion(reward, discount.at[2].set(0), value[-1])
     np.testing.assert_allclose(cut[2], reward[2])
     np.testing.assert_allclose(cut[1], reward[1] + discount[1] * reward[2], rtol=1e-5)
-
-
-def test_cross_entropy_is_least_at_the_logit_of_its_target():
-    target = jnp.array([0.2, 0.9])
-    at = lambda p: targets.cross_entropy(jnp.log(p / (1 - p)), target)
-    entropy = -target * jnp.log(target) - (1 - target) * jnp.log(1 - target)
-    np.testing.assert_allclose(at(target), entropy, rtol=1e-5)
-    assert (at(target + 0.05) > entropy).all()
-    assert (at(target - 0.05) > entropy).all()
-    beyond = targets.cross_entropy(jnp.array([2.0]), jnp.array([1.7]))
-    np.testing.assert_allclose(beyond, np.log1p(np.exp(-2.0)), rtol=1e-5)

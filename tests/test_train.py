@@ -195,7 +195,7 @@ def test_a_nan_names_the_update_and_the_loss_and_keeps_the_checkpoint(tmp_path, 
         for i in range(5):
             key_window, _ = jax.random.split(jax.random.fold_in(key_call, i))
             batch = windows.sample(key_window, jax.device_put(data), 8, 3, 0.99)
-            if expected is None and np.isnan(batch.reward[:, -1]).any():
+            if expected is None and np.isnan(batch.returns[:, -1]).any():
                 expected = step - 5 + i + 1
     assert expected is not None
     with pytest.raises(TrainingError, match=rf"seed 0: not finite: .*td.* at update {expected}\."):

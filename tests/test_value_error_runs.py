@@ -11,7 +11,7 @@ from chunkrl.data.normalise import Normaliser
 from chunkrl.envs.ogbench import files, layouts, tasks
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.experiments import experiment
-from chunkrl.measure import beliefs as believing
+from chunkrl.measure import beliefs
 from chunkrl.measure.imagined import imagined
 from chunkrl.measure.models import drift
 from chunkrl.measure.of_run import in_words, main, measure_run
@@ -42,8 +42,8 @@ def test_imagined_targets_are_the_returns_that_mac_learns_from(sum_reward):
     rng, starts, repeats = np.random.default_rng(0), 3, 2
     seen = normaliser(rng)
     obs = rng.normal(size=(starts, OBS)).astype(np.float32)
-    beliefs = believing.of(agent, state, seen, candidates=3)
-    found = imagined(beliefs, obs, depth=3, repeats=repeats, seed=7)
+    own = beliefs.of(agent, state, seen, candidates=3)
+    found = imagined(own, obs, depth=3, repeats=repeats, seed=7)
 
     number = np.arange(starts * repeats, dtype=np.int32)
     keys = [decision_keys(7, number, np.full_like(number, k)) for k in range(3)]
@@ -55,7 +55,7 @@ def test_imagined_targets_are_the_returns_that_mac_learns_from(sum_reward):
     scale = 1 if sum_reward else 4
     np.testing.assert_allclose(found[3].ravel(), scale * expected, rtol=1e-4, atol=1e-4)
     assert np.ptp(found[3]) > 1e-3
-    assert beliefs.ends == agent.reward.true_mask
+    assert own.ends == agent.model.reward.true_mask
 
 
 def test_macs_value_and_critic_come_in_rewards_of_the_task():
@@ -65,25 +65,25 @@ def test_macs_value_and_critic_come_in_rewards_of_the_task():
     seen, obs = normaliser(rng), rng.normal(size=(6, OBS)).astype(np.float32)
     chunks = rng.uniform(-1, 1, (6, 4, ACTION)).astype(np.float32)
     state = state._replace(target_value=jax.tree.map(lambda x: 1.5 * x, state.params.value))
-    beliefs = believing.of(agent, state, seen)
-    value = agent.scalar.apply(state.target_value, seen.apply(obs))
-    np.testing.assert_allclose(beliefs.value(obs, chunks), 4 * value, rtol=1e-5)
-    critic = agent.scalar.apply(state.params.critic, seen.apply(obs), chunks.reshape(6, -1))
-    np.testing.assert_allclose(beliefs.critic(obs, chunks), 4 * critic, rtol=1e-5)
+    own = beliefs.of(agent, state, seen)
+    value = agent.value.apply(state.target_value, seen.apply(obs))
+    np.testing.assert_allclose(own.value(obs, chunks), 4 * value, rtol=1e-5)
+    critic = agent.critic.apply(state.params.critic, seen.apply(obs), chunks.reshape(6, -1))
+    np.testing.assert_allclose(own.critic(obs, chunks), 4 * critic, rtol=1e-5)
 
 
 def test_a_critic_alone_is_its_own_value():
     agent, state = agent_and_state("qc", **TINY, horizon=3, candidates=4)
     rng = np.random.default_rng(2)
     obs = rng.normal(size=(5, OBS)).astype(np.float32)
-    beliefs = believing.of(agent, state, Normaliser.identity(OBS))
-    chunks = beliefs.act(obs, jax.random.split(jax.random.key(0), 5))
+    own = beliefs.of(agent, state, Normaliser.identity(OBS))
+    chunks = own.act(obs, jax.random.split(jax.random.key(0), 5))
     again = train.act(agent, state, obs, jax.random.split(jax.random.key(0), 5))
     np.testing.assert_allclose(chunks, again, atol=1e-6)
     q = agent.critic.apply(state.params.critic, obs, chunks.reshape(5, -1)).mean(0)
-    np.testing.assert_allclose(beliefs.value(obs, chunks), q, rtol=1e-5)
-    assert (beliefs.model, beliefs.ends, beliefs.chunk) == (None, True, 3)
-    few = believing.of(agent, state, Normaliser.identity(OBS), candidates=1)
+    np.testing.assert_allclose(own.value(obs, chunks), q, rtol=1e-5)
+    assert (own.model, own.ends, own.chunk) == (None, True, 3)
+    few = beliefs.of(agent, state, Normaliser.identity(OBS), candidates=1)
     other = few.act(obs, jax.random.split(jax.random.key(0), 5))
     assert not np.allclose(other, chunks)
 
@@ -91,7 +91,7 @@ def test_a_critic_alone_is_its_own_value():
 def test_goals_are_not_rewards():
     agent, state = agent_and_state("mac", **MAC, goal_dim=3)
     with pytest.raises(ConfigError, match="rewards"):
-        believing.of(agent, state, Normaliser.identity(OBS))
+        beliefs.of(agent, state, Normaliser.identity(OBS))
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_an_agent_without_a_model_gets_one(tiny_file):
 
 def test_the_drift_of_a_model_in_which_nothing_moves(tiny_file):
     """How far the logs themselves have gone after 4, 8, ... 60 steps, as read from the file."""
-    still = believing.Model(2, lambda obs, actions: obs, lambda obs, actions: obs[:, 0])
+    still = beliefs.Model(2, lambda obs, actions: obs, lambda obs, actions: obs[:, 0])
     found = drift([still], tiny_file, chunk=4)
     logs = np.load(files.val_path(tiny_file))["observations"].reshape(-1, 61, OBS)
     gone = ((logs[:, ::4] - logs[:, :1]) ** 2).mean(0)

@@ -43,7 +43,7 @@ def test_every_window_follows_the_definition(terminal, mask, length):
             total += 0.9**k * data.reward[i + k]
             solved = min(solved, mask[i + k])
             ended = max(ended, terminal[i + k])
-            np.testing.assert_allclose(batch.reward[i, k], total, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(batch.returns[i, k], total, rtol=1e-5, atol=1e-5)
             assert batch.mask[i, k] == solved
             np.testing.assert_array_equal(batch.action[i, k], data.action[i + k])
         assert batch.obs[i, 0] == i

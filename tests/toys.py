@@ -6,6 +6,7 @@ import time
 from multiprocessing.connection import Connection
 
 import gymnasium
+import jax
 import numpy as np
 
 from chunkrl.agents import named
@@ -53,6 +54,11 @@ FAULTS = {
     "leave": leave,
     "cut": cut_the_answer,
 }
+
+
+def num_params(params):
+    """How many numbers a pytree of parameters holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 class Toy(gymnasium.Env):

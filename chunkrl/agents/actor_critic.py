@@ -9,7 +9,7 @@ import optax
 
 from chunkrl.blocks.networks import Params as Tree
 from chunkrl.blocks.networks import ensemble, scalar_mlp
-from chunkrl.blocks.optim import descend, polyak
+from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.data import windows
 from chunkrl.types import Batch, Dataset, Metrics, Windows
@@ -37,8 +37,10 @@ class Noise(NamedTuple):
 
 @dataclass(frozen=True)
 class ChunkedActorCritic:
-    """Q(s_t, a_{t:t+h}) regressed on an n-step target; a policy that proposes chunks (QC, sec. 4).
+    """Q(s_t, a_{t:t+h}) regressed on an n-step target; a policy that proposes chunks (Q-chunking).
 
+    QC's best of N is arXiv 2507.07969, eqs. 9 to 11, its one-step policy alg. 2; at h = 1 these are
+    BFN and FQL (arXiv 2502.02538, alg. 1).  Equation numbers below are of arXiv 2507.07969.
     Every method is a pure function of its arguments; `params` is differentiated, `state` constant.
     """
 
@@ -103,7 +105,7 @@ class ChunkedActorCritic:
     def propose(self, params, obs, noise):
         """The chunk that the policy executes: argmax_j Q(s, a_j) over N samples a_j.
 
-        [*B, O], [N, *B, hA] -> [*B, hA].  The online critic chooses (QC eq. 11), here and when
+        [*B, O], [N, *B, hA] -> [*B, hA].  The online critic chooses (eq. 11), here and when
         acting; `td_target` then evaluates the choice with the target critic.
         """
         if self.candidates == 1:
@@ -114,16 +116,17 @@ class ChunkedActorCritic:
     def td_target(self, state: State, batch: Batch, next_chunk):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask Q'(s_{t+n}, a').  [B, hA] -> [B]
 
-        With n = h the critic has seen every action that made the rewards; with h < n
-        this is the uncorrected n-step target: the actions after the first h came from the data.
+        With n = h the critic has seen every action that made the rewards (eqs. 6, 7 and 11); with
+        h < n this is the uncorrected n-step target (eq. 4): the actions after the first h came
+        from the data.
         """
         bootstrap = self.discount**self.backup * batch.mask[:, -1]
-        return batch.reward[:, -1] + bootstrap * self.q(
+        return batch.returns[:, -1] + bootstrap * self.q(
             state.target_critic, batch.next_obs, next_chunk
         )
 
     def critic_loss(self, params: Params, batch: Batch, target):
-        """mean over critics and windows of valid (Q_k(s, a) - y)^2.  [B] -> []
+        """mean over critics and windows of valid (Q_k(s, a) - y)^2 (eqs. 4, 7 and 11).  [B] -> []
 
         Windows that cross the end of a trajectory weigh 0 but stay in the denominator.
         """
@@ -135,7 +138,10 @@ class ChunkedActorCritic:
         return batch.action[:, : self.chunk].reshape(len(batch.action), -1)
 
     def loss(self, params: Params, state: State, batch: Batch, noise: Noise):
-        """Critic, cloning and improvement losses, added.  -> [], metrics"""
+        """Critic, cloning and improvement losses, added (algs. 1 and 2).  -> [], metrics
+
+        `policies` has the equations of the last two.
+        """
         next_chunk = self.propose(state.params, batch.next_obs, noise.propose)
         target = self.td_target(state, batch, next_chunk)
         td = self.critic_loss(params, batch, target)
@@ -159,7 +165,7 @@ class ChunkedActorCritic:
             self.tx, self.loss, state.params, state.opt_state, state, batch, noise
         )
         # As published, the target follows the critic of *before* this step.
-        target_critic = polyak(state.params.critic, state.target_critic, self.tau)
+        target_critic = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
         return State(params, target_critic, opt_state), metrics
 
     def act(self, state: State, obs, key):

@@ -1,4 +1,8 @@
-"""Imitation alone: a policy trained on samples of a demonstrator, in one compiled scan."""
+"""Imitation alone: a policy trained on samples of a demonstrator, in one compiled scan.
+
+The losses are the policy's: flow matching (Lipman et al. 2023, arXiv 2210.02747, theorem 2), and
+distillation into one step (arXiv 2502.02538, alg. 1).
+"""
 
 from collections.abc import Callable
 from functools import partial

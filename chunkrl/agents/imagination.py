@@ -1,12 +1,15 @@
-"""What imagination needs and what it leaves, and proposals for many states at a time."""
+"""Inputs and outputs of an imagined rollout, and which of its states losses are taken at."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+
+from chunkrl.types import Array, ChunkBatch
 
 
-class Noise(NamedTuple):
+class MACNoise(NamedTuple):
     """All the randomness of one update, D = hA."""
 
     flow: jax.Array  # [B, D]           normal: x_0 of flow matching
@@ -15,23 +18,51 @@ class Noise(NamedTuple):
     rollout: jax.Array  # [K, N, R, D]  normal: candidates along the R imagined trajectories
 
 
-class Imagined(NamedTuple):
-    """R trajectories of K chunks inside the model; all of it constant."""
+class Transitions(NamedTuple):
+    """Chunks as transitions, of the data [B] or along R imagined trajectories [K, R]; constant."""
 
-    seen: jax.Array  # [K, R, O + G]  s_k and the goal
-    chunk: jax.Array  # [K, R, D]
-    next_seen: jax.Array  # [K, R, O + G]
-    reward: jax.Array  # [K, R]
-    mask: jax.Array  # [K, R]         0 where the chunk is thought to succeed
+    seen: Array  # [*B, O + G]  s and g, side by side
+    chunk: Array  # [*B, D]
+    next_seen: Array  # [*B, O + G]
+    reward: Array  # [*B]
+    mask: Array  # [*B]         0 where the chunk succeeds, or is thought to
 
 
-def in_blocks(propose: Callable, seen, noise, rows: int):
-    """`propose` for R states; on a CPU for as many at a time as make `rows` candidates.
+@dataclass(frozen=True)
+class OnImagined:
+    """Losses at what was imagined (MAC, arXiv 2512.08108, alg. 1; of the policy: MAC (FQL))."""
 
-    [R, O + G], [N, R, D] -> [R, D].  Activations of more rows leave the processor's cache, and the
-    products of matrices wait for memory.
-    """
-    states = max(1, rows // len(noise))
-    if len(seen) <= states or jax.default_backend() != "cpu":
-        return propose(seen, noise)
-    return jax.lax.map(lambda x: propose(*x), (seen, noise.swapaxes(0, 1)), batch_size=states)
+    def shape(self, size: int, starts: int, rollout: int) -> tuple[int, ...]:
+        """Of the states: K rows of R."""
+        return rollout, starts
+
+    def states(self, batch: ChunkBatch, x: Transitions):
+        """All imagined states, with the goals of the value.  -> [K, R, O + G]"""
+        return x.seen
+
+    def transitions(self, batch: ChunkBatch, x: Transitions) -> Transitions:
+        """The first imagined chunks, chosen in states of the data.  -> [R, ...]"""
+        return jax.tree.map(lambda leaf: leaf[0], x)
+
+
+@dataclass(frozen=True)
+class OnData:
+    """Losses at the data (MAC's policy, arXiv 2512.08108, alg. 1; of the critic: an option)."""
+
+    def shape(self, size: int, starts: int, rollout: int) -> tuple[int, ...]:
+        """Of the states: B."""
+        return (size,)
+
+    def states(self, batch: ChunkBatch, x: Transitions):
+        """The states of the batch, with the goals of the policy.  -> [B, O + G]"""
+        return jnp.concatenate([batch.obs, batch.actor_goal], axis=-1)
+
+    def transitions(self, batch: ChunkBatch, x: Transitions) -> Transitions:
+        """The chunks of the batch, with the goals of the value.  -> [B, ...]"""
+        seen, next_seen = (
+            jnp.concatenate([obs, batch.value_goal], axis=-1) for obs in (batch.obs, batch.next_obs)
+        )
+        return Transitions(seen, batch.chunk, next_seen, batch.reward, batch.mask)
+
+
+Where = OnData | OnImagined

@@ -11,11 +11,15 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
-from chunkrl.agents.model_based import ModelBasedActorCritic
+from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.imagination import OnData, OnImagined
+from chunkrl.agents.model_based import ModelBasedActorCritic, OnlineValue, SlowValue
 from chunkrl.agents.presets import Preset, strength
 from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.agents.settings import checked, parameters
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
+from chunkrl.blocks.targets import Logistic, Squared
+from chunkrl.data import goals
 from chunkrl.errors import ConfigError
 from chunkrl.types import Agent
 
@@ -222,8 +226,12 @@ def model_based(
     true_mask: bool = False,
     goal_reward: Literal[-1, 1] = -1,
     clone_value_goal: bool = False,
+    critic_on_data: bool = False,
+    step_discount: bool = False,
     value_loss: Literal["squared", "logistic"] = "squared",
     value_end: Literal["slow", "online"] = "slow",
+    discount: float = ChunkModel.discount,
+    lr: float = ChunkModel.lr,
     execute: int = 1,
     **learning: Any,
 ) -> ModelBasedActorCritic:
@@ -236,19 +244,18 @@ def model_based(
     for name in (name for name, given in idle.items() if given):
         where = "with goals" if goal_dim else "with rewards"
         raise ConfigError(f"{name} changes nothing on a task {where}: leave it out")
-    reward = GoalReward(goal_reward == -1) if goal_dim else None
+    reward = LearnedReward(sum_reward, true_mask)
+    if goal_dim:
+        actor_goals = None if clone_value_goal else goals.ACTOR
+        reward = GoalReward(goal_reward == -1, actor_goals=actor_goals)
     return ModelBasedActorCritic(
-        obs_dim,
-        action_dim,
+        ChunkModel(obs_dim, action_dim, chunk, reward, goal_dim, hidden, discount, lr),
         policy,
-        reward or LearnedReward(hidden, sum_reward, true_mask),
-        goal_dim=goal_dim,
-        chunk=chunk,
-        hidden=hidden,
+        imagined_discount=discount if step_discount else discount**chunk,
         execute=execute,
-        clone_value_goal=clone_value_goal,
-        logistic=value_loss == "logistic",
-        slow_value=value_end == "slow",
+        end={"slow": SlowValue(), "online": OnlineValue()}[value_end],
+        head={"squared": Squared(), "logistic": Logistic()}[value_loss],
+        critic_on=(OnImagined(), OnData()) if critic_on_data else (OnImagined(),),
         **learning,
     )
 
@@ -273,9 +280,10 @@ def mac(
     policy = OneStep(
         horizon * action_dim, 1.0, hidden=hidden, steps=flow_steps, norm=True, climb=False
     )
-    choice = {"candidates": candidates, "act_candidates": act_candidates}
-    choice |= {"execute": execute, "step_discount": step_discount}
-    return model_based(obs_dim, action_dim, policy, horizon, hidden, **choice, **imagining)
+    return model_based(
+        obs_dim, action_dim, policy, horizon, hidden, candidates=candidates,
+        act_candidates=act_candidates, execute=execute, step_discount=step_discount, **imagining,
+    )  # fmt: skip
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
@@ -292,9 +300,10 @@ def mac_gau(
 ) -> ModelBasedActorCritic:
     """MAC with a Gaussian policy in place of the flow (arXiv 2512.08108, ablations)."""
     policy = Gaussian(horizon * action_dim, hidden)
-    choice = {"candidates": candidates, "act_candidates": act_candidates}
-    choice |= {"execute": execute, "step_discount": step_discount}
-    return model_based(obs_dim, action_dim, policy, horizon, hidden, **choice, **imagining)
+    return model_based(
+        obs_dim, action_dim, policy, horizon, hidden, candidates=candidates,
+        act_candidates=act_candidates, execute=execute, step_discount=step_discount, **imagining,
+    )  # fmt: skip
 
 
 @method(presets.MODEL_BASED)
@@ -314,9 +323,10 @@ def mac_fql(
     As released, its returns count an imagined chunk gamma, not gamma^h (`step_discount`).
     """
     policy = OneStep(horizon * action_dim, alpha, True, hidden, flow_steps, norm=True)
-    choice = {"candidates": 1, "act_candidates": 1, "climb_imagined": True}
-    choice |= {"execute": execute, "step_discount": step_discount}
-    return model_based(obs_dim, action_dim, policy, horizon, hidden, **choice, **imagining)
+    return model_based(
+        obs_dim, action_dim, policy, horizon, hidden, candidates=1, act_candidates=1,
+        improve_on=OnImagined(), execute=execute, step_discount=step_discount, **imagining,
+    )  # fmt: skip
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
@@ -333,9 +343,10 @@ def mac_no_teacher(
 ) -> ModelBasedActorCritic:
     """MAC with the flow itself, followed in a single step (arXiv 2512.08108, ablations)."""
     policy = Flow(horizon * action_dim, hidden, steps=1, norm=True)
-    choice = {"candidates": candidates, "act_candidates": act_candidates}
-    choice |= {"execute": execute, "step_discount": step_discount}
-    return model_based(obs_dim, action_dim, policy, horizon, hidden, **choice, **imagining)
+    return model_based(
+        obs_dim, action_dim, policy, horizon, hidden, candidates=candidates,
+        act_candidates=act_candidates, execute=execute, step_discount=step_discount, **imagining,
+    )  # fmt: skip
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
@@ -350,8 +361,10 @@ def mve(
 ) -> ModelBasedActorCritic:
     """Single-step model-based value expansion: MAC at h = 1 (arXiv 1803.00101)."""
     policy = OneStep(action_dim, 1.0, hidden=hidden, steps=flow_steps, norm=True, climb=False)
-    choice = {"candidates": candidates, "act_candidates": act_candidates}
-    return model_based(obs_dim, action_dim, policy, 1, hidden, **choice, **imagining)
+    return model_based(
+        obs_dim, action_dim, policy, 1, hidden, candidates=candidates,
+        act_candidates=act_candidates, **imagining,
+    )  # fmt: skip
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}

@@ -96,8 +96,3 @@ def ensemble(net: Network, size: int) -> Network:
         return jax.vmap(lambda params: net.apply(params, *inputs))(params)
 
     return Network(init, apply)
-
-
-def num_params(params: Params) -> int:
-    """How many numbers a pytree of parameters holds."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -1,4 +1,4 @@
-"""One gradient step, and the slow-moving copy of parameters."""
+"""One gradient step, and gradients block by block."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,8 +46,3 @@ def mean_of_blocks(loss: Callable[[Any, Any], jax.Array]) -> Callable[[Any, Any]
 
     mean.defvjp(forward, backward)
     return mean
-
-
-def polyak(online: Any, target: Any, tau: float) -> Any:
-    """tau online + (1 - tau) target, leaf by leaf."""
-    return optax.incremental_update(online, target, tau)

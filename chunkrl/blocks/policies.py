@@ -20,7 +20,10 @@ from chunkrl.blocks.networks import Params, fourier_features, mlp
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow-matching clone of the data; improvement is left to best-of-n sampling (QC, BFN)."""
+    """A flow-matching clone of the data; improvement is left to best-of-n sampling (QC, BFN).
+
+    arXiv 2210.02747, theorem 2; as a policy arXiv 2507.07969, eqs. 9 to 11.
+    """
 
     dim: int
     hidden: tuple[int, ...] = (512,) * 4
@@ -66,8 +69,9 @@ class OneStepParams(NamedTuple):
 class OneStep:
     """A one-step network distilled from the cloned flow.
 
-    It is pushed up the critic as well (FQL, QC-FQL, MAC (FQL)), or only imitates (MAC, which leaves
-    improvement to best-of-n sampling).
+    It is pushed up the critic as well (FQL, arXiv 2502.02538, alg. 1; QC-FQL, arXiv 2507.07969,
+    alg. 2; MAC (FQL)), or only imitates (MAC, arXiv 2512.08108, alg. 1, which leaves improvement to
+    best-of-n sampling).
     """
 
     dim: int

@@ -1,6 +1,9 @@
-"""Regression targets along imagined trajectories: pure functions of arrays, time first."""
+"""Regression targets along imagined trajectories, time first, and what values are fitted with."""
+
+from dataclasses import dataclass
 
 import jax
+import optax
 
 
 def lambda_return(reward, discount, next_value, lam: float):
@@ -32,15 +35,31 @@ def value_expansion(reward, discount, last_value):
     return jax.lax.scan(step, last_value, (reward, discount), reverse=True)[1]
 
 
-def squared(prediction, target):
-    """(prediction - target)^2, for values on the line."""
-    return (prediction - target) ** 2
+@dataclass(frozen=True)
+class Squared:
+    """Values on the line: a network's output is the value, its error (output - y)^2."""
+
+    def value(self, output):
+        return output
+
+    def error(self, output, target):
+        return optax.squared_error(output, target)
 
 
-def cross_entropy(logit, target):
-    """-y log sigmoid(x) - (1 - y) log(1 - sigmoid(x)), y = target clipped to [0, 1].
+@dataclass(frozen=True)
+class Logistic:
+    """Values that are probabilities, such as of ever reaching a goal: an output x is a logit.
 
-    For values that are probabilities, such as that of ever reaching a goal.
+        value = sigmoid(x)      error = -y log sigmoid(x) - (1 - y) log(1 - sigmoid(x))
+
+    The target y is clipped to [0, 1].
     """
-    target = target.clip(0, 1)
-    return -target * jax.nn.log_sigmoid(logit) - (1 - target) * jax.nn.log_sigmoid(-logit)
+
+    def value(self, output):
+        return jax.nn.sigmoid(output)
+
+    def error(self, output, target):
+        return optax.sigmoid_binary_cross_entropy(output, target.clip(0, 1))
+
+
+ValueHead = Squared | Logistic

@@ -38,31 +38,21 @@ def dataset(
     return ChunkDataset(obs, action, reward, mask, last, starts, goal, goal_rows)
 
 
-def take(
-    dataset: ChunkDataset,
-    start,
-    length: int,
-    discount: float,
-    sum_reward: bool = False,
-    true_mask: bool = False,
-) -> ChunkBatch:
+def take(dataset: ChunkDataset, start, length: int, discount: float) -> ChunkBatch:
     """The chunks of `length` actions that begin at rows `start`, as the task rewards them.
 
-        reward = (1/h) sum_{k<h} gamma^k r_{i+k}       mask = 1
+        reward = sum_{k<h} gamma^k r_{i+k}       mask = min_{k<h} mask_{i+k}
 
-    [B] -> [B, ...].  `sum_reward` leaves out the 1/h; `true_mask` takes min_{k<h} mask_{i+k}, so
-    that a solved task ends: both as MAC's paper has them, the defaults are its code's.
+    [B] -> [B, ...].  What an agent makes of both is its own: see `agents.rewards`.
     """
     rows = start[:, None] + jnp.arange(length)[None]  # [B, h]
     powers = discount ** jnp.arange(length, dtype=jnp.float32)
-    reward = jnp.asarray(dataset.reward)[rows] @ powers
-    mask = jnp.asarray(dataset.mask)[rows].min(axis=1)
     goal = dataset.goal[start]
     return ChunkBatch(
         obs=dataset.obs[start],
         chunk=dataset.action[rows].reshape(len(start), -1),
-        reward=reward if sum_reward else reward / length,
-        mask=mask if true_mask else jnp.ones_like(mask),
+        reward=jnp.asarray(dataset.reward)[rows] @ powers,
+        mask=jnp.asarray(dataset.mask)[rows].min(axis=1),
         next_obs=dataset.obs[start + length],
         value_goal=goal,
         actor_goal=goal,
@@ -79,15 +69,6 @@ def draw_starts(key, dataset: ChunkDataset, size: int):
     return jnp.asarray(dataset.starts)[which]
 
 
-def sample(
-    key,
-    dataset: ChunkDataset,
-    size: int,
-    length: int,
-    discount: float,
-    sum_reward: bool = False,
-    true_mask: bool = False,
-) -> ChunkBatch:
+def sample(key, dataset: ChunkDataset, size: int, length: int, discount: float) -> ChunkBatch:
     """`size` chunks with the task's rewards, their starts uniform; see `take`."""
-    start = draw_starts(key, dataset, size)
-    return take(dataset, start, length, discount, sum_reward, true_mask)
+    return take(dataset, draw_starts(key, dataset, size), length, discount)

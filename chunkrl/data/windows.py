@@ -15,8 +15,8 @@ def starts(dataset: Dataset, length: int) -> int:
 def take(dataset: Dataset, start, length: int, discount: float) -> Batch:
     """The windows of `length` transitions that begin at rows `start`.  [B] -> [B, length, ...]
 
-        reward_k = sum_{j<=k} gamma^j r_{i+j}      mask_k  = min_{j<=k} mask_{i+j}
-        valid_0  = 1                               valid_k = 1 - max_{j<k} terminal_{i+j}
+        returns_k = sum_{j<=k} gamma^j r_{i+j}     mask_k  = min_{j<=k} mask_{i+j}
+        valid_0   = 1                              valid_k = 1 - max_{j<k} terminal_{i+j}
 
     A window that crosses the end of a trajectory is kept and marked by `valid`.  Rewards after an
     interior success are still summed; only the bootstrap is cut.
@@ -27,7 +27,7 @@ def take(dataset: Dataset, start, length: int, discount: float) -> Batch:
     return Batch(
         obs=dataset.obs[start],
         action=dataset.action[rows],
-        reward=jnp.cumsum(dataset.reward[rows] * powers[None], axis=1),
+        returns=jnp.cumsum(dataset.reward[rows] * powers[None], axis=1),
         mask=jax.lax.cummin(jnp.asarray(dataset.mask)[rows], axis=1),
         valid=jnp.concatenate([jnp.ones_like(terminal[:, :1]), 1 - terminal[:, :-1]], axis=1),
         next_obs=dataset.next_obs[rows[:, -1]],

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import partial, singledispatch
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from chunkrl import train
 from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.agents.rewards import LearnedReward
 from chunkrl.data.normalise import Normaliser
@@ -41,23 +41,21 @@ class Beliefs(NamedTuple):
     model: Model | None = None
 
 
+@singledispatch
 def of(agent: Any, state: Any, normaliser: Normaliser, candidates: int | None = None) -> Beliefs:
     """The beliefs of any agent of the package; `state` is that of one seed.
 
     The policy chooses among `candidates` chunks (default: as many as when it acts).
     """
-    if isinstance(agent, ChunkedActorCritic):
-        agent = replace(agent, candidates=candidates or agent.candidates)
-        return of_critic(agent, state, normaliser)
-    if not isinstance(agent, ModelBasedActorCritic):
-        raise ConfigError(f"{type(agent).__name__} has no values of a task")
-    return of_model(
-        replace(agent, act_candidates=candidates or agent.act_candidates), state, normaliser
-    )
+    raise ConfigError(f"{type(agent).__name__} has no values of a task")
 
 
-def of_critic(agent: ChunkedActorCritic, state: Any, normaliser: Normaliser) -> Beliefs:
+@of.register
+def of_critic(
+    agent: ChunkedActorCritic, state: Any, normaliser: Normaliser, candidates: int | None = None
+) -> Beliefs:
     """A critic alone: V(s) = Q(s, a), where a is the chunk that the policy chose."""
+    agent = replace(agent, candidates=candidates or agent.candidates)
 
     @jax.jit
     def critic(obs, chunks):
@@ -68,62 +66,63 @@ def of_critic(agent: ChunkedActorCritic, state: Any, normaliser: Normaliser) -> 
     )
 
 
-def of_model(agent: ModelBasedActorCritic, state: Any, normaliser: Normaliser) -> Beliefs:
+@of.register
+def of_model(
+    agent: ModelBasedActorCritic, state: Any, normaliser: Normaliser, candidates: int | None = None
+) -> Beliefs:
     """A value, a critic and a model of chunks; V(s) is the one that the agent's targets end in."""
-    params, unit = state.params, unit_of(agent)
-    end = state.target_value if agent.slow_value else params.value
+    agent = replace(agent, act_candidates=candidates or agent.act_candidates)
+    params, reward = state.params, task_reward(agent.model.reward)
+    end, parts = agent.end.params(state), reward.parts(agent.chunk)
 
     @jax.jit
     def value(obs, chunks):
-        return agent.v(end, normaliser.apply(obs)) / unit
+        return agent.v(end, normaliser.apply(obs)) * parts
 
     @jax.jit
     def critic(obs, chunks):
-        return agent.q(params.critic, normaliser.apply(obs), _flat(chunks)) / unit
+        return agent.q(params.critic, normaliser.apply(obs), _flat(chunks)) * parts
 
     return Beliefs(
         agent.discount,
         agent.chunk,
-        task_reward(agent).true_mask,
+        reward.true_mask,
         _act(agent, state, normaliser),
         value,
         critic,
-        model_of(agent, params, normaliser),
+        model_of(agent.model, params, normaliser),
     )
 
 
-def model_of(agent: ModelBasedActorCritic, params: Any, normaliser: Normaliser) -> Model:
-    """The model inside a model-based agent, as its imagination uses it."""
-    learned, unit = task_reward(agent), unit_of(agent)
+def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
+    """A trained model of the task's rewards, as imagination uses it."""
+    parts = task_reward(model.reward).parts(model.chunk)
 
     @jax.jit
     def predict(obs, actions):
         seen = normaliser.apply(obs)
-        return normaliser.inverse(agent.predict(params.dynamics, seen, _flat(actions)))
+        return normaliser.inverse(model.predict(params, seen, _flat(actions)))
 
     @jax.jit
     def reward(obs, actions):
-        seen = normaliser.apply(obs)
-        return learned.predict(params.reward, seen, _flat(actions), None) / unit
+        return model.outcome(params, normaliser.apply(obs), _flat(actions))[0] * parts
 
     @jax.jit
     def mask(obs, actions):
-        logit = agent.scalar.apply(params.success, normaliser.apply(obs), _flat(actions))
-        return jnp.where(logit > 0, 0.0, 1.0)
+        return model.outcome(params, normaliser.apply(obs), _flat(actions))[1]
 
-    return Model(agent.chunk, predict, reward, mask)
-
-
-def task_reward(agent: ModelBasedActorCritic) -> LearnedReward:
-    """The rewards that the agent learned.  Raises ConfigError for one that only reaches goals."""
-    if not isinstance(agent.reward, LearnedReward):
-        raise ConfigError("an agent that reaches goals has no values of a task with rewards")
-    return agent.reward
+    return Model(model.chunk, predict, reward, mask)
 
 
-def unit_of(agent: ModelBasedActorCritic) -> float:
-    """What the agent multiplies the task's rewards by: 1/h where a chunk's reward is a mean."""
-    return 1.0 if task_reward(agent).sum_reward else 1 / agent.chunk
+@singledispatch
+def task_reward(reward: Any) -> LearnedReward:
+    """`reward`, where it is the task's.  Raises ConfigError for one that only reaches goals."""
+    raise ConfigError("an agent that reaches goals has no values of a task with rewards")
+
+
+@task_reward.register
+def _(reward: LearnedReward) -> LearnedReward:
+    return reward
 
 
 def _act(agent: Any, state: Any, normaliser: Normaliser) -> Callable:

@@ -1,76 +1,14 @@
 """How far learned chunk models drift along real action chunks that they have not seen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
-from chunkrl.blocks.networks import mlp
-from chunkrl.blocks.optim import descend
-from chunkrl.data import chunks
 from chunkrl.errors import ConfigError
-from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics
+from chunkrl.types import Array
 
 STEPS = 100  # MAC imagines as many
-
-
-class State(NamedTuple):
-    params: Any
-    opt_state: Any
-
-
-@dataclass(frozen=True)
-class ChunkModel:
-    """s_{t+h} = s_t + f(s_t, a_t ... a_{t+h-1}): MAC's chunk dynamics, trained alone.
-
-    Observations are normalised to about [-1, 1].  Has the methods of an agent that training needs.
-    """
-
-    obs_dim: int
-    action_dim: int
-    chunk: int = 10
-    hidden: tuple[int, ...] = (256,) * 3
-    lr: float = 3e-4
-
-    @property
-    def net(self):
-        return mlp(self.hidden, self.obs_dim, norm=True)
-
-    @property
-    def tx(self):
-        return optax.adam(self.lr)
-
-    def init(self, key) -> State:
-        obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
-        params = self.net.init(key, obs, chunk)
-        return State(params, self.tx.init(params))
-
-    def predict(self, params, obs: Array, chunk: Array) -> jax.Array:
-        """The state after a chunk.  [*B, O], [*B, hA] -> [*B, O]"""
-        return jnp.asarray(obs) + self.net.apply(params, obs, chunk)
-
-    def draw(self, key, dataset: ChunkDataset, size: int) -> ChunkBatch:
-        """`size` chunks of the data, their starts uniform."""
-        return chunks.sample(key, dataset, size, self.chunk, discount=1.0)
-
-    def loss(self, params, batch: ChunkBatch) -> tuple[jax.Array, Metrics]:
-        """Mean over batch and dimensions of (prediction - s_{t+h})^2."""
-        miss = self.predict(params, batch.obs, batch.chunk) - batch.next_obs
-        mse = (miss**2).mean()
-        return mse, {"mse": mse}
-
-    def noise(self, key, size: int) -> tuple[()]:
-        return ()
-
-    def step(self, state: State, batch: ChunkBatch, noise) -> tuple[State, Metrics]:
-        params, opt_state, metrics = descend(
-            self.tx, self.loss, state.params, state.opt_state, batch
-        )
-        return State(params, opt_state), metrics
 
 
 class Segments(NamedTuple):
@@ -81,7 +19,7 @@ class Segments(NamedTuple):
 
 
 def segments(obs: np.ndarray, action: np.ndarray, ends: np.ndarray, steps: int) -> Segments:
-    """As many pieces of `steps` steps as fit behind one another into each trajectory.
+    """Each trajectory cut into consecutive pieces of `steps` steps; a shorter rest is left out.
 
     Rows are states, trajectories end to end; `ends` marks the last row of each, whose action leads
     nowhere.  [T, O], [T, A], [T]

@@ -1,81 +1,68 @@
-"""The model of a model-based agent, trained alone for another number of steps."""
+"""Models of chunks, trained alone for any number of steps, and how far they drift."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import singledispatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from chunkrl import train
-from chunkrl.agents.model_based import ModelBasedActorCritic, Params
-from chunkrl.blocks.optim import descend
-from chunkrl.data import chunks
+from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.model_based import ModelBasedActorCritic
+from chunkrl.agents.rewards import LearnedReward
 from chunkrl.data.dataset import load
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs.ogbench import files
+from chunkrl.errors import ConfigError
 from chunkrl.measure.beliefs import Model, model_of
 from chunkrl.measure.drift import STEPS, segments, squared_error, unroll
-from chunkrl.types import ChunkBatch, ChunkDataset, Metrics
+from chunkrl.types import ChunkDataset
 
 
-class State(NamedTuple):
-    params: Params  # the networks that are not part of the model are None
-    opt_state: optax.OptState
+@singledispatch
+def of_steps(agent: Any, steps: int) -> ChunkModel:
+    """The model of `steps` actions at a time that goes with `agent`, to be trained alone."""
+    raise ConfigError(f"{type(agent).__name__} has no model that goes with it")
 
 
-@dataclass(frozen=True)
-class ModelAlone:
-    """Dynamics, reward and success of `agent`, by the agent's own losses on the same data."""
-
-    agent: ModelBasedActorCritic
-
-    def init(self, key) -> State:
-        params = self.agent.init(key).params._replace(value=None, critic=None, policy=None)
-        return State(params, self.agent.tx.init(params))
-
-    def draw(self, key, dataset: ChunkDataset, size: int) -> ChunkBatch:
-        return self.agent.draw(key, dataset, size)
-
-    def loss(self, params: Params, batch: ChunkBatch) -> tuple[jax.Array, Metrics]:
-        metrics = self.agent.model_losses(params, batch)
-        return sum(metrics.values(), jnp.zeros(())), metrics
-
-    def noise(self, key, size: int) -> tuple[()]:
-        return ()
-
-    def step(self, state: State, batch: ChunkBatch, noise) -> tuple[State, Metrics]:
-        params, opt_state, metrics = descend(
-            self.agent.tx, self.loss, state.params, state.opt_state, batch
-        )
-        return State(params, opt_state), metrics
+@of_steps.register
+def _(agent: ModelBasedActorCritic, steps: int) -> ChunkModel:
+    """The agent's own, but for the number of steps."""
+    return replace(agent.model, chunk=steps)
 
 
-def of_steps(
-    agent: ModelBasedActorCritic,
-    steps: int,
+@of_steps.register
+def _(agent: ChunkedActorCritic, steps: int) -> ChunkModel:
+    """What MAC would train, of the agent's sizes: rewards are summed, and solved tasks end."""
+    return ChunkModel(
+        agent.obs_dim,
+        agent.action_dim,
+        steps,
+        LearnedReward(sum_reward=True, true_mask=True),
+        hidden=agent.hidden,
+        discount=agent.discount,
+        lr=agent.lr,
+    )
+
+
+def trained(
+    model: ChunkModel,
     dataset: ChunkDataset,
     normaliser: Normaliser,
     updates: int,
     batch_size: int,
     seeds: tuple[int, ...],
 ) -> list[Model]:
-    """Models of `steps` actions at a time for an agent that chooses `agent.chunk`; one per seed.
-
-    Everything but the number of steps is the agent's: networks, losses, rewards, data.
-    """
-    short = replace(agent, chunk=steps, execute=1)
-    dataset = chunks.dataset(
-        *dataset[:4], last=np.asarray(dataset.last), chunk=steps
-    )  # more rows to start from
-    learner: Any = ModelAlone(short)  # it never acts, which is all that an agent has more
+    """`model` after so many updates on `dataset`, once per seed."""
+    learner: Any = model  # it never acts, which is all that an agent has more
     every = min(updates, 1000)
     states, _ = train.fit(learner, dataset, updates, batch_size, seeds, every, progress=False)
     return [
-        model_of(short, jax.tree.map(lambda leaf, i=i: leaf[i], states.params), normaliser)
+        model_of(model, jax.tree.map(lambda leaf, i=i: leaf[i], states.params), normaliser)
         for i in range(len(seeds))
     ]
 

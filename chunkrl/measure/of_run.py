@@ -8,15 +8,13 @@ import jax
 import numpy as np
 import tyro
 
-from chunkrl import agents
-from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.envs.ogbench import files, layouts
 from chunkrl.envs.ogbench import sim_state as states
 from chunkrl.errors import ConfigError
 from chunkrl.experiments import experiment
-from chunkrl.measure import beliefs as believing
+from chunkrl.experiments.experiment import Experiment
+from chunkrl.measure import beliefs, models
 from chunkrl.measure.beliefs import Beliefs, Model
-from chunkrl.measure.models import drift, of_steps
 from chunkrl.measure.parts import mean
 from chunkrl.measure.record import Record, Values, save
 from chunkrl.measure.truth import Simulator
@@ -25,7 +23,7 @@ from chunkrl.train import runs
 
 
 def measure_run(
-    done: experiment.Experiment,
+    run: Experiment,
     count: int = 32,
     repeats: int = 4,
     horizon: int = 300,
@@ -42,39 +40,39 @@ def measure_run(
     of models trained alone for `model_updates` (default: as many as the agent), besides the agent's
     own; `lengths` are the n of n-step targets.
     """
-    agent: Any = done.agent
-    seeds = done.config["seeds"]
-    beliefs_of(done, 0)  # refuses agents without values of a task before anything is played
+    agent: Any = run.agent
+    seeds = run.config["seeds"]
+    beliefs_of(run, 0)  # refuses agents without values of a task before anything is played
     longest = max(depth * agent.chunk, *lengths, 0)
     if horizon <= longest:
         raise ConfigError(
             f"horizon = {horizon}: must exceed the {longest} steps of the longest target; lower "
             "depth or lengths, or play for longer"
         )
-    path = files.named(done.config["data_file"])
+    path = files.named(run.config["data_file"])
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
     candidates = candidates or (agent.candidates,)
-    extra = [trained(done, path, n, model_updates) for n in steps]  # [J - 1][seeds]
+    extra = [models_of(run, path, n, model_updates) for n in steps]  # [J - 1][seeds]
     values, backups, drifts = [], [], []
-    with Simulator(done.task, horizon, beliefs_of(done, 0).ends, workers) as simulator:
+    with Simulator(run.task, horizon, beliefs_of(run, 0).ends, workers) as simulator:
         for i, seed in enumerate(seeds):
-            believed = [beliefs_of(done, i, n) for n in candidates]
-            models = [found[i] for found in extra]
+            policies = [beliefs_of(run, i, n) for n in candidates]
+            alone = [found[i] for found in extra]
             values.append([])
-            for n, beliefs in zip(candidates, believed, strict=True):
-                found = measure_values(beliefs, simulator, logged, repeats, depth, models)
+            for n, policy in zip(candidates, policies, strict=True):
+                found = measure_values(policy, simulator, logged, repeats, depth, alone)
                 print(f"seed {seed}, N = {n}: {in_words(found)}", flush=True)
                 values[-1].append(found)
-            backups.append(measure_backups(believed[0], simulator, logged, repeats, lengths))
-            own = [beliefs.model for beliefs in believed[:1] if beliefs.model]
-            drifts.append(drift([*own, *models], path, agent.chunk))
-        about = description(done, simulator) | {"model_updates": model_updates}
+            backups.append(measure_backups(policies[0], simulator, logged, repeats, lengths))
+            own = [policy.model for policy in policies[:1] if policy.model]
+            drifts.append(models.drift([*own, *alone], path, agent.chunk))
+        about = description(run, simulator) | {"model_updates": model_updates}
     return Record(
         stack([stack(found) for found in values]),
         stack(backups),
         np.array(seeds),
         np.array(candidates),
-        np.array([model.steps for model in [*own, *models]], int),
+        np.array([model.steps for model in [*own, *alone]], int),
         np.array(lengths, int),
         logged.row,
         np.stack(drifts),
@@ -87,45 +85,33 @@ def stack(found: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *arrays: np.stack(arrays), *found)
 
 
-def description(done: experiment.Experiment, simulator: Simulator) -> dict[str, Any]:
+def description(run: Experiment, simulator: Simulator) -> dict[str, Any]:
     """Where the numbers come from and what they are made in."""
     return {
-        **{name: done.config[name] for name in ("method", "task", "preset", "data_file")},
-        "settings": done.config["settings"],
-        "updates": done.rows[-1]["step"],
-        "discount": beliefs_of(done, 0).discount,
-        "chunk": done.agent.chunk,
+        **{name: run.config[name] for name in ("method", "task", "preset", "data_file")},
+        "settings": run.config["settings"],
+        "updates": run.rows[-1]["step"],
+        "discount": beliefs_of(run, 0).discount,
+        "chunk": run.agent.chunk,
         "horizon": simulator.horizon,
         "ends": simulator.ends,
         "versions": runs.versions(),
     }
 
 
-def beliefs_of(done: experiment.Experiment, index: int, candidates: int | None = None) -> Beliefs:
+def beliefs_of(run: Experiment, index: int, candidates: int | None = None) -> Beliefs:
     """The beliefs of seed number `index` of a run."""
-    state = jax.tree.map(lambda leaf: leaf[index], done.states)
-    return believing.of(done.agent, state, done.normaliser, candidates)
+    state = jax.tree.map(lambda leaf: leaf[index], run.states)
+    return beliefs.of(run.agent, state, run.normaliser, candidates)
 
 
-def trained(
-    done: experiment.Experiment, path: Path, steps: int, updates: int | None
-) -> list[Model]:
-    """Models of `steps` actions, one per seed, trained on the run's data as the run itself was.
-
-    For an agent without a model they are what MAC would train: of the agent's widths, learning
-    rate and discount, with rewards summed and tasks that end.
-    """
-    agent: Any = done.agent
-    config = done.config
-    if not isinstance(agent, ModelBasedActorCritic):
-        agent = agents.make(
-            "mac", agent.obs_dim, agent.action_dim, horizon=steps, hidden=agent.hidden,
-            discount=agent.discount, lr=agent.lr, sum_reward=True, true_mask=True,
-        )  # fmt: skip
-    dataset, normaliser = layouts.read(done.task, agent.reads, path)
-    updates = updates or done.rows[-1]["step"]
-    return of_steps(
-        agent, steps, dataset, normaliser, updates, config["batch_size"], config["seeds"]
+def models_of(run: Experiment, path: Path, steps: int, updates: int | None) -> list[Model]:
+    """Models of `steps` actions, one per seed, trained on the run's data as the run itself was."""
+    model, config = models.of_steps(run.agent, steps), run.config
+    dataset, normaliser = layouts.read(run.task, model.reads, path)
+    updates = updates or run.rows[-1]["step"]
+    return models.trained(
+        model, dataset, normaliser, updates, config["batch_size"], config["seeds"]
     )
 
 
@@ -157,8 +143,7 @@ def main(
     The simulator is reset to states of the run's data and the policy is played from there.  The
     first of `candidates` is the one that n-step targets are measured with.
     """
-    done = experiment.load(run)
     sizes = (states, repeats, horizon, depth, candidates, steps, lengths, model_updates, workers)
-    record = measure_run(done, *sizes)
+    record = measure_run(experiment.load(run), *sizes)
     save(out, record)
     print(f"{out}: {out.stat().st_size / 1000:.0f} kB")

@@ -7,7 +7,7 @@ import numpy as np
 from chunkrl.statistics import mean_and_error
 
 
-class Parts(NamedTuple):
+class Causes(NamedTuple):
     """The errors of targets, by state and rollout: target - truth = model + bootstrap.
 
         model      target - what it would be along a real rollout
@@ -25,9 +25,9 @@ class Parts(NamedTuple):
         return self.model + self.bootstrap
 
 
-def split(target: np.ndarray, real: np.ndarray, truth: np.ndarray) -> Parts:
+def split(target: np.ndarray, real: np.ndarray, truth: np.ndarray) -> Causes:
     """From `imagined` and `realised` targets [*B, H + 1, S, M] and true values [*B, S, M]."""
-    return Parts(target - real, real - np.expand_dims(truth, -3))
+    return Causes(target - real, real - np.expand_dims(truth, -3))
 
 
 def mean(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

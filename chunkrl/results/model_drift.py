@@ -13,32 +13,23 @@ import numpy as np
 import tyro
 
 from chunkrl import command, train
+from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.data import chunks
 from chunkrl.data.dataset import load
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs.ogbench import files
-from chunkrl.measure.drift import STEPS, ChunkModel, segments, squared_error, unroll
-from chunkrl.results import stored as committed
+from chunkrl.measure.drift import STEPS, segments, squared_error, unroll
 from chunkrl.results.real_data import CUBE, EFFECTOR, UNIT
+from chunkrl.results.stored import rows as read_rows
+from chunkrl.results.stored import save_rows
 
 DATASET, TRANSITIONS = "cube-single-play-v0", 150_000
 STORED = Path(__file__).parent / "data" / "cube_model_error.csv"
-
-
 COMMAND = "python -m chunkrl.results.model_drift"
-
-
 UPDATES = 10_000
-
-
 POSITIONS = {"hand_cm": EFFECTOR, "cube_cm": CUBE}
-
-
 UNIT_CM = 100 * UNIT
-
-
 COLUMNS = ("updates", "chunk", "seed", "step", "mse", *POSITIONS)
-
 
 Rows = list[dict[str, float]]
 
@@ -115,12 +106,12 @@ def stored(updates: int = UPDATES, path: str | Path = STORED) -> Rows:
 
 
 def _stored(path: Path) -> Rows:
-    return committed.rows(path, lambda row: {name: float(row[name]) for name in COLUMNS}, COMMAND)
+    return read_rows(path, lambda row: {name: float(row[name]) for name in COLUMNS}, COMMAND)
 
 
 def write(path: Path, rows: Rows) -> None:
     lines = [[f"{row[name]:.6g}" for name in COLUMNS] for row in rows]
-    committed.save_rows(path, COLUMNS, lines)
+    save_rows(path, COLUMNS, lines)
 
 
 def main(
@@ -143,7 +134,7 @@ def main(
     rows = standing_still(data) + [r for r in earlier if r["updates"] not in (0, updates)]
     widths = data.train["observations"].shape[1], data.train["actions"].shape[1]
     for chunk in chunk_lengths:
-        model = ChunkModel(*widths, chunk, hidden, lr)
+        model = ChunkModel(*widths, chunk, hidden=hidden, lr=lr)
         rows += measure(data, model, seeds, updates, batch_size)
         write(out, rows)
         print(f"chunk {chunk}: {out} holds {len(rows)} rows")
