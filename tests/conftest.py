@@ -70,6 +70,29 @@ def release() -> None:
         trim(0)
 
 
+# Begun first, so that no process is left with a long file when the others have nothing to do.
+LONGEST = (
+    "test_cli",
+    "test_train",
+    "test_model_based",
+    "test_explore",
+    "test_parity_mac",
+    "test_data_generate",
+    "13_robot_values",
+    "test_parity",
+    "05_flows",
+    "test_evaluate",
+    "test_agents",
+    "06_why_chunks",
+    "test_states",
+)
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 def pytest_configure(config):
     config.stash[PEAKS] = {}
 
