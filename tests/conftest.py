@@ -1,6 +1,10 @@
-"""Settings of every test: strict shapes, keys used once, quick compilation, reference vectors."""
+"""Settings of every test: strict shapes, keys used once, quick compilation, bounded memory."""
 
+import ctypes
+import gc
 import os
+import resource
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +23,7 @@ os.environ["CHUNKRL_HOME"] = str(Path(FOLDERS.name) / "home")
 os.environ["CHUNKRL_DATA"] = str(Path(FOLDERS.name) / "data")
 
 import jax  # noqa: E402  (after what it reads)
+import psutil  # noqa: E402
 import pytest  # noqa: E402
 from reduce_parity import LEFT_OUT  # noqa: E402
 
@@ -71,3 +76,89 @@ def parity(parity_folder, name):
     folder = Declared(parity_folder, name)
     yield folder
     assert folder.taken, f"{folder.file} is declared but not read"
+
+
+# MB that a process gains before it gives back what it can, and that it may ever hold.
+GROWTH, MOST = 600, 2500
+BYTES = 1 if sys.platform == "darwin" else 1024  # what the system counts a peak in
+FLOOR, PEAKS = pytest.StashKey[int](), pytest.StashKey[dict[str, int]]()
+
+
+def resident() -> int:
+    """MB that this process holds."""
+    return psutil.Process().memory_info().rss >> 20
+
+
+def release() -> None:
+    """Give back the memory of compiled programs, which JAX keeps, and of objects in circles."""
+    jax.clear_caches()
+    gc.collect()
+    # The C library keeps most of what was freed until it is asked.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+# Begun first, so that no process is left with a long file when the others have nothing to do.
+LONGEST = (
+    "test_cli",
+    "test_train",
+    "test_model_based",
+    "test_explore",
+    "test_parity_mac",
+    "test_data_generate",
+    "13_robot_values",
+    "test_parity",
+    "05_flows",
+    "test_evaluate",
+    "test_agents",
+    "06_why_chunks",
+    "test_states",
+)
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+def pytest_configure(config):
+    config.stash[PEAKS] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """However many tests a process runs, it holds the programs of few."""
+    stash = item.config.stash
+    floor = stash.setdefault(FLOOR, resident())
+    result = yield
+    if resident() > floor + GROWTH:
+        release()
+        stash[FLOOR] = resident()
+    return result
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """A process of pytest-xdist ended; one that crashed says nothing."""
+    node.config.stash[PEAKS].update(getattr(node, "workeroutput", {}).get("peak", {}))
+
+
+def pytest_sessionfinish(session):
+    """Processes that ran tests hand in what they held at most; too much is a failure."""
+    config = session.config
+    name = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    peak = {name: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES >> 20}
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["peak"] = peak
+        return
+    peaks = config.stash[PEAKS] or peak
+    config.stash[PEAKS] = peaks
+    if max(peaks.values()) > MOST and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for name, peak in sorted(config.stash[PEAKS].items()):
+        verdict = "" if peak <= MOST else f", more than the {MOST} MB that are allowed"
+        terminalreporter.write_line(f"peak memory of test process {name}: {peak} MB{verdict}")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from chunkrl.envs.ogbench import sharing, tasks
-from chunkrl.play.video import Recorder
+from chunkrl.envs.ogbench.pictures import Camera
 from chunkrl.play.workers import Chunk, Slot, Start, Workers
 
 CUBE = "cube-double-play-oraclerep-v0"
@@ -167,7 +167,7 @@ def state(env: gymnasium.Env, action: np.ndarray) -> np.ndarray:
 @pytest.mark.filterwarnings("ignore:pictures are sketches")
 def test_a_picture_shows_its_own_environment_whichever_came_last() -> None:
     mine, other = (begun(tasks.make_env(tasks.get(CUBE))) for _ in range(2))
-    of_mine, of_other = Recorder(mine), Recorder(other)
+    of_mine, of_other = Camera(mine), Camera(other)
     before = of_other.frame()
     red(mine.unwrapped)
     np.testing.assert_array_equal(of_other.frame(), before)
