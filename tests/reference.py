@@ -8,7 +8,7 @@ import numpy as np
 from reduce_parity import unpack
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic, Noise, Params
-from chunkrl.blocks.policies import Flow, OneStep, OneStepParams
+from chunkrl.blocks.policies import Flow, GaussianParams, OneStep, OneStepParams
 from chunkrl.types import Batch
 
 
@@ -32,13 +32,28 @@ class Vectors(dict):
             }
         tree = {}
         for key, value in self.items():
-            if key.startswith(prefix + ".l"):
+            if key.startswith((f"{prefix}.layer", f"{prefix}.ln")):
                 layer, leaf = key[len(prefix) + 1 :].split(".")
                 kind = "Dense" if layer.startswith("layer") else "LayerNorm"
                 number = int(layer.lstrip("layern")) - 1
                 tree.setdefault(f"{kind}_{number}", {})[leaf] = jnp.asarray(value)
         assert tree, prefix
         return {"params": tree}
+
+    def gaussian(self, prefix: str):
+        """The parameters of a `Gaussian`: the heads of mean and deviation are one last layer."""
+        heads = [f"{prefix}.{head}" for head in ("mean", "log_std")]
+        last = {
+            leaf: jnp.concatenate(
+                [self[f"{head}.{leaf}"] for head in heads if f"{head}.{leaf}" in self], axis=-1
+            )
+            for leaf in ("kernel", "bias")
+        }
+        layers = self.net(prefix)["params"]
+        depth = sum(name.startswith("Dense") for name in layers)
+        net = {"params": {**layers, f"Dense_{depth}": last}}
+        free = self.get(f"{prefix}.log_stds")
+        return net if free is None else GaussianParams(net, jnp.asarray(free))
 
     @property
     def one_step(self) -> bool:

@@ -1,6 +1,7 @@
 """The design claims of the flow-Q family: gradient routing, reductions, invariants."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,11 @@ from chunkrl import train
 from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic, Params
 from chunkrl.agents.model_based import ModelBasedActorCritic
+from chunkrl.agents.rebrac import Transitions
 from chunkrl.agents.settings import SETTINGS
 from chunkrl.blocks.policies import Flow, best_of_n
 from chunkrl.errors import ConfigError
-from chunkrl.types import Batch
+from chunkrl.types import Batch, Dataset
 
 O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
 
@@ -66,6 +68,62 @@ def test_td_moves_only_the_critic():
     grad = gradients(agent, lambda p, s, noise: agent.critic_loss(p, batch, jnp.ones(B)))
     assert any_nonzero(grad.critic)
     assert not any_nonzero(grad.policy)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("iql", {"std": "one"}),
+        ("iql", {"std": "free"}),
+        ("iql_ddpgbc", {"std": "one"}),
+        ("iql_ddpgbc", {"std": "free"}),
+        ("rebrac", {"alpha_critic": 0.1}),
+    ],
+)
+def test_each_loss_of_iql_and_rebrac_moves_its_own_network(name, settings):
+    """All of it, with targets held constant; what it moves are all parameters that there are."""
+    agent, batch = agent_of(name, **settings), batch_of(1)
+    state, noise = agent.init(jax.random.key(0)), agent.noise(jax.random.key(1), B)
+    if name == "rebrac":
+        batch = Transitions(batch, jnp.zeros((B, A)))
+        state = state._replace(updates=jnp.int32(1))  # the next update moves the policy too
+    metrics = agent.loss(state.params, state, batch, noise)[1]
+    moved = {"td": "critic", "value": "value", "policy": "policy"}
+    parts = [part for part in moved if part in metrics]
+    assert sorted(moved[part] for part in parts) == sorted(state.params._fields)
+    np.testing.assert_allclose(sum(metrics[part] for part in parts), metrics["loss"], rtol=1e-6)
+    for part in parts:
+        loss = lambda p, part=part: agent.loss(p, state, batch, noise)[1][part]
+        for group, leaves in jax.grad(loss)(state.params)._asdict().items():
+            for leaf in jax.tree.leaves(leaves):
+                assert np.any(leaf) == (group == moved[part]), (part, group)
+
+
+def test_rebrac_moves_its_policy_in_every_second_update():
+    """And both target networks; the critic in all of them."""
+    agent = agent_of("rebrac", tau=0.5)
+    states = [agent.init(jax.random.key(0))]
+    for i in range(4):
+        batch = Transitions(batch_of(1, i), jnp.zeros((B, A)))
+        states.append(train.update(agent, states[-1], batch, jax.random.key(i))[0])
+    changed = lambda field: [
+        any_nonzero(jax.tree.map(jnp.subtract, field(old), field(new)))
+        for old, new in itertools.pairwise(states)
+    ]
+    assert changed(lambda s: s.params.critic) == [True] * 4
+    assert changed(lambda s: s.target) == [False, True, False, True]
+    # The policy's first gradient is in the second update; then momentum moves it in all.
+    assert changed(lambda s: s.params.policy) == [False, True, True, True]
+
+
+def test_the_next_action_is_that_of_the_following_row():
+    """Past the end of a trajectory too, and the last row's own: as published."""
+    rows = jnp.arange(5.0)[:, None]
+    data = Dataset(rows, rows, rows[:, 0], rows[:, 0], jnp.array([0, 1.0, 0, 0, 1]), rows + 1)
+    drawn = make("rebrac", 1, 1).draw(jax.random.key(0), data, 64)
+    assert set(drawn.window.action[:, 0, 0].tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
+    expected = jnp.minimum(drawn.window.action[:, 0] + 1, 4)
+    np.testing.assert_array_equal(drawn.next_action, expected)
 
 
 def test_improvement_moves_only_the_one_step_network():
@@ -257,6 +315,14 @@ OTHER = {
     "step_discount": None,  # the other one
     "value_loss": "logistic",
     "value_end": "online",
+    "expectile": 0.5,
+    "beta": 7.0,
+    "max_weight": 7.0,
+    "std": "free",
+    "alpha_critic": 0.5,
+    "policy_every": 3,
+    "action_noise": 0.5,
+    "noise_clip": 0.25,
 }
 GOALS_ALONE, REWARDS_ALONE = {"goal_reward", "clone_value_goal"}, {"sum_reward", "true_mask"}
 

@@ -16,11 +16,6 @@ SHIPPED = TESTS / "parity"
 # Files of methods that are not built yet.  Whoever builds one takes its files off.
 NOT_BUILT = {
     "RLPD": "nets_rlpd rlpd_h1 rlpdac qcrlpd_bc qcrlpd_bc1_qmin update_qcrlpd update_qcrlpd_biglr",
-    "Gaussian actor": "nets_gauss",
-    "IQL": "iql_awr iql_awr_cap iql_awr_std iql_ddpgbc iql_ddpgbc_std"
-    " update_iql_awr update_iql_awr_biglr",
-    "ReBRAC": "rebrac rebrac_alpha0 rebrac_critic_only rebrac_nosquash"
-    " update_rebrac update_rebrac_biglr",
     "IFQL": "ifql ifql_exp7 update_ifql_biglr",
     "DQC": "data_dqc dqc dqc_ha1 dqc_valid dqc_quantexp dqc_qc dqc_qcns dqc_nstep dqc_onestep"
     " update_dqc update_dqc_biglr",

@@ -50,9 +50,9 @@ def keys(*seeds):
     return jax.vmap(jax.random.key)(jnp.asarray(seeds))
 
 
-def fit(updates, folder=None, **changes):
+def fit(updates, folder=None, name="qc_fql", **changes):
     settings = {"batch_size": 8, "seeds": (0, 1), "every": 5, "progress": False} | changes
-    return train.fit(agent(), toy(), updates, folder=folder, **settings)
+    return train.fit(agent(name), toy(), updates, folder=folder, **settings)
 
 
 def same(a, b):
@@ -77,6 +77,7 @@ def drawn_together(request, monkeypatch):
         ("qc_fql", (2, 2**22)),  # two scans of two
         ("qc_fql", (3, 2**22)),  # three do not divide four: two again
         ("fql_n", (50, 1)),  # not even one fits: one by one
+        ("rebrac", (50, 2**22)),  # an update in two is of the critic alone
     ],
     indirect=["drawn_together"],
 )
@@ -130,10 +131,11 @@ def test_td_error_vanishes_where_the_value_is_known():
     assert np.abs(q + 2).mean() < 0.1
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
-    whole, rows = fit(20, tmp_path / "whole")
-    fit(10, tmp_path / "parts")
-    parts, resumed = fit(20, tmp_path / "parts")
+@pytest.mark.parametrize("name", ["qc_fql", "iql", "rebrac"])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, name):
+    whole, rows = fit(20, tmp_path / "whole", name)
+    fit(15, tmp_path / "parts", name)  # ReBRAC stops between two updates of its policy
+    parts, resumed = fit(20, tmp_path / "parts", name)
     same(whole, parts)
     timeless = lambda rows: [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
     assert timeless(rows) == timeless(resumed)

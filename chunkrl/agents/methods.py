@@ -13,8 +13,10 @@ from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.agents.imagination import OnData, OnImagined
+from chunkrl.agents.iql import IQL, Climbing, Weighting
 from chunkrl.agents.model_based import ModelBasedActorCritic, OnlineValue, SlowValue
 from chunkrl.agents.presets import Preset, strength
+from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.agents.settings import checked, parameters
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
@@ -86,13 +88,18 @@ def method(presets: Mapping[str, Preset], **tuned: Mapping[str, Any]) -> Callabl
     return lambda build: Method(build, presets, tuned)
 
 
-class Learning(TypedDict, total=False):
-    """Settings that the flow-Q family shares; their defaults are the agent's."""
+class Critics(TypedDict, total=False):
+    """Settings of an ensemble of critics; their defaults are the agent's."""
 
     discount: float
     tau: float
     lr: float
     num_critics: int
+
+
+class Learning(Critics, total=False):
+    """Settings that the flow-Q family shares."""
+
     aggregate: Literal["mean", "min"]
 
 
@@ -365,6 +372,57 @@ def mve(
         obs_dim, action_dim, policy, 1, hidden, candidates=candidates,
         act_candidates=act_candidates, **imagining,
     )  # fmt: skip
+
+
+@method(presets.ONE_STEP, beta=presets.TEMPERATURE)
+def iql(
+    obs_dim: int,
+    action_dim: int,
+    expectile: float = 0.9,
+    beta: float = 10.0,
+    max_weight: float = 100.0,
+    std: Literal["one", "free"] = "one",
+    hidden: tuple[int, ...] = (512,) * 4,
+    **critics: Unpack[Critics],
+) -> IQL:
+    """Implicit Q-learning, its policy advantage-weighted (arXiv 2110.06169, eqs. 5 to 7)."""
+    policy = Gaussian(action_dim, hidden, norm=False, squash=False, std=std)
+    extraction = Weighting(beta, max_weight)
+    return IQL(obs_dim, action_dim, policy, extraction, expectile, hidden=hidden, **critics)
+
+
+@method(presets.ONE_STEP)
+def iql_ddpgbc(
+    obs_dim: int,
+    action_dim: int,
+    expectile: float = 0.9,
+    alpha: float = 1.0,
+    std: Literal["one", "free"] = "one",
+    hidden: tuple[int, ...] = (512,) * 4,
+    **critics: Unpack[Critics],
+) -> IQL:
+    """`iql` whose policy climbs the critic and imitates (arXiv 2406.09329, DDPG+BC)."""
+    policy = Gaussian(action_dim, hidden, norm=False, squash=False, std=std)
+    return IQL(obs_dim, action_dim, policy, Climbing(alpha), expectile, hidden=hidden, **critics)
+
+
+@method(presets.ONE_STEP, alpha_critic=presets.PENALTY)
+def rebrac(
+    obs_dim: int,
+    action_dim: int,
+    alpha: float = 0.1,
+    alpha_critic: float = 0.0,
+    policy_every: int = 2,
+    action_noise: float = 0.2,
+    noise_clip: float = 0.5,
+    hidden: tuple[int, ...] = (512,) * 4,
+    **critics: Unpack[Critics],
+) -> ReBRAC:
+    """TD3+BC with a penalty in the critic's target too (arXiv 2305.09836, sec. 3)."""
+    policy = Gaussian(action_dim, hidden, norm=False, std="one")
+    noise = {"action_noise": action_noise, "noise_clip": noise_clip}
+    penalties = {"alpha": alpha, "alpha_critic": alpha_critic, "policy_every": policy_every}
+    return ReBRAC(obs_dim, action_dim, policy, **penalties, **noise, hidden=hidden, **critics)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}

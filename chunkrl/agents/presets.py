@@ -122,3 +122,8 @@ def strength(method: str) -> dict[str, int]:
 
 # N while imagining, MAC's paper: as many as there are things one might do next.
 IMAGINED = {"puzzle-4x5": 32, "": 8}
+
+# Of the methods without chunks, by domain, as in the Q-chunking paper; the FQL paper's penalties.
+TEMPERATURE = {"scene": 10.0, "puzzle-3x3": 10.0, "": 10.0}
+TEMPERATURE |= {f"cube-{n}": 0.3 for n in ("single", "double", "triple", "quadruple")}
+PENALTY = {"scene": 0.01, "puzzle-3x3": 0.01, "": 0.0}

@@ -35,7 +35,15 @@ SETTINGS = {
     "flow_steps": Setting("Euler steps of the cloned flow", 1, 1000),
     "fourier_dim": Setting("features of flow time; 0 feeds the time itself", 0, 1024),
     "normalize_q": Setting("divide the critic's term of the policy by mean |Q|"),
+    "beta": Setting("weights of the data's actions: exp(beta advantage)", 0),
+    "max_weight": Setting("of an action of the data, at most", 0),
+    "std": Setting("deviation of a Gaussian policy: one, or free parameters"),
+    "policy_every": Setting("updates of the critic per update of the policy", 1, 1000),
+    "action_noise": Setting("deviation of the noise on next actions", 0),
+    "noise_clip": Setting("bound of that noise", 0),
     # the critic
+    "expectile": Setting("of the critic over the data's actions, that V is", 0, 1),
+    "alpha_critic": Setting("weight of the next action's distance from the data's, in targets", 0),
     "num_critics": Setting("critics in the ensemble", 1, 1000),
     "aggregate": Setting("what the target takes of the ensemble"),
     # learning

@@ -9,7 +9,7 @@ Noise is always an argument, so every function here is deterministic.  `params` 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,14 @@ class Flow:
     def sample(self, params, obs, noise):
         """The end of the flow from `noise`, clipped only there.  [*B, O], [*B, D] -> [*B, D]"""
         return flow.integrate(self.velocity(params, obs), noise, self.steps).clip(-1, 1)
+
+
+def magnitude(value):
+    """mean |Q|, a constant: divided by it, the critic pushes with the same force at any scale.
+
+    [B] -> [].  TD3+BC, arXiv 2106.06860, eq. 5.
+    """
+    return jax.lax.stop_gradient(jnp.abs(value).mean())
 
 
 class OneStepParams(NamedTuple):
@@ -110,8 +118,9 @@ class OneStep:
         if not self.climb:
             return self.alpha * distill, {"distill": distill}
         value = q(obs, proposal.clip(-1, 1))
-        size = jnp.abs(value.reshape(-1, value.shape[-1]).mean(axis=0)).mean()
-        weight = 1 / jax.lax.stop_gradient(size) if self.normalize_q else 1.0
+        weight = 1.0
+        if self.normalize_q:
+            weight = 1 / magnitude(value.reshape(-1, value.shape[-1]).mean(axis=0))
         loss = self.alpha * distill - weight * value.mean()
         return loss, {"distill": distill, "q_policy": value.mean()}
 
@@ -120,38 +129,69 @@ class OneStep:
         return self.head.apply(params.head, obs, noise).clip(-1, 1)
 
 
+class GaussianParams(NamedTuple):
+    net: Params
+    log_std: jax.Array  # [D], before it is clipped
+
+
 @dataclass(frozen=True)
 class Gaussian:
-    """A tanh-squashed Gaussian, its deviation a function of the state, cloned by likelihood."""
+    """A Gaussian, squashed by tanh or clipped, cloned by likelihood.
+
+    Its deviation is a function of the state, free parameters, or one.  Squashing and its density:
+    SAC, arXiv 1801.01290, appendix C.
+    """
 
     dim: int
     hidden: tuple[int, ...] = (512,) * 4
     norm: bool = True
+    squash: bool = True
+    std: Literal["state", "free", "one"] = "state"
 
     @property
     def net(self):
         # Departs from MAC's code: one last layer for both heads, so that its initial range counts
         # the outputs of both.
-        return mlp(self.hidden, 2 * self.dim, self.norm, last_scale=0.01)
+        heads = 2 if self.std == "state" else 1
+        return mlp(self.hidden, heads * self.dim, self.norm, last_scale=0.01)
 
     def init(self, key, obs):
-        return self.net.init(key, obs)
+        net = self.net.init(key, obs)
+        return GaussianParams(net, jnp.zeros(self.dim)) if self.std == "free" else net
 
     def distribution(self, params, obs):
         """Mean and log deviation before the squashing, the latter clipped.  -> [*B, D] twice"""
-        mean, log_std = jnp.split(self.net.apply(params, obs), 2, axis=-1)
+        free = self.std == "free"
+        out = self.net.apply(params.net if free else params, obs)
+        if self.std == "state":
+            mean, log_std = jnp.split(out, 2, axis=-1)
+        else:
+            log_std = params.log_std if free else jnp.zeros(self.dim)
+            mean, log_std = out, jnp.broadcast_to(log_std, out.shape)
         return mean, log_std.clip(-5, 2)
 
-    def log_prob(self, params, obs, chunk):
-        """log N(u; mean, std^2) - log (1 - a^2), summed, u = arctanh a.  [*B, D] -> [*B]
+    def mode(self, params, obs):
+        """The most likely action before squashing, squashed.  [*B, O] -> [*B, D]"""
+        mean, _ = self.distribution(params, obs)
+        return self.action(mean)
+
+    def action(self, u):
+        """tanh u, or u itself."""
+        return jnp.tanh(u) if self.squash else u
+
+    def density(self, u, mean, log_std):
+        """log N(u; mean, std^2) - [squashed] log (1 - a^2), summed, a = tanh u.  [*B, D] -> [*B]
 
         1 - a^2 = 1 / cosh^2 u, and its logarithm is 2 (log 2 - u - softplus(-2 u)).
         """
-        mean, log_std = self.distribution(params, obs)
-        u = jnp.arctanh(chunk.clip(-1 + 1e-5, 1 - 1e-5))
         normal = -0.5 * ((u - mean) * jnp.exp(-log_std)) ** 2 - log_std - 0.5 * jnp.log(2 * jnp.pi)
         squash = 2 * (jnp.log(2.0) - u - jax.nn.softplus(-2 * u))
-        return (normal - squash).sum(axis=-1)
+        return (normal - squash if self.squash else normal).sum(axis=-1)
+
+    def log_prob(self, params, obs, chunk):
+        """log pi(a | s), with u = arctanh a where the policy is squashed.  [*B, D] -> [*B]"""
+        u = jnp.arctanh(chunk.clip(-1 + 1e-5, 1 - 1e-5)) if self.squash else chunk
+        return self.density(u, *self.distribution(params, obs))
 
     def clone(self, params, obs, chunk, valid, noise, t):
         """-mean over the batch of log pi(a | s).  Uses no noise; every row counts."""
@@ -161,9 +201,9 @@ class Gaussian:
         return 0.0, {}
 
     def sample(self, params, obs, noise):
-        """tanh(mean + std z).  [*B, O], [*B, D] -> [*B, D]"""
+        """tanh(mean + std z), or clip(mean + std z).  [*B, O], [*B, D] -> [*B, D]"""
         mean, log_std = self.distribution(params, obs)
-        return jnp.tanh(mean + jnp.exp(log_std) * noise)
+        return self.action(mean + jnp.exp(log_std) * noise).clip(-1, 1)
 
 
 Policy = Flow | OneStep | Gaussian

@@ -34,12 +34,16 @@ def take(dataset: Dataset, start, length: int, discount: float) -> Batch:
     )
 
 
-def sample(key, dataset: Dataset, size: int, length: int, discount: float) -> Batch:
-    """`size` windows whose first rows are uniform over {0, ..., T - length}, both ends included.
+def draw_starts(key, dataset: Dataset, size: int, length: int):
+    """`size` first rows of windows, uniform over {0, ..., T - length}, both ends included.
 
     Raises ConfigError where the data are shorter than a window.
     """
     if starts(dataset, length) < 1:
         raise ConfigError(f"{len(dataset.obs)} transitions hold no window of {length}")
-    start = jax.random.randint(key, (size,), 0, starts(dataset, length))
-    return take(dataset, start, length, discount)
+    return jax.random.randint(key, (size,), 0, starts(dataset, length))
+
+
+def sample(key, dataset: Dataset, size: int, length: int, discount: float) -> Batch:
+    """`size` windows from rows of `draw_starts`; see `take`."""
+    return take(dataset, draw_starts(key, dataset, size, length), length, discount)

@@ -1,0 +1,145 @@
+"""ReBRAC: TD3 held to the data twice, where the policy acts and where the critic looks ahead."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from chunkrl.blocks.networks import Params as Tree
+from chunkrl.blocks.networks import ensemble, scalar_mlp
+from chunkrl.blocks.optim import descend, polyak
+from chunkrl.blocks.policies import Gaussian, magnitude
+from chunkrl.data import windows
+from chunkrl.types import Batch, Dataset, Metrics, Windows
+
+
+class Params(NamedTuple):
+    critic: Tree
+    policy: Tree
+
+
+class State(NamedTuple):
+    params: Params
+    target: Params  # slow copies of both
+    opt_state: optax.OptState
+    updates: jax.Array  # [] int32
+
+
+class Transitions(NamedTuple):
+    """Single transitions, with the data's next action."""
+
+    window: Batch
+    next_action: jax.Array  # [B, A]  a_{t+1} by row, of the next trajectory where one ends
+
+
+@dataclass(frozen=True)
+class ReBRAC:
+    """A deterministic policy up the critic, close to the data (ReBRAC, arXiv 2305.09836).
+
+    It is the mode of a Gaussian that is cloned by squared error.
+    """
+
+    obs_dim: int
+    action_dim: int
+    policy: Gaussian
+    alpha: float = 0.1  # beta_1 of the paper: the policy's distance from the data
+    alpha_critic: float = 0.0  # beta_2: the next action's
+    policy_every: int = 2  # updates per update of policy and target networks
+    action_noise: float = 0.2
+    noise_clip: float = 0.5
+    discount: float = 0.99
+    tau: float = 0.005
+    lr: float = 3e-4
+    hidden: tuple[int, ...] = (512,) * 4
+    num_critics: int = 2
+
+    reads = Windows(1)
+    chunk = execute = 1
+
+    @property
+    def critic(self):
+        return ensemble(scalar_mlp(self.hidden, norm=True), self.num_critics)
+
+    @property
+    def tx(self):
+        return optax.adam(self.lr)
+
+    def init(self, key) -> State:
+        key_critic, key_policy = jax.random.split(key)
+        obs, action = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.action_dim))
+        critic = self.critic.init(key_critic, obs, action)
+        params = Params(critic, self.policy.init(key_policy, obs))
+        target = jax.tree.map(jnp.copy, params)
+        return State(params, target, self.tx.init(params), jnp.zeros((), jnp.int32))
+
+    def draw(self, key, dataset: Dataset, size: int) -> Transitions:
+        """`size` single transitions with the action of the following row of the data."""
+        start = windows.draw_starts(key, dataset, size, 1)
+        following = jnp.minimum(start + 1, len(dataset.obs) - 1)
+        window = windows.take(dataset, start, 1, self.discount)
+        return Transitions(window, dataset.action[following])
+
+    def noise(self, key, size: int):
+        """Normal numbers for the next actions.  -> [B, A]"""
+        return jax.random.normal(key, (size, self.action_dim))
+
+    def q(self, critic, obs, action):
+        """Action value, the least of the ensemble.  [*B, O], [*B, A] -> [*B]"""
+        return self.critic.apply(critic, obs, action).min(axis=0)
+
+    def perturbed(self, policy, obs, noise):
+        """clip(mu(s) + clip(sigma z)), TD3's smoothing (arXiv 1802.09477, eq. 14).  -> [*B, A]"""
+        limit = self.noise_clip
+        noise = (noise * self.action_noise).clip(-limit, limit)
+        return (self.policy.mode(policy, obs) + noise).clip(-1, 1)
+
+    def td_target(self, target: Params, batch: Transitions, next_action):
+        """r + gamma mask (min_k Q'_k(s', a') - alpha_critic |a' - a_{t+1}|^2) (sec. 3).  -> [B]"""
+        window = batch.window
+        distance = ((next_action - batch.next_action) ** 2).sum(axis=-1)
+        following = self.q(target.critic, window.next_obs, next_action)
+        following = following - self.alpha_critic * distance
+        return window.reward[:, -1] + self.discount * window.mask[:, -1] * following
+
+    def critic_loss(self, params: Params, batch: Transitions, target):
+        """mean over critics and transitions of (Q_k(s, a) - y)^2 (sec. 3).  [B] -> []"""
+        q = self.critic.apply(params.critic, batch.window.obs, batch.window.action[:, 0])  # [E, B]
+        return ((q - target[None]) ** 2).mean()
+
+    def policy_loss(self, params: Params, batch: Transitions, q):
+        """-mean min_k Q_k(s, mu(s)) / mean |Q| + alpha mean |mu(s) - a|^2 (sec. 3).  -> []"""
+        action = self.policy.mode(params.policy, batch.window.obs)
+        value = q(batch.window.obs, action)
+        distance = ((action - batch.window.action[:, 0]) ** 2).sum(axis=-1)
+        return -(value.mean() / magnitude(value)) + self.alpha * distance.mean()
+
+    def full(self, state: State):
+        """Whether the coming update is one of policy and target networks too.  -> [] bool"""
+        return (state.updates + 1) % self.policy_every == 0
+
+    def loss(self, params: Params, state: State, batch: Transitions, noise):
+        """The critic's loss, in every `policy_every`-th update the policy's too.  -> [], metrics"""
+        next_action = self.perturbed(state.target.policy, batch.window.next_obs, noise)
+        target = self.td_target(state.target, batch, next_action)
+        td = self.critic_loss(params, batch, target)
+        q = partial(self.q, state.params.critic)
+        policy = jnp.where(self.full(state), self.policy_loss(params, batch, q), 0.0)
+        total = td + policy
+        return total, {"loss": total, "td": td, "policy": policy, "target": target.mean()}
+
+    def step(self, state: State, batch: Transitions, noise) -> tuple[State, Metrics]:
+        """One step of one Adam, whose momentum moves the policy in between too, as published."""
+        params, opt_state, metrics = descend(
+            self.tx, self.loss, state.params, state.opt_state, state, batch, noise
+        )
+        # As published, the targets follow the networks of *before* this step.
+        tau = jnp.where(self.full(state), self.tau, 0.0)
+        target = polyak(state.params, state.target, tau)
+        return State(params, target, opt_state, state.updates + 1), metrics
+
+    def act(self, state: State, obs, key):
+        """mu(s), clipped.  [*B, O] -> [*B, 1, A]"""
+        return self.policy.mode(state.params.policy, obs).clip(-1, 1)[..., None, :]
