@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from chunkrl.envs.ogbench import tasks
+from chunkrl.envs.ogbench import sim_state, tasks
 from chunkrl.errors import ConfigError
 
 CUBE = "cube-single-play-singletask-task2-v0"
@@ -172,7 +172,7 @@ def test_position_is_the_gripper_or_the_body():
     env = tasks.make_env(tasks.get(CUBE))
     obs = tasks.reset(env, 0)
     np.testing.assert_allclose(
-        (tasks.position(env) - [0.425, 0, 0]) * 10, obs[12:15], atol=1e-9
+        (sim_state.position(env) - [0.425, 0, 0]) * 10, obs[12:15], atol=1e-9
     )  # where OGBench's observation holds the gripper
     env = tasks.make_env(tasks.get(POINT))
-    np.testing.assert_array_equal(tasks.reset(env, 0), tasks.position(env))
+    np.testing.assert_array_equal(tasks.reset(env, 0), sim_state.position(env))

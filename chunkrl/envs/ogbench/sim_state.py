@@ -1,13 +1,16 @@
 """States of the simulator: read them from a dataset, and put an environment into one of them."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from chunkrl.envs.family import restore as restore
 from chunkrl.envs.rendering import import_mujoco
 from chunkrl.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import gymnasium
 
 
 class SimState(NamedTuple):
@@ -100,3 +103,11 @@ def put(raw: Any, state: SimState) -> np.ndarray:
     raw.pre_step()  # as the reset does: no button changes, success is that of this state
     raw.post_step()
     return raw.compute_observation()
+
+
+def position(env: "gymnasium.Env") -> np.ndarray:
+    """Where the robot is: its gripper, or its body in a maze, in metres.  -> [3] or [2]"""
+    raw: Any = env.unwrapped
+    if hasattr(raw, "_pinch_site_id"):
+        return raw._data.site_xpos[raw._pinch_site_id].copy()
+    return np.array(raw.get_xy())

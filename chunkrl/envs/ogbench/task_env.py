@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from chunkrl.envs.ogbench import pictures, sim_state, tasks
+from chunkrl.envs.ogbench import pictures, sim_state
 
 
 class TaskEnv(gymnasium.Wrapper):
@@ -42,8 +42,8 @@ class TaskEnv(gymnasium.Wrapper):
         return self.tell(sim_state.put(self.raw, state))
 
     def position(self) -> np.ndarray:
-        """Where the robot is: see `tasks.position`."""
-        return tasks.position(self.env)
+        """Where the robot is: see `sim_state.position`."""
+        return sim_state.position(self.env)
 
     def picture(self) -> np.ndarray:
         """The current state, by MuJoCo or as a sketch.  -> [height, width, 3] uint8"""

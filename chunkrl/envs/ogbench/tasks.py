@@ -5,8 +5,6 @@ import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from chunkrl.envs.family import Spec, SuccessTiming, Task, reset, timing
 from chunkrl.envs.ogbench import sharing
 from chunkrl.envs.rendering import not_drawing
@@ -115,14 +113,6 @@ def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
             fixed = {"action_space": raw.action_space}
             raw.__class__ = type(type(raw).__name__, (sharing.borrower(type(raw)),), fixed)
     return env
-
-
-def position(env: "gymnasium.Env") -> np.ndarray:
-    """Where the robot is: its gripper, or its body in a maze, in metres.  -> [3] or [2]"""
-    raw: Any = env.unwrapped
-    if hasattr(raw, "_pinch_site_id"):
-        return raw._data.site_xpos[raw._pinch_site_id].copy()
-    return np.array(raw.get_xy())
 
 
 @cache
