@@ -13,16 +13,14 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import mujoco
-
-Compile = Callable[..., "mujoco.MjModel"]
+Model = Any  # mujoco.MjModel, which MuJoCo's stubs lack
+Compile = Callable[..., Model]
 Assets = dict[str, bytes]
 
 SHARED = ("mesh_", "bvh_", "tex_data", "hfield_data", "skin_")
@@ -40,7 +38,7 @@ class Account:
 class Loan:
     """A model that environments hold in turns."""
 
-    def __init__(self, model: "mujoco.MjModel"):
+    def __init__(self, model: Model):
         self.model = model
         names = [name for name in dir(model) if not name.startswith(("_", *SHARED))]
         fields = [getattr(model, name) for name in names]
@@ -54,7 +52,7 @@ class Loan:
             *(copy(getattr(self.model, name)) for name in STRUCTS),
         ]
 
-    def lend(self, account: Account) -> "mujoco.MjModel":
+    def lend(self, account: Account) -> Model:
         """The model with the numbers of `account`, whose it is until the next call."""
         if self.holder is not account:
             self.holder.numbers = self.read()
@@ -93,16 +91,16 @@ def borrower(kind: Any) -> type:
 
     class Borrower(kind):
         @property
-        def _model(self) -> "mujoco.MjModel | None":
+        def _model(self) -> Model:
             return self._loan.lend(self._account) if "_loan" in vars(self) else None
 
         @_model.setter
-        def _model(self, model: "Loan | mujoco.MjModel") -> None:
+        def _model(self, model: Model) -> None:
             self._loan = model if isinstance(model, Loan) else Loan(model)
             self._account = Account(self._loan.compiled)
 
         @property
-        def data(self) -> "mujoco.MjData":
+        def data(self) -> Any:
             _ = self._model
             return super().data
 
@@ -130,7 +128,7 @@ def borrower(kind: Any) -> type:
 
 
 _loans: WeakValueDictionary[tuple, Loan] = WeakValueDictionary()
-_skeletons: dict[tuple, "mujoco.MjModel"] = {}
+_skeletons: dict[tuple, Model] = {}
 
 
 def _loan(compile: Compile, xml: str, assets: Assets) -> Loan:
@@ -141,7 +139,7 @@ def _loan(compile: Compile, xml: str, assets: Assets) -> Loan:
     return loan
 
 
-def _skeleton(compile: Compile, xml: str, assets: Assets) -> "mujoco.MjModel":
+def _skeleton(compile: Compile, xml: str, assets: Assets) -> Model:
     """Joints and masses, which are all that inverse kinematics reads and never writes: 20 kB."""
     key = xml, frozenset(assets.items())
     if key not in _skeletons:
@@ -150,11 +148,11 @@ def _skeleton(compile: Compile, xml: str, assets: Assets) -> "mujoco.MjModel":
     return _skeletons[key]
 
 
-def _lean(compile: Compile, xml: str, assets: Assets) -> "mujoco.MjModel":
+def _lean(compile: Compile, xml: str, assets: Assets) -> Model:
     """Compile, and leave behind nothing but the model."""
     import mujoco
 
-    engine: Any = mujoco  # its stubs lack some functions
+    engine: Any = mujoco
     meshes = getattr(engine, "mj_getCache", lambda: None)()  # none in older releases
     if meshes is None:
         model = compile(xml, assets)
@@ -179,7 +177,8 @@ def one_copy(instead: Callable[[Compile, str, Assets], Any] = _skeleton) -> Iter
     import mujoco  # before the display is hidden: it is MuJoCo that renders
     from dm_control.utils import io
 
-    thread, compile = threading.get_ident(), mujoco.MjModel.from_xml_string
+    engine: Any = mujoco
+    thread, compile = threading.get_ident(), engine.MjModel.from_xml_string
 
     def choose(xml: str, assets: Assets | None = None, **rest: Any) -> Any:
         if threading.get_ident() != thread:
@@ -190,7 +189,7 @@ def one_copy(instead: Callable[[Compile, str, Assets], Any] = _skeleton) -> Iter
         TURN,
         mock.patch.dict(os.environ, MUJOCO_GL="disable"),
         mock.patch.object(io, "GetResource", _read),
-        mock.patch.object(mujoco.MjModel, "from_xml_string", choose),
+        mock.patch.object(engine.MjModel, "from_xml_string", choose),
     ):
         yield
 
