@@ -124,9 +124,10 @@ def _array(
                 raise ValueError("its header and its size disagree")
             content = np.empty(size, np.uint8)
             for first in range(0, size, BLOCK):
-                block = memoryview(content)[first : first + BLOCK]
-                if file.readinto(block) != len(block):
+                block = np.frombuffer(file.read(min(BLOCK, size - first)), np.uint8)
+                if len(block) < min(BLOCK, size - first):
                     raise EOFError("its end is missing")
+                content[first : first + BLOCK] = block
             if file.read(1):
                 raise ValueError("something follows its end")
         return np.ndarray(shape, dtype, content, order="F" if fortran else "C")

@@ -184,12 +184,16 @@ def test_another_configuration_is_refused(tmp_path):
 
 @pytest.mark.parametrize("drawn_together", [(50, 2**22), (1, 1)], indirect=True)
 def test_a_nan_names_the_update_and_the_loss_and_keeps_the_checkpoint(tmp_path, drawn_together):
-    """Row 150 has a NaN reward: the first window that holds it makes the TD loss NaN."""
+    """Row 150 has a NaN reward: the first window that holds it makes the TD loss NaN.
+
+    Arrays with a NaN are refused; a source of one's own may hold it.
+    """
     fit(5, tmp_path)
     before = (tmp_path / runs.CHECKPOINT).read_bytes()
     reward = np.zeros(T)
     reward[150] = np.nan
     data = toy(reward)
+    source = SimpleNamespace(at=lambda step: jax.device_put(data), interval=0, identity={})
     learner = agent()
     expected = None
     for step in range(5, 101, 5):
@@ -201,7 +205,7 @@ def test_a_nan_names_the_update_and_the_loss_and_keeps_the_checkpoint(tmp_path, 
                 expected = step - 5 + i + 1
     assert expected is not None
     with pytest.raises(TrainingError, match=rf"seed 0: not finite: .*td.* at update {expected}\."):
-        train.fit(learner, data, 100, 8, (0,), 5, folder=tmp_path / "nan", progress=False)
+        train.fit(learner, source, 100, 8, (0,), 5, folder=tmp_path / "nan", progress=False)
     assert (tmp_path / runs.CHECKPOINT).read_bytes() == before
     states = train.init(learner, keys(0))
     if (tmp_path / "nan" / runs.CHECKPOINT).exists():

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.types import Array, ChunkDataset, Dataset
+from chunkrl.types import ChunkDataset, Dataset
 
 BLOCK = 1 << 16  # rows looked at together: no second array of the data's size is made
 BOUND = 1 + 1e-6  # of actions, with the rounding of float32
@@ -61,7 +61,7 @@ CHUNK_DATASET = {
 
 def columns(
     arrays: Mapping[str, Any], forms: Mapping[str, Form], where: str, remedy: str = ""
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     """The `arrays` in the types of their `forms`, all of as many rows as the first.
 
     Raises DataError naming `where`, the array and the index, for a wrong shape, type or length, for
