@@ -194,7 +194,7 @@ class TestStored:
             assert all(row["mse"] > 0 for row in mine if row["step"] > 0)
 
     def test_a_missing_file_names_its_command(self, tmp_path) -> None:
-        with pytest.raises(DataError, match=r"python -m chunkrl\.model_error"):
+        with pytest.raises(DataError, match=r"python -m chunkrl\.results\.model_drift"):
             model_error.stored(path=tmp_path / "none.csv")
 
     @pytest.mark.parametrize("quantity", cube_drift.QUANTITIES)
