@@ -10,7 +10,7 @@ import optax
 
 from chunkrl.blocks.networks import Params as Tree
 from chunkrl.blocks.networks import ensemble, scalar_mlp
-from chunkrl.blocks.optim import descend, polyak
+from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.data import windows
 from chunkrl.types import Batch, Dataset, Metrics, Windows
@@ -120,7 +120,7 @@ class IQL:
     def td_target(self, params: Params, batch: Batch):
         """r + gamma mask V(s'), the target of eq. 6: V moves slowly enough itself.  -> [B]"""
         bootstrap = self.discount * batch.mask[:, -1]
-        return batch.reward[:, -1] + bootstrap * self.value.apply(params.value, batch.next_obs)
+        return batch.returns[:, -1] + bootstrap * self.value.apply(params.value, batch.next_obs)
 
     def critic_loss(self, params: Params, batch: Batch, target):
         """mean over transitions of sum_k (Q_k(s, a) - y)^2 (eq. 6).  [B] -> []"""
@@ -145,7 +145,7 @@ class IQL:
             self.tx, self.loss, state.params, state.opt_state, state, batch, noise
         )
         # As published, the target follows the critic of *before* this step.
-        target_critic = polyak(state.params.critic, state.target_critic, self.tau)
+        target_critic = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
         return State(params, target_critic, opt_state), metrics
 
     def act(self, state: State, obs, key):

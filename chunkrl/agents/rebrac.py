@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import optax
 
 from chunkrl.blocks.networks import Params as Tree
 from chunkrl.blocks.networks import ensemble, scalar_mlp
-from chunkrl.blocks.optim import descend, polyak
+from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.data import windows
 from chunkrl.types import Batch, Dataset, Metrics, Windows
@@ -102,7 +102,7 @@ class ReBRAC:
         distance = ((next_action - batch.next_action) ** 2).sum(axis=-1)
         following = self.q(target.critic, window.next_obs, next_action)
         following = following - self.alpha_critic * distance
-        return window.reward[:, -1] + self.discount * window.mask[:, -1] * following
+        return window.returns[:, -1] + self.discount * window.mask[:, -1] * following
 
     def critic_loss(self, params: Params, batch: Transitions, target):
         """mean over critics and transitions of (Q_k(s, a) - y)^2 (sec. 3).  [B] -> []"""
@@ -137,7 +137,7 @@ class ReBRAC:
         )
         # As published, the targets follow the networks of *before* this step.
         tau = jnp.where(self.full(state), self.tau, 0.0)
-        target = polyak(state.params, state.target, tau)
+        target: Any = optax.incremental_update(state.params, state.target, tau)
         return State(params, target, opt_state, state.updates + 1), metrics
 
     def act(self, state: State, obs, key):

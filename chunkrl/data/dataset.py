@@ -117,7 +117,8 @@ def _read(path: Path) -> Arrays:
                 f"{path} has no array {name!r} (found: {found}). It is no OGBench dataset. {REMEDY}"
             )
     # `observations` first: the others are compared with its rows.
-    return check.columns(disk.read(path, FORMS), FORMS, str(path), REMEDY)
+    arrays = check.columns(disk.read(path, FORMS), FORMS, str(path), REMEDY)
+    return {name: np.asarray(values) for name, values in arrays.items()}
 
 
 def _ends(path: Path, data: Arrays) -> np.ndarray:

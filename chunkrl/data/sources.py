@@ -34,5 +34,5 @@ def identity(tree: Any) -> dict[str, str]:
 
 def checksum(array: np.ndarray) -> str:
     """Such as "float32[1000, 28] 89abcdef", where the last is the CRC-32 of the bytes."""
-    content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    content: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     return f"{array.dtype}{list(array.shape)} {zlib.crc32(content.data):08x}"

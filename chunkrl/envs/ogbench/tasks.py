@@ -106,7 +106,7 @@ def make(env_name: str, **kwargs: Any) -> "gymnasium.Env":
         warnings.filterwarnings("ignore", message=".*precision lowered", category=UserWarning)
         with sharing.one_copy():
             env = gymnasium.make(env_name, disable_env_checker=True, **kwargs)
-        raw = env.unwrapped
+        raw: Any = env.unwrapped
         if "action_space" not in vars(raw):
             # OGBench's manipulation environments build a new, unseeded action space at each access,
             # and their reset takes two random steps with it, which the solver's warm start retains.
