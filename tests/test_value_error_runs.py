@@ -117,6 +117,12 @@ def trained(method, path, settings, folder=None):
     return experiment.Experiment(TASK, agent, states, rows, config, seen)
 
 
+@pytest.fixture(scope="module")
+def critic_run(tiny_file):
+    settings = {**TINY, "horizon": 4, "candidates": 2, "discount": 0.9}
+    return trained("qc", tiny_file, settings)
+
+
 def test_a_run_is_measured_for_every_seed_policy_and_model(tiny_file, tmp_path, capsys):
     folder, out = tmp_path / "run", tmp_path / "out.npz"
     trained("mac", tiny_file, MAC, folder)
@@ -159,18 +165,16 @@ def load_and_save(record, path):
     return load(path)
 
 
-def test_a_critic_alone_has_no_imagined_targets(tiny_file):
-    done = trained("qc", tiny_file, {**TINY, "horizon": 4, "candidates": 2, "discount": 0.9})
-    record = measure_run(done, 2, 2, 12, 2, lengths=(4,), workers=1)
+def test_a_critic_alone_has_no_imagined_targets(critic_run):
+    record = measure_run(critic_run, 2, 2, 12, 2, lengths=(4,), workers=1)
     assert record.values.target.shape == (2, 1, 0, 3, 2, 2)
     np.testing.assert_allclose(record.values.critic, record.values.real[:, :, 0], rtol=1e-5)
     assert record.about["ends"]
 
 
-def test_an_agent_without_a_model_gets_one(tiny_file):
+def test_an_agent_without_a_model_gets_one(critic_run):
     """Trained until it knows that every step costs 1 and that little moves in one step."""
-    done = trained("qc", tiny_file, {**TINY, "horizon": 4, "candidates": 2, "discount": 0.9})
-    record = measure_run(done, 2, 2, 12, 2, steps=(2,), model_updates=400, workers=1)
+    record = measure_run(critic_run, 2, 2, 12, 2, steps=(2,), model_updates=400, workers=1)
     values = record.values
     assert record.steps.tolist() == [2]
     assert values.target.shape == (2, 1, 1, 3, 2, 2)
@@ -190,15 +194,14 @@ def test_the_drift_of_a_model_in_which_nothing_moves(tiny_file):
     assert found[0, -1].max() > 0.01
 
 
-def test_what_cannot_be_read_says_so(tiny_file, tmp_path):
+def test_what_cannot_be_read_says_so(critic_run, tmp_path):
     np.savez(tmp_path / "other.npz", truth=np.zeros(3))
     with pytest.raises(DataError, match="measure them again"):
         load(tmp_path / "other.npz")
-    done = trained("qc", tiny_file, {**TINY, "horizon": 4, "candidates": 2})
     for sizes in ({"depth": 3}, {"lengths": (12,)}):
         with pytest.raises(ConfigError, match="horizon = 12: must exceed the 12 steps"):
-            measure_run(done, 2, 2, horizon=12, **{"depth": 1, **sizes})
-    lost = done._replace(config=done.config | {"data_file": "lost.npz"})
+            measure_run(critic_run, 2, 2, horizon=12, **{"depth": 1, **sizes})
+    lost = critic_run._replace(config=critic_run.config | {"data_file": "lost.npz"})
     with pytest.raises(DataError, match=r"lost\.npz"):
         measure_run(lost, 2, 2, 12, 2, workers=1)
 
