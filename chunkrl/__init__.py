@@ -2,6 +2,6 @@
 
 Start at `experiment.run` (from nothing to a trained agent), `agents.make` (the named methods),
 `data.load_task` (OGBench's data), `train.fit`, `evaluate.Evaluator`, `tabular` (exact answers) and
-`explore.EXPLORERS` (the course's pictures).  This file imports nothing, so that the processes which
+`course.explorers` (the course's pictures).  This file imports nothing, so that the processes which
 only simulate never load JAX.
 """

@@ -1,1 +1,1 @@
-"""One experiment from nothing, presets, and pictures of runs."""
+"""One experiment from nothing, and pictures of runs."""
