@@ -49,7 +49,7 @@ class TestGrid:
 
     def test_a_missing_file_names_its_command(self, monkeypatch, tmp_path) -> None:
         monkeypatch.setattr(chunk_grid, "FILE", tmp_path / "none.npz")
-        with pytest.raises(DataError, match=r"python -m chunkrl\.course\.chunk_grid"):
+        with pytest.raises(DataError, match=r"python -m chunkrl\.results\.chunk_grid"):
             chunk_grid.load.__wrapped__()
 
     def test_the_explorer_shows_what_the_page_describes(self) -> None:
@@ -131,5 +131,5 @@ class TestNetworks:
         for content in (None, "windows,h\n1,2\n", ",".join(lock_network.Run._fields) + "\nx\n"):
             if content is not None:
                 lock_network.FILE.write_text(content)
-            with pytest.raises(DataError, match=r"python -m chunkrl\.course\.lock_network"):
+            with pytest.raises(DataError, match=r"python -m chunkrl\.results\.lock_network"):
                 lock_network.load()

@@ -1,6 +1,7 @@
 """Memory of the processes that run tests: bounded, printed, and a failure above the limit."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_a_process_stays_bounded_and_above_the_limit_the_run_fails(tmp_path) -> 
     assert settings.count(str(MOST)) == 1
     (tmp_path / "conftest.py").write_text(settings.replace(str(MOST), "500"))
     (tmp_path / "test_waste.py").write_text(WASTEFUL)
+    shutil.copy(Path(__file__).with_name("reduce_parity.py"), tmp_path)  # conftest imports it
     command = [sys.executable, "-m", "pytest", "-p", "no:nbval", "-n", "1", "--rootdir", "."]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "11 passed" in run.stdout, run.stdout + run.stderr
