@@ -3,8 +3,12 @@
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from chunkrl.agents import methods
+from chunkrl.blocks.policies import Flow, Gaussian, OneStep
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
@@ -33,3 +37,22 @@ def test_a_method_is_one_file_and_one_function(words):
     files = [*(ROOT / "chunkrl").rglob("*.py")]
     naming = {p.name for p in files if re.search(rf"(?<![\w/])(?:{words})", p.read_text())}
     assert naming == {f"{words.split('|')[1]}.py", "methods.py"}
+
+
+POLICIES = {Flow: "flow", OneStep: "one-step", Gaussian: "Gaussian"}
+
+
+def test_the_table_of_methods_says_what_they_are():
+    """README's row of each method against its agent at the defaults and its docstring."""
+    rows = re.findall(r"^\| `([\w-]+)` \|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    table = {name: [cell.strip() for cell in row.split("|")] for name, row in rows}
+    assert [name.replace("-", "_") for name in table] == [*methods.ALL]
+    for (name, (chunk, backup, policy, paper, file)), method in zip(
+        table.items(), methods.ALL.values(), strict=True
+    ):
+        agent: Any = method(3, 2)
+        imagined = "imagined" if hasattr(agent, "rollout") else str(getattr(agent, "backup", 1))
+        assert (chunk, backup) == (str(agent.chunk), imagined), name
+        assert POLICIES[type(agent.policy)] in policy, name
+        assert re.findall(r"\((arXiv [^)]*)\)", str(method.build.__doc__)) == [paper], name
+        assert file == f"`agents/{type(agent).__module__.rpartition('.')[2]}.py`", name
