@@ -408,8 +408,8 @@ def rebrac(
     """TD3+BC with a penalty in the critic's target too (arXiv 2305.09836, sec. 3)."""
     policy = Gaussian(action_dim, hidden, norm=False, std="one")
     noise = {"action_noise": action_noise, "noise_clip": noise_clip}
-    penalties = {"alpha": alpha, "alpha_critic": alpha_critic, "policy_every": policy_every}
-    return ReBRAC(obs_dim, action_dim, policy, **penalties, **noise, hidden=hidden, **critics)
+    sizes = {"policy_every": policy_every, "hidden": hidden}
+    return ReBRAC(obs_dim, action_dim, policy, alpha, alpha_critic, **sizes, **noise, **critics)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}

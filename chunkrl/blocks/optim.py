@@ -48,6 +48,6 @@ def mean_of_blocks(loss: Callable[[Any, Any], jax.Array]) -> Callable[[Any, Any]
     return mean
 
 
-def polyak(online: Any, target: Any, tau: float) -> Any:
+def polyak(online: Any, target: Any, tau: float | jax.Array) -> Any:
     """tau online + (1 - tau) target, leaf by leaf."""
     return optax.incremental_update(online, target, tau)
