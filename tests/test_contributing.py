@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,20 @@ def test_the_table_of_methods_says_what_they_are():
         assert POLICIES[type(agent.policy)] in policy, name
         assert re.findall(r"\((arXiv [^)]*)\)", str(method.build.__doc__)) == [paper], name
         assert file == f"`agents/{type(agent).__module__.rpartition('.')[2]}.py`", name
+
+
+def test_hooks_are_the_tools_of_the_development_environment():
+    """No other host is asked; what a hook runs is a package that `.[dev]` installs."""
+    yaml = pytest.importorskip("yaml")
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    dev = {re.match(r"[\w-]+", line)[0] for line in project["optional-dependencies"]["dev"]}
+    assert [repo["repo"] for repo in config["repos"]] == ["local"]
+    hooks = config["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == [
+        "ruff format",
+        "ruff check",
+        "nbstripout --keep-output --keep-count",
+    ]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert {hook["entry"].split()[0] for hook in hooks} <= dev
