@@ -6,7 +6,7 @@ presets and the checks follow from it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, TypedDict, Unpack
 
 from chunkrl.agents import presets
@@ -407,9 +407,8 @@ def rebrac(
 ) -> ReBRAC:
     """TD3+BC with a penalty in the critic's target too (arXiv 2305.09836, sec. 3)."""
     policy = Gaussian(action_dim, hidden, norm=False, std="one")
-    noise = {"action_noise": action_noise, "noise_clip": noise_clip}
-    sizes = {"policy_every": policy_every, "hidden": hidden}
-    return ReBRAC(obs_dim, action_dim, policy, alpha, alpha_critic, **sizes, **noise, **critics)
+    agent = partial(ReBRAC, obs_dim, action_dim, policy, alpha, alpha_critic, policy_every)
+    return agent(action_noise, noise_clip, hidden=hidden, **critics)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}
