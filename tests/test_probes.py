@@ -1,0 +1,155 @@
+"""Worlds so small that their best values are known: what every method must learn, or cannot.
+
+All have one number of observation and one of action, which the logs draw near -1 or near 1:
+
+* `bandit`: one state; an action above 0.5 pays 1, others -1.  Best 1; the mean of the logs: -1.
+* `joint`: one state; of each two actions the second pays -a_0 a_1.  Best 1, by chunks.  Actions
+  chosen one by one are drawn alike and independently, for nothing tells the second that it is: they
+  are paid -E[a]^2 <= 0, whatever was learned.  In the logs E[pay | a_0] = E[pay | a_1] = 0.
+* `credit`: two states; an action above 0.25 leads to the good one, others to the bad one, and a
+  state pays +1 or -1 only when it is left: the pay of an action comes after it.  Best 1; always
+  acting with the mean of the logs leads to -1.
+
+A method must come within HALF of what is best, or stay that far below it.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from chunkrl import train
+from chunkrl.agents import methods
+from chunkrl.data import chunks
+from chunkrl.types import Dataset, Windows
+
+H, HALF, EPISODES = 2, 0.5, 256
+BAR = {"bandit": 0.5, "credit": 0.25}  # between the logs' actions, so that it is no part of them
+SETTINGS = {
+    "horizon": H,
+    "execute": H,
+    "candidates": 16,
+    "act_candidates": 16,
+    "alpha": 0.03,
+    "flow_steps": 3,
+    "hidden": (32, 32),
+    "tau": 0.05,
+    "discount": 0.5,
+    "rollout": 1,
+    "rollout_batch": 32,
+}
+
+ALL = {"bandit", "joint", "credit"}
+CHUNKED, SINGLE = ALL, ALL - {"joint"}
+# One Euler step from noise ends at the mean of the logs, E[a | s], whichever noise: no choice.
+PASSES = {
+    "qc": CHUNKED,
+    "qc_fql": CHUNKED,
+    "bfn": SINGLE,
+    "bfn_n": SINGLE,
+    "fql": SINGLE,
+    "fql_n": SINGLE,
+    "mac": CHUNKED,
+    "mac_gau": CHUNKED,
+    "mac_fql": CHUNKED,
+    "mac_no_teacher": set(),
+    "mve": SINGLE,
+    "iql": SINGLE,
+    "iql_ddpgbc": SINGLE,
+    "rebrac": SINGLE,
+}
+
+
+def follow(probe, state, action):
+    """The pay of the last of the actions, and the next states.  [B], [B, t] -> [B], [B]"""
+    last = action[:, -1]
+    good = np.where(last > BAR.get(probe, 0), 1.0, -1.0)
+    if probe != "joint":
+        return (state, good) if probe == "credit" else (good, state)
+    second = action.shape[1] % 2 == 0
+    return (-action[:, -2] * last if second else np.zeros_like(last)), state
+
+
+def start(probe, r, count):
+    return r.choice([-1.0, 1.0], count) if probe == "credit" else np.ones(count)
+
+
+def logs(probe, reads):
+    """Random actions in episodes of H, or of as many more as MAC needs to draw the first chunk."""
+    r = np.random.default_rng(0)
+    windows = isinstance(reads, Windows)
+    length = H if windows else H + 2
+    state = start(probe, r, EPISODES)
+    action = r.choice([-1, 1], (EPISODES, length)) * r.uniform(0.8, 1, (EPISODES, length))
+    states, pays = [state], []
+    for t in range(length):
+        pay, state = follow(probe, states[-1], action[:, : t + 1])
+        states.append(state)
+        pays.append(pay)
+    states, pays = np.stack(states, axis=1), np.stack(pays, axis=1)
+    if windows:
+        end = np.broadcast_to(np.arange(length) == length - 1, pays.shape)
+        arrays = (states[:, :-1], action, pays, np.ones_like(pays), end, states[:, 1:])
+        obs, action, *scalars, following = (x.reshape(-1) for x in arrays)
+        fields = (obs[:, None], action[:, None], *scalars, following[:, None])
+        return Dataset(*(np.float32(x) for x in fields))
+    idle = np.zeros((EPISODES, 1))
+    rows = (states, np.hstack([action, idle]), np.hstack([pays, idle]), np.ones_like(states))
+    obs, action, pay, mask = (np.float32(x.reshape(-1)) for x in rows)
+    ends = np.arange(length + 1) == length
+    last = chunks.final_rows(np.tile(ends, EPISODES))
+    return chunks.dataset(obs[:, None], action[:, None], pay, mask, last, H)
+
+
+def paid(probe, agent, states):
+    """The mean pay of a policy over four actions (of `joint` over pairs; of `credit` after one)."""
+    act = train.policy(agent, states)
+    state, action, pays = (
+        start(probe, np.random.default_rng(1), EPISODES),
+        np.zeros((EPISODES, 0)),
+        [],
+    )
+    for t in range(0, 4, agent.execute):
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(2), t), EPISODES)
+        chunk = np.asarray(act(jnp.float32(state)[:, None], keys))[:, : agent.execute, 0]
+        for i in range(agent.execute):
+            action = np.hstack([action, chunk[:, i : i + 1]])
+            pay, state = follow(probe, state, action)
+            pays.append(pay)
+    pays = {"bandit": pays, "joint": pays[1::2], "credit": [*pays[1:], state]}[probe]
+    return float(np.mean(pays))
+
+
+def test_every_method_has_its_probes():
+    assert PASSES.keys() == methods.ALL.keys()
+
+
+def test_the_best_values_are_as_told():
+    """By enumeration of actions, of chunks, and of all policies over three actions in one state."""
+    grid = np.linspace(-1, 1, 5)
+    one, two = np.meshgrid(grid, grid)
+    pairs = np.stack([one.ravel(), two.ravel()], axis=1)
+    pay, _ = follow("joint", np.zeros(len(pairs)), pairs)
+    assert pay.max() == 1
+    assert (
+        abs(pay.reshape(5, 5).mean(axis=0)).max() == abs(pay.reshape(5, 5).mean(axis=1)).max() == 0
+    )
+    policies = np.random.default_rng(0).dirichlet(np.full(5, 0.3), 1000)
+    assert np.einsum("pi,ij,pj->p", policies, pay.reshape(5, 5), policies).max() <= 1e-12
+    for probe, what in [("bandit", 0), ("credit", 1)]:
+        outcome = follow(probe, np.zeros(3), np.array([[-0.8], [0.0], [0.8]]))[what]
+        assert outcome.tolist() == [-1, -1, 1]
+
+
+@pytest.mark.parametrize("name", methods.ALL)
+def test_methods_learn_what_they_can_and_nothing_else(name):
+    method = methods.ALL[name]
+    rate = 3e-3 if "alpha" in method.parameters else 1e-2  # those that climb the critic go astray
+    given = {k: v for k, v in SETTINGS.items() if k in method.parameters}
+    agent = method(1, 1, lr=rate, **given)
+    scores = {}
+    for probe in sorted(ALL):
+        data = logs(probe, agent.reads)
+        states, _ = train.fit(agent, data, 500, 64, every=500, progress=False)
+        scores[probe] = paid(probe, agent, states)
+    assert {probe for probe, score in scores.items() if score > HALF} == PASSES[name], scores
