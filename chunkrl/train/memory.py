@@ -40,8 +40,8 @@ def require_arrays(parts: dict[str, Any], agent: Agent, batch_size: int, seeds: 
     name, largest = max(arrays.items(), key=lambda item: _bytes(item[1]))
     shape = list(largest.shape)
     raise ConfigError(
-        f"one update needs {_gigabytes(asked)} and more, but there are {_gigabytes(there)} of "
-        f"memory: the array {name} of shape {shape} alone takes {_gigabytes(_bytes(largest))}. "
+        f"one update needs {memory.size(asked)} and more, but there are {memory.size(there)} of "
+        f"memory: the array {name} of shape {shape} alone takes {memory.size(_bytes(largest))}. "
         f"Choose less than {_settings(agent, batch_size, seeds, shape)}"
     )
 
@@ -82,7 +82,3 @@ def _settings(agent: Agent, batch_size: int, seeds: int, shape: Sequence[int] = 
 
 def _bytes(array: jax.ShapeDtypeStruct) -> int:
     return math.prod(array.shape) * getattr(array.dtype, "itemsize", 4)
-
-
-def _gigabytes(count: float) -> str:
-    return f"{count / 1e9:,.1f} GB"

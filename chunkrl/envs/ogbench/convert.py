@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from chunkrl import locks, space
+from chunkrl import disk, locks
 from chunkrl.data.normalise import Normaliser
 from chunkrl.data.shards import (
     DESCRIPTION,
@@ -20,7 +20,6 @@ from chunkrl.data.shards import (
     seal,
     stamped,
 )
-from chunkrl.disk import write
 from chunkrl.envs.family import Task
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.relabel import load_chunks
@@ -58,10 +57,9 @@ def convert(
         )
     lock = folder / f".{target.name}.lock"
     note = partial(print, file=sys.stderr) if progress else str
-    remedy = "Make room and call again: shards that are whole are kept."
-    with space.explained(target, remedy), locks.hold(lock, f"converts {folder}", note):
+    with disk.writing(target), locks.hold(lock, f"converts {folder}", note):
         target.mkdir(exist_ok=True)
-        locks.sweep(target)
+        disk.sweep(target)
         description = _describe(target, task, files, guard)
         obs, goal = normalisers(description)
         for file in tqdm(files, desc=target.name, unit="shard", disable=not progress):
@@ -94,13 +92,13 @@ def _describe(target: Path, task: Task, files: list[Path], guard: bool) -> dict[
             fitted = Normaliser.fit(np.asarray(getattr(val, name)), guard)
             normaliser[name] = {key: value.tolist() for key, value in fitted._asdict().items()}
     new = {"task": task.name, "guard": guard, "shards": names, "normaliser": normaliser}
-    write(target / DESCRIPTION, lambda file: file.write(stamped(new)))
+    disk.write(target / DESCRIPTION, lambda file: file.write(stamped(new)))
     return new
 
 
 def _save(target: Path, data: ChunkDataset, goals: bool) -> None:
     """All arrays of a shard, or nothing, under the name `target`."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = disk.temporary_name(target)
     temporary.mkdir()
     names = ("obs", "action", "last", *(("goal",) if goals else ("reward", "mask")))
     for name in names:

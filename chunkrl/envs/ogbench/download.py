@@ -20,7 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from chunkrl import locks, space
+from chunkrl import disk, locks, memory
 from chunkrl.data.dataset import load
 from chunkrl.envs.ogbench.files import data_dir, official_path, val_path
 from chunkrl.errors import ConfigError, DataError
@@ -102,7 +102,7 @@ def download(
                 note = partial(print, file=sys.stderr) if progress else str
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with (
-                    space.explained(part, f"Make room and call again, which goes on in {part}."),
+                    disk.writing(part),
                     locks.hold(lock, f"fetches {file}", note),
                 ):
                     name = file.relative_to(root).as_posix()
@@ -185,7 +185,7 @@ def _damage(part: Path, checksum: str | None, limit: int) -> str | None:
         with zipfile.ZipFile(part) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
             if unpacked > 4 * limit:
-                return f"unpacked it would have {space.size(unpacked)}"
+                return f"unpacked it would have {memory.size(unpacked)}"
             if broken := archive.testzip():
                 return f"checksum of {broken}"
         load(part)
@@ -215,7 +215,7 @@ def _transfer(url: str, part: Path, limit: int, progress: bool, timeout: float) 
         except http.client.HTTPException as error:
             reason = f"{type(error).__name__}: {error}"
         except OSError as error:
-            if error.errno in space.FULL or error.filename is not None:
+            if error.errno in disk.REMEDIES or error.filename is not None:
                 raise  # a matter of this machine
             reason = f"{type(error).__name__}: {error}"
         gained, elapsed = _size(part) - before, time.monotonic() - begin
@@ -254,31 +254,22 @@ def _continue(
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         if total and total > limit:
-            raise _Refused(f"{space.size(total)} are more than this dataset can have")
+            raise _Refused(f"{memory.size(total)} are more than this dataset can have")
         if total:
-            space.require(part.parent, total - have, 0, part.stem)
+            disk.require_room(part.parent, total - have, 0, part.stem)
         begin, received = time.monotonic(), 0
         block = response.read1(BLOCK)
         if not have and block[:1] not in (b"P", b""):  # before it replaces what was fetched
             raise _Refused("what it gave is no dataset (no npz archive but another kind of file)")
         flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if appends else os.O_TRUNC)
-        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        with (
-            open(os.open(part, flags, 0o666), "wb") as file,
-            tqdm(
-                desc=part.stem,
-                initial=have,
-                total=total,
-                unit="B",
-                unit_scale=True,
-                disable=not progress,
-            ) as bar,
-        ):
+        look = {"unit": "B", "unit_scale": True, "disable": not progress}
+        bar = tqdm(desc=part.stem, initial=have, total=total, **look)
+        with bar, open(os.open(part, flags | os.O_NOFOLLOW, 0o666), "wb") as file:
             while block:
                 bar.update(file.write(block))
                 received += len(block)
                 if have + received > limit:
-                    raise _Refused(f"more than the {space.size(limit)} this dataset can have")
+                    raise _Refused(f"more than the {memory.size(limit)} this dataset can have")
                 elapsed = time.monotonic() - begin
                 if elapsed > timeout:
                     if received < SLOWEST * elapsed:
