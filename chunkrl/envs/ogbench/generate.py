@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from chunkrl import disk, locks
+from chunkrl import checks, disk, locks
 from chunkrl.disk import read, write
 from chunkrl.envs.ogbench.files import (
     generated_path,
@@ -27,7 +27,7 @@ from chunkrl.envs.ogbench.files import (
     warn_of_versions,
 )
 from chunkrl.envs.ogbench.oracles import episode
-from chunkrl.envs.ogbench.recipes import Recipe, recipe, whole_number
+from chunkrl.envs.ogbench.recipes import Recipe, recipe
 from chunkrl.errors import ConfigError, DataError, WorkerError
 from chunkrl.processes import Spawn
 
@@ -64,8 +64,8 @@ def generate(
     `path` holds something else, WriteError where the disk is full, WorkerError when a process dies.
     """
     plan = recipe(dataset, seed, states)
-    transitions = whole_number("transitions", transitions, least=1)
-    workers = None if workers is None else whole_number("workers", workers, least=1)
+    transitions = checks.whole("transitions", transitions, least=1)
+    workers = None if workers is None else checks.whole("workers", workers, least=1)
     train = plan.episodes(transitions)
     target = (
         generated_path(plan.dataset, train * (plan.states - 1), plan.seed)
