@@ -138,7 +138,8 @@ def dataset(data: Any, where: str = "the data") -> Any:
 def fits(agent: Any, data: Any, size: int) -> None:
     """Raise ConfigError unless `agent` can draw `size` from `data`, of the widths that it has."""
     for name, attribute in (("obs", "obs_dim"), ("action", "action_dim"), ("goal", "goal_dim")):
-        wanted, given = getattr(agent, attribute, None), getattr(data, name, None)
+        wanted = getattr(getattr(agent, "model", agent), attribute, None)
+        given = getattr(data, name, None)
         if wanted is not None and given is not None and given.shape[-1] != wanted:
             raise ConfigError(
                 f"the data's {name!r} has {given.shape[-1]} columns, the agent was made for"
