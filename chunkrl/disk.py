@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import glob
-import math
 import os
 import re
 import shutil
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import psutil
 
 from chunkrl import memory
 from chunkrl.errors import ChunkRLError, ConfigError, DataError, WriteError
 
-BLOCK = 1 << 20  # bytes read at once
-AGAIN = "Remove the file, then download or generate it again."
+AGAIN = "Remove it, then download or generate it again."
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
@@ -92,8 +91,7 @@ def _archive(path: str | Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipf
             if not start.startswith(b"PK"):
                 raise DataError(f"{path} is no npz archive but another kind of file.") from error
             raise DataError(
-                f"{path} is not a complete npz archive ({error}): it was cut off or damaged. Remove"
-                " it, then download or generate it again."
+                f"{path} is not a complete npz archive ({error}), but cut off or damaged. {AGAIN}"
             ) from error
 
 
@@ -118,36 +116,13 @@ def _array(
     """One array, read to the end of its member: only there zipfile compares the checksum."""
     try:
         with archive.open(member) as file:
-            shape, fortran, dtype = _header(file)
-            size = math.prod(shape) * dtype.itemsize
-            if size != member.file_size - file.tell():
-                raise ValueError("its header and its size disagree")
-            content = np.empty(size, np.uint8)
-            for first in range(0, size, BLOCK):
-                block = np.frombuffer(file.read(min(BLOCK, size - first)), np.uint8)
-                if len(block) < min(BLOCK, size - first):
-                    raise EOFError("its end is missing")
-                content[first : first + BLOCK] = block
+            array = np.lib.format.read_array(file, allow_pickle=False)
             if file.read(1):
-                raise ValueError("something follows its end")
-        return np.ndarray(shape, dtype, content, order="F" if fortran else "C")
+                raise ValueError("its header and its size disagree")
+        return array
     except Exception as error:
         cause = str(error) or type(error).__name__
         raise DataError(f"{path}: the array {name!r} cannot be read ({cause}). {AGAIN}") from error
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether columns lie together, and type, as an npy file begins."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        header = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        header = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise ValueError(f"version {version} of the npy format is not known")
-    if header[2].hasobject:
-        raise ValueError("it holds Python objects, which are never unpickled: save numbers")
-    return header
 
 
 def write(path: str | Path, save: Callable[[IO[bytes]], Any]) -> None:
@@ -181,22 +156,11 @@ def sweep(folder: str | Path, name: str | None = None, *, alone: bool = True) ->
     Who is not `alone`, by a lock under which they are written, spares those of living processes.
     """
     for left in Path(folder).glob(f".{glob.escape(name) if name else '*'}.*.tmp"):
-        owner = re.fullmatch(r".*\.(\d+)(-[0-9a-f]+)?\.tmp", left.name)
-        if not alone and (owner is None or _runs(int(owner[1]))):
+        owner = re.fullmatch(r".*\.(\d{1,9})(-[0-9a-f]+)?\.tmp", left.name)
+        if not alone and (owner is None or psutil.pid_exists(int(owner[1]))):
             continue
         with contextlib.suppress(OSError):  # somebody else was quicker, or may and we may not
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
-
-
-def _runs(process: int) -> bool:
-    """Whether there is a process of that number, as far as the system lets us know."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def require_room(folder: str | Path, disk: int, memory_needed: int, what: str) -> None:

@@ -1,9 +1,10 @@
 """How much memory there is, asked before it is taken."""
 
 import contextlib
-import os
 import resource
 from pathlib import Path
+
+import psutil
 
 
 def shortage(needed: float) -> str:
@@ -14,13 +15,9 @@ def shortage(needed: float) -> str:
 
 def available() -> float:
     """The bytes that this process may still take, as far as the system tells."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    limits = [psutil.virtual_memory().available]
     with contextlib.suppress(OSError, ValueError):  # Linux; "max" is no number
         limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    with contextlib.suppress(OSError):  # Linux
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(1024 * int(line.split()[1]))
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return min(limits + [limit] * (limit != resource.RLIM_INFINITY))
 
