@@ -141,7 +141,7 @@ def test_a_kill_after_the_last_episode_loses_nothing(tmp_path, monkeypatch, step
 
     def stopping(original):
         def call(source, *rest, **settings):
-            if Path(source).name.removesuffix(f".{os.getpid()}.tmp") == step:
+            if Path(source).name.split(f".{os.getpid()}")[0] == step:
                 raise KeyboardInterrupt
             return original(source, *rest, **settings)
 
@@ -292,7 +292,7 @@ def test_a_full_disk_is_a_sentence_and_work_goes_on_afterwards(tmp_path, limit):
     error = run.communicate()[1]
     assert run.returncode == 1
     said = [line for line in error.splitlines() if not line.startswith(" ")]
-    assert said[-1].startswith(f"make: {tmp_path}/x.parts/"), error
+    assert said[-1].startswith(f"make: {tmp_path}/x."), error
     assert "cannot be written: File too large. Raise the limit" in said[-1]
     assert not list(tmp_path.glob("*.npz"))
     kept = list(tmp_path.glob("x.parts/*-*.npz"))
@@ -309,7 +309,7 @@ def test_no_space_left_is_the_same_sentence(tmp_path, monkeypatch, number):
 
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez_compressed", full)
-        with pytest.raises(WriteError, match=r"train\.npz cannot be written: .* Free some space"):
+        with pytest.raises(WriteError, match=r"val\.npz cannot be written: .* Free some space"):
             make(tmp_path / "x.npz")
     assert make(tmp_path / "x.npz", executor=Stopping(0)).exists()
 

@@ -182,7 +182,7 @@ def test_calls_must_not_cross_the_border_of_a_shard(made):
     _, target = made
     with pytest.raises(ConfigError, match="multiple of every=5"):
         fit(target, 10, every=5)
-    with pytest.raises(ConfigError, match="choose 1 or more"):
+    with pytest.raises(ConfigError, match="interval = 0: must be at least 1"):
         shards.Shards(target, H, 0)
 
 

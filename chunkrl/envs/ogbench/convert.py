@@ -34,12 +34,11 @@ def convert(
 
     Each file becomes a folder of float32 .npy files (int32 for `last`) in `<folder>/arrays-<task>`,
     which is returned: observations and goals normalised with the first file's validation file,
-    actions clipped, rewards of a single task computed.  A shard gets its name when it is whole, so
-    that a call after an interruption goes on where it was; files added later are converted by
-    another call.  The npz files are not needed afterwards.
+    actions clipped, rewards of a single task computed.  Another call goes on after an interruption
+    and adds files that came later.  The npz files are not needed afterwards.
 
-    Where another process converts the same folder, waits for it.  Raises DataError, naming the
-    file, where one is no OGBench dataset of this task, and where the disk is full.
+    Waits for another process that converts the folder.  Raises DataError, naming the file, where
+    one is no dataset of this task, and WriteError where the disk is full.
     """
     task = tasks.get(task) if isinstance(task, str) else task
     folder = Path(folder).expanduser()
@@ -49,12 +48,12 @@ def convert(
         for name in describe(target)["shards"]:
             if (target / name).exists() and not is_sealed(target / name):
                 seal(target / name)
-        if not files:
-            return target
-    if not files:
+    elif not files:
         raise DataError(
             f"There is no npz file in {folder}: `chunkrl data download NAME-100m-v0` fetches some."
         )
+    if not files:
+        return target
     lock = folder / f".{target.name}.lock"
     note = partial(print, file=sys.stderr) if progress else str
     with disk.writing(target), locks.hold(lock, f"converts {folder}", note):
