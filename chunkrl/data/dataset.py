@@ -151,8 +151,7 @@ def _with_last_states(path: Path, data: Arrays, ends: np.ndarray) -> tuple[Array
     if apart.size:
         raise DataError(
             f"{path}: row {apart[0]} of 'next_observations' is not row {apart[0] + 1} of"
-            " 'observations', and no trajectory ends there. Mark each end in 'terminals' or"
-            " 'timeouts'."
+            " 'observations'. Mark each end of a trajectory in 'terminals' or 'timeouts'."
         )
     rows = np.repeat(np.arange(len(ends)), 1 + ends)
     last = np.append(rows[1:] == rows[:-1], False)
@@ -188,6 +187,6 @@ def _check_lengths(path: Path, ends: np.ndarray, min_length: int, states: int) -
         number = short[0]
         raise DataError(
             f"{path}: trajectory {number}, which ends at index {last[number]} of 'terminals', has"
-            f" {lengths[number]} transitions, fewer than {max(min_length, 1)}. Choose a chunk and a"
-            " backup no longer than that, or generate longer episodes."
+            f" {lengths[number]} transitions, fewer than {max(min_length, 1)}. Choose a shorter"
+            " chunk and backup, or generate longer episodes."
         )

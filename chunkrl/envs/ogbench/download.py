@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from chunkrl import disk, locks, memory
 from chunkrl.data.dataset import load
-from chunkrl.envs.ogbench.files import official_path, val_path
+from chunkrl.envs.ogbench.files import data_dir, official_path, val_path
 from chunkrl.errors import ConfigError, DataError
 
 # The copy that OGBench's author points to, which lacks the 100M folders, comes first: the original
@@ -88,7 +88,7 @@ def download(
         trains = [target / f"{stem}-{i:03d}.npz" for i in numbers]
     elif shards is not None:
         raise ConfigError(f"{name} is one file: only 100M sets have shards.")
-    root = official_path("", folder).parent
+    root = data_dir(folder)
     note = partial(print, file=sys.stderr) if progress else str
     dead: dict[str, str] = {}  # mirrors that did not answer: not asked again for the next file
     for file in (file for train in trains for file in (val_path(train), train)):
