@@ -194,7 +194,7 @@ def evaluate(
     runs.add_evaluations(folder, [])
     if video is not None:
         video = webp_path(disk.user_path(video))
-        command.require_writable(video)
+        disk.require_writable(video)
     timing = success_timing or runs.read_config(folder, ["success_timing"])["success_timing"]
     frames, lost = None, None
     with Evaluator(

@@ -1,6 +1,5 @@
 """How every command of the package ends: errors are sentences, never tracebacks."""
 
-import errno
 import io
 import os
 import signal
@@ -9,10 +8,9 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
-from chunkrl.errors import ChunkRLError, ChunkRLWarning, ConfigError
+from chunkrl.errors import ChunkRLError, ChunkRLWarning
 
 STOPPED = "stopped; training and data go on where they were when the command is repeated"
 NARROWEST = 40  # columns of help; tyro searches for ever where its words do not fit
@@ -84,19 +82,6 @@ def _drop_output() -> None:
         print(end="", flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def require_writable(path: Path) -> None:
-    """Raise ConfigError where no file can be written at `path`; for before the work."""
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        probe.write_bytes(b" ")
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}. Choose another") from None
 
 
 def run(main: Callable[..., Any], program: str) -> None:

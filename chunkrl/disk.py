@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import glob
-import math
 import os
 import re
 import shutil
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import psutil
 
 from chunkrl import memory
 from chunkrl.errors import ChunkRLError, ConfigError, DataError, WriteError
 
-BLOCK = 1 << 20  # bytes read at once
-AGAIN = "Remove the file, then download or generate it again."
+AGAIN = "Remove it, then download or generate it again."
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
@@ -92,8 +91,7 @@ def _archive(path: str | Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipf
             if not start.startswith(b"PK"):
                 raise DataError(f"{path} is no npz archive but another kind of file.") from error
             raise DataError(
-                f"{path} is not a complete npz archive ({error}): it was cut off or damaged. Remove"
-                " it, then download or generate it again."
+                f"{path} is not a complete npz archive ({error}), but cut off or damaged. {AGAIN}"
             ) from error
 
 
@@ -118,36 +116,13 @@ def _array(
     """One array, read to the end of its member: only there zipfile compares the checksum."""
     try:
         with archive.open(member) as file:
-            shape, fortran, dtype = _header(file)
-            size = math.prod(shape) * dtype.itemsize
-            if size != member.file_size - file.tell():
-                raise ValueError("its header and its size disagree")
-            content = np.empty(size, np.uint8)
-            for first in range(0, size, BLOCK):
-                block = np.frombuffer(file.read(min(BLOCK, size - first)), np.uint8)
-                if len(block) < min(BLOCK, size - first):
-                    raise EOFError("its end is missing")
-                content[first : first + BLOCK] = block
+            array = np.lib.format.read_array(file, allow_pickle=False)
             if file.read(1):
-                raise ValueError("something follows its end")
-        return np.ndarray(shape, dtype, content, order="F" if fortran else "C")
+                raise ValueError("its header and its size disagree")
+        return array
     except Exception as error:
         cause = str(error) or type(error).__name__
         raise DataError(f"{path}: the array {name!r} cannot be read ({cause}). {AGAIN}") from error
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether columns lie together, and type, as an npy file begins."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        header = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        header = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise ValueError(f"version {version} of the npy format is not known")
-    if header[2].hasobject:
-        raise ValueError("it holds Python objects, which are never unpickled: save numbers")
-    return header
 
 
 def write(path: str | Path, save: Callable[[IO[bytes]], Any]) -> None:
@@ -157,9 +132,9 @@ def write(path: str | Path, save: Callable[[IO[bytes]], Any]) -> None:
     """
     path = user_path(path)
     temporary = temporary_name(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path)
+        sweep(path.parent, path.name, alone=False)
         try:
             with open(temporary, "wb") as file:
                 save(file)
@@ -168,8 +143,6 @@ def write(path: str | Path, save: Callable[[IO[bytes]], Any]) -> None:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise WriteError(f"{path} cannot be written: {explained(error)}") from error
 
 
 def temporary_name(path: Path) -> Path:
@@ -177,35 +150,53 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident():x}.tmp")
 
 
-def sweep(path: Path) -> None:
-    """Remove what killed processes left under their temporary names of `path`."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        owner = re.fullmatch(r"(\d+)(-[0-9a-f]+)?", left.name[len(path.name) + 2 : -4])
-        if owner is None or _runs(int(owner[1])):
+def sweep(folder: str | Path, name: str | None = None, *, alone: bool = True) -> None:
+    """Remove temporary files and folders (of what will be `name`) that killed processes left.
+
+    Who is not `alone`, by a lock under which they are written, spares those of living processes.
+    """
+    for left in Path(folder).glob(f".{glob.escape(name) if name else '*'}.*.tmp"):
+        owner = re.fullmatch(r".*\.(\d{1,9})(-[0-9a-f]+)?\.tmp", left.name)
+        if not alone and (owner is None or psutil.pid_exists(int(owner[1]))):
             continue
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):  # somebody else was quicker, or may and we may not
-                left.unlink()
+        with contextlib.suppress(OSError):  # somebody else was quicker, or may and we may not
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
-def _runs(process: int) -> bool:
-    """Whether there is a process of that number, as far as the system lets us know."""
-    if os.name == "nt":  # asking in this way would end it
-        return True
+def require_room(folder: str | Path, disk: int, memory_needed: int, what: str) -> None:
+    """Raise ConfigError where `what` needs more bytes than memory or the disk of `folder` has."""
+    free = shutil.disk_usage(folder).free
+    short = memory.shortage(memory_needed)
+    if disk > free:
+        short = f"{memory.size(disk)} on the disk are needed, {memory.size(free)} are free"
+    if short:
+        raise ConfigError(f"{what} does not fit in {folder}: {short}. Ask for less or make room.")
+
+
+def require_writable(path: Path) -> None:
+    """Raise WriteError where no file can be written at `path`; for before the work."""
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = temporary_name(path)
+        probe.write_bytes(b" ")
+        probe.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Raise WriteError, with path and remedy, where the system refuses what this block does."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+        yield
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {explained(error)}") from error
 
 
+ROOM = "Free some space, or choose a place on another disk"
 REMEDIES = {
-    errno.ENOSPC: "Free some space, or choose a place on another disk",
-    errno.EDQUOT: "Free some space, or choose a place on another disk",
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
     errno.EFBIG: "Raise the limit (`ulimit -f`), or choose another file system",
     errno.EIO: "The disk or the network may be failing: choose a place elsewhere",
     errno.EMFILE: "Close some files, or raise the limit (`ulimit -n`)",

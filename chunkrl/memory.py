@@ -1,32 +1,31 @@
 """How much memory there is, asked before it is taken."""
 
 import contextlib
-import os
+import resource
 from pathlib import Path
 
+import psutil
 
-def shortage(size: int) -> str:
-    """Say so where `size` bytes are more than this process can have now; empty where they fit."""
+
+def shortage(needed: float) -> str:
+    """Say so where `needed` bytes are more than this process can have now; else empty."""
     free = available()
-    if size <= free:
-        return ""
-    return f"{size / 1e9:.3g} GB of memory are needed, {free / 1e9:.3g} GB are free"
+    return f"{size(needed)} of memory are needed, {size(free)} are free" if needed > free else ""
 
 
 def available() -> float:
     """The bytes that this process may still take, as far as the system tells."""
-    limits = []
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # no POSIX system
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    limits = [psutil.virtual_memory().available]
     with contextlib.suppress(OSError, ValueError):  # Linux; "max" is no number
         limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    with contextlib.suppress(OSError):  # Linux
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(1024 * int(line.split()[1]))
-    with contextlib.suppress(ImportError):
-        import resource
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return min(limits + [limit] * (limit != resource.RLIM_INFINITY))
 
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        limits += [limit] if limit != resource.RLIM_INFINITY else []
-    return min(limits, default=float("inf"))
+
+def size(count: float) -> str:
+    """Bytes in words: 1.5 GB."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} PB"

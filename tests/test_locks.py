@@ -155,14 +155,3 @@ def test_file_systems_without_locks_keep_nobody_out(tmp_path, monkeypatch):
     with locks.hold(tmp_path / ".x.lock", "writes"), locks.hold(tmp_path / ".x.lock", "writes"):
         pass
     assert not list(tmp_path.iterdir())
-
-
-def test_sweep_removes_what_killed_processes_left_and_no_more(tmp_path):
-    for name in (".a.json.12.tmp", ".b.json.13.tmp", "a.json", ".a.json", "c.tmp"):
-        (tmp_path / name).write_text("")
-    (tmp_path / ".a.json.14.tmp").mkdir()
-    (tmp_path / ".a.json.14.tmp" / "x").write_text("")
-    locks.sweep(tmp_path, "a.json")
-    assert sorted(os.listdir(tmp_path)) == [".a.json", ".b.json.13.tmp", "a.json", "c.tmp"]
-    locks.sweep(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == [".a.json", "a.json", "c.tmp"]

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pytest
 
-from chunkrl import agents, cli, disk, locks, train
+from chunkrl import agents, cli, disk, train
 from chunkrl.errors import (
     BusyError,
     ChunkRLError,
@@ -396,8 +396,6 @@ def killed_before(operation: int):
             patch.setattr(os, name, counted(getattr(os, name)))
         with contextlib.suppress(Killed):
             yield
-    for descriptor in tuple(locks._held):  # as the system does
-        locks._drop(descriptor)
 
 
 def files(folder):

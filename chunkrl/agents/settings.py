@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
+from chunkrl import checks
 from chunkrl.errors import ConfigError
 
 
@@ -98,17 +99,6 @@ def refuse(method: str, name: str, known: Iterable[str]) -> NoReturn:
     raise ConfigError(f"{method} does not use {name}; it uses {used}")
 
 
-def number(name: str, value: Any, whole: bool) -> Any:
-    """`value`, of Python or NumPy, as a float or, if `whole`, an int.  Raises ConfigError."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    if isinstance(plain, float) and whole and plain.is_integer():
-        plain = int(plain)
-    if isinstance(plain, bool) or not isinstance(plain, int if whole else (int, float)):
-        what = "a whole number" if whole else "a number"
-        raise ConfigError(f"{name} = {value!r}: must be {what}")
-    return plain if whole else float(plain)
-
-
 def value_of(name: str, kind: Any, value: Any) -> Any:
     """`value` as the type `kind`, within the bounds of SETTINGS.  Raises ConfigError."""
     if typing.get_origin(kind) is Literal:
@@ -125,11 +115,7 @@ def value_of(name: str, kind: Any, value: Any) -> Any:
         if not isinstance(value, (bool, np.bool_)):
             raise ConfigError(f"{name} = {value!r}: must be True or False")
         return bool(value)
-    value = number(name, value, whole=kind is int)
+    value = checks.number(name, value, whole=kind is int)
     setting = SETTINGS[name]
-    if not setting.low <= value <= setting.high or (kind is float and math.isinf(value)):
-        bounds = f"between {setting.low:g} and {setting.high:g}"
-        if math.isinf(setting.high):
-            bounds = f"at least {setting.low:g}"
-        raise ConfigError(f"{name} = {value}: must be {bounds}")
+    checks.within(name, value, setting.low, setting.high)
     return value

@@ -34,29 +34,14 @@ ACTION = STATE._replace(
     " action space: 2 (a - low) / (high - low) - 1",
 )
 NUMBER = Form("one number per row, [rows]", 1, "bfiu")
-FLAG = NUMBER._replace(
-    wanted="0 or 1 per row, [rows]",
-    good=lambda x: (x == 0) | (x == 1),
-    otherwise=", not 0 or 1",
+FLAG = Form(
+    "0 or 1 per row, [rows]", 1, "bfiu", np.float32, lambda x: (x == 0) | (x == 1), ", not 0 or 1"
 )
 ROW = Form("one integer per row, [rows]", 1, "iu", np.int32)
 
-DATASET = {
-    "obs": STATE,
-    "action": ACTION,
-    "reward": NUMBER,
-    "mask": FLAG,
-    "terminal": FLAG,
-    "next_obs": STATE,
-}
-CHUNK_DATASET = {
-    "obs": STATE,
-    "action": ACTION,
-    "reward": NUMBER,
-    "mask": FLAG,
-    "last": ROW,
-    "goal": STATE._replace(empty=True),
-}
+ROWS = {"obs": STATE, "action": ACTION, "reward": NUMBER, "mask": FLAG}
+DATASET = {**ROWS, "terminal": FLAG, "next_obs": STATE}
+CHUNK_DATASET = {**ROWS, "last": ROW, "goal": STATE._replace(empty=True)}
 
 
 def columns(
@@ -67,6 +52,7 @@ def columns(
     Raises DataError naming `where`, the array and the index, for a wrong shape, type or length, for
     NaN and infinity, and for a number out of its range.  Arrays that are right are not copied.
     """
+    refused = lambda what: DataError(f"{where}: {what}. {remedy}".strip())
     checked, first = {}, next(iter(arrays))
     rows = None
     for name, given in arrays.items():
@@ -74,18 +60,15 @@ def columns(
         try:
             values = np.asarray(given)
         except ValueError as error:
-            raise DataError(f"{where}: {name!r} is no array ({error}). {remedy}".strip()) from None
+            raise refused(f"{name!r} is no array ({error})") from None
         floats = "f" if jnp.issubdtype(values.dtype, jnp.floating) else values.dtype.kind
-        what = f"{where}: {name!r} has the"
         if floats not in form.kinds:
-            raise DataError(f"{what} type {values.dtype}. Wanted: {form.wanted}. {remedy}".strip())
+            raise refused(f"{name!r} has the type {values.dtype}. Wanted: {form.wanted}")
         if values.ndim != form.axes or 0 in values.shape[: 1 if form.empty else None]:
-            raise DataError(f"{what} shape {values.shape}. Wanted: {form.wanted}. {remedy}".strip())
+            raise refused(f"{name!r} has the shape {values.shape}. Wanted: {form.wanted}")
         rows = len(values) if rows is None else rows
         if len(values) != rows:
-            raise DataError(
-                f"{where}: {name!r} has {len(values)} rows, {first!r} has {rows}. {remedy}".strip()
-            )
+            raise refused(f"{name!r} has {len(values)} rows, {first!r} has {rows}")
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found below
             cast = values if form.cast is None else values.astype(form.cast, copy=False)
         index = _first_not(form.good, cast)
@@ -93,7 +76,7 @@ def columns(
             finite = np.isfinite(cast[index])
             value, why = (values[index], form.otherwise) if finite else (cast[index], "")
             at = index[0] if len(index) == 1 else index
-            raise DataError(f"{where}: {name!r} is {value} at index {at}{why}. {remedy}".strip())
+            raise refused(f"{name!r} is {value} at index {at}{why}")
         checked[name] = given if isinstance(given, jax.Array) and cast is values else cast
     return checked
 
@@ -105,33 +88,27 @@ def dataset(data: Any, where: str = "the data") -> Any:
     """
     if isinstance(data, Dataset):
         data = Dataset(**columns(data._asdict(), DATASET, where))
-        if data.next_obs.shape != data.obs.shape:
-            raise DataError(
-                f"{where}: 'next_obs' has {data.next_obs.shape[1]} columns, 'obs' has"
-                f" {data.obs.shape[1]}."
-            )
+        ours, theirs = data.obs.shape[1], data.next_obs.shape[1]
+        if ours != theirs:
+            raise DataError(f"{where}: 'next_obs' has {theirs} columns, 'obs' has {ours}.")
     elif isinstance(data, ChunkDataset):
         given = data._asdict()
         lists = {name: given.pop(name) for name in ("starts", "goal_rows")}
         checked = columns(given, CHUNK_DATASET, where)
-        for name, values in lists.items():
-            if np.size(values):  # none may be of any type
-                checked |= columns({name: values}, {name: ROW}, where)
-            else:
-                checked[name] = np.zeros(0, np.int32)
-        data = ChunkDataset(**checked)
-        for name in ("last", *lists):
-            rows, least = np.asarray(getattr(data, name)), -1 if name == "last" else 0
-            index = _first_not(lambda x, least=least: (least <= x) & (x < len(data.obs)), rows)
+        for name, values in lists.items():  # none may be of any type
+            one = columns({name: values}, {name: ROW}, where) if np.size(values) else {}
+            checked |= {name: np.zeros(0, np.int32)} | one
+        data, rows = ChunkDataset(**checked), len(checked["obs"])
+        for name, least in (("last", -1), ("starts", 0), ("goal_rows", 0)):
+            values = np.asarray(checked[name])
+            index = _first_not(lambda x, least=least: (least <= x) & (x < rows), values)
             if index is not None:
                 raise DataError(
-                    f"{where}: {name!r} is {rows[index]} at index {index[0]}, and the rows are 0 to"
-                    f" {len(data.obs) - 1}."
+                    f"{where}: {name!r} is {values[index]} at index {index[0]}, and the rows are 0"
+                    f" to {rows - 1}."
                 )
         if data.goal.shape[1] and not len(data.goal_rows):
-            raise DataError(
-                f"{where}: there are goals, and no row in 'goal_rows' to take them from."
-            )
+            raise DataError(f"{where}: there are goals, and no row in 'goal_rows' to draw.")
     return data
 
 
@@ -143,18 +120,18 @@ def fits(agent: Any, data: Any, size: int) -> None:
         if wanted is not None and given is not None and given.shape[-1] != wanted:
             raise ConfigError(
                 f"the data's {name!r} has {given.shape[-1]} columns, the agent was made for"
-                f" {attribute} = {wanted}: make it for these data, or give it others"
+                f" {attribute} = {wanted}: use other data, or make it for these"
             )
     if isinstance(data, ChunkDataset) and len(data.starts):
-        end = int(np.max(data.starts)) + agent.chunk
-        if end >= len(data.obs):
+        last = int(np.max(data.starts))
+        if last + agent.chunk >= len(data.obs):
             raise ConfigError(
-                f"a chunk of {agent.chunk} actions from row {end - agent.chunk} of 'starts' ends"
-                f" beyond the {len(data.obs)} rows: cut the data for this length"
+                f"a chunk of {agent.chunk} actions from row {last} of 'starts' ends beyond the"
+                f" {len(data.obs)} rows: cut the data for this length"
             )
     try:  # shapes alone tell whether the data hold what the agent draws
         jax.eval_shape(partial(agent.draw, size=size), jax.random.key(0), data)
-    except (AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
+    except (AttributeError, TypeError, ValueError, LookupError) as error:
         cause = str(error).partition("\n")[0]
         raise ConfigError(
             f"{type(agent).__name__} cannot draw batches from this {type(data).__name__} ({cause}):"

@@ -17,9 +17,7 @@ FORMS = {
     "observations": STATE,
     "actions": ACTION,
     "terminals": FLAG,
-    "timeouts": FLAG,
-    "truncations": FLAG,
-    "valids": FLAG,
+    **dict.fromkeys((*CUTS, "valids"), FLAG),
     "next_observations": STATE,
     "rewards": NUMBER,
     "masks": FLAG,
@@ -28,28 +26,26 @@ FORMS = {
     "qvel": SIMULATOR,
     "button_states": SIMULATOR._replace(wanted="integers [rows, buttons]", kinds="biu"),
 }
+OWN = "is the file's own: used for training where there is no simulator state (qpos)"
 MEANINGS = {
-    "timeouts": "marks trajectories that a time limit ended: used as their ends, not as success",
-    "truncations": "marks trajectories that a time limit ended: used as their ends, not as success",
+    **dict.fromkeys(CUTS, "marks trajectories that a time limit ended: ends, no success"),
     "valids": "is there: read as OGBench's compact layout, one row per state",
     "next_observations": "is there: read as one row per transition",
-    "rewards": "is the file's own: used for training where there is no simulator state (qpos)",
-    "masks": "is the file's own: used for training where there is no simulator state (qpos)",
+    "rewards": OWN,
+    "masks": OWN,
 }
 # Names of other collections for what must not be overlooked here.
-OTHER_NAMES = {
-    **dict.fromkeys(("observation", "obs", "states"), "observations"),
-    **dict.fromkeys(("action", "acts"), "actions"),
-    **dict.fromkeys(("next_observation", "next_obs", "next_states"), "next_observations"),
-    **dict.fromkeys(
-        ("terminal", "terminated", "terminations", "done", "dones", "is_terminal", "is_last"),
-        "terminals",
-    ),
-    **dict.fromkeys(("timeout", "truncated", "truncation"), "timeouts"),
-    **dict.fromkeys(("reward",), "rewards"),
-    **dict.fromkeys(("mask", "discounts"), "masks"),
-    **dict.fromkeys(("valid",), "valids"),
+OTHERS = {
+    "observations": "observation obs states",
+    "actions": "action acts",
+    "next_observations": "next_observation next_obs next_states",
+    "terminals": "terminal terminated terminations done dones is_terminal is_last",
+    "timeouts": "timeout truncated truncation",
+    "rewards": "reward",
+    "masks": "mask discounts",
+    "valids": "valid",
 }
+OTHER_NAMES = {other: name for name, others in OTHERS.items() for other in others.split()}
 REMEDY = "Download or generate the file again."
 
 
@@ -61,15 +57,13 @@ def load(path: str | Path, *, compact: bool = False, min_length: int = 1) -> Arr
     following row, `terminals` is 1 on the last transition.  The compact reading keeps all rows:
     `valids` is 0 on the last, and `terminals` is 1 on the last two.
 
-    Both readings, saved again, are read to the same arrays.  `timeouts` or `truncations` mark ends
-    beside `terminals`; `rewards` and `masks` of the file come with it (with `timeouts`, masks that
-    are not there are 1 - terminals, as D4RL means them).
+    `timeouts` or `truncations` mark ends beside `terminals`; `rewards` and `masks` of the file come
+    with it (with `timeouts`, missing masks are 1 - terminals, as D4RL means them).
 
     observations [T, O], actions [T, A], terminals [T] (and valids) are float32; qpos, qvel and
     button_states come as they are stored.  Raises DataError, naming file, key and index, for a file
-    that is damaged, lacks an array or has it under another name, has a wrong shape, type or range,
-    holds NaN or infinity, does not end with the end of a trajectory, or has a trajectory of fewer
-    than `min_length` transitions.
+    that is damaged, lacks an array, has a wrong shape, type or range, does not end with the end of
+    a trajectory, or has one of fewer than `min_length` transitions.
     """
     path = disk.user_path(path)
     data = _read(path)
@@ -107,7 +101,7 @@ def _read(path: Path) -> Arrays:
     for name in names:
         if name in OTHER_NAMES:
             raise DataError(
-                f"{path} has an array {name!r}, which would be overlooked. Save it under the name"
+                f"{path} has an array {name!r}, which is not read: save it under the name"
                 f" {OTHER_NAMES[name]!r}, or leave it out."
             )
     for name in NEEDED:
@@ -132,8 +126,7 @@ def _ends(path: Path, data: Arrays) -> np.ndarray:
         return marked
     if "next_observations" in data:
         raise DataError(
-            f"{path} has 'valids', of the compact layout, and 'next_observations', of the other:"
-            " leave one of them out."
+            f"{path} has 'valids' and 'next_observations', of two layouts: leave one of them out."
         )
     ends = data.pop("valids") == 0
     compact = ends | np.append(ends[1:], False)
@@ -158,8 +151,7 @@ def _with_last_states(path: Path, data: Arrays, ends: np.ndarray) -> tuple[Array
     if apart.size:
         raise DataError(
             f"{path}: row {apart[0]} of 'next_observations' is not row {apart[0] + 1} of"
-            " 'observations', and no trajectory ends there. Mark each end in 'terminals' or"
-            " 'timeouts'."
+            " 'observations'. Mark each end of a trajectory in 'terminals' or 'timeouts'."
         )
     rows = np.repeat(np.arange(len(ends)), 1 + ends)
     last = np.append(rows[1:] == rows[:-1], False)
@@ -186,8 +178,7 @@ def _check_lengths(path: Path, ends: np.ndarray, min_length: int, states: int) -
     """
     if not ends[-1]:
         raise DataError(
-            f"{path}: 'terminals' is 0 at the last index {len(ends) - 1}: the last trajectory is"
-            f" cut off. {REMEDY}"
+            f"{path}: 'terminals' is 0 at the last index {len(ends) - 1}: cut off. {REMEDY}"
         )
     last = np.flatnonzero(ends)
     lengths = np.diff(last, prepend=-1) - states
@@ -196,6 +187,6 @@ def _check_lengths(path: Path, ends: np.ndarray, min_length: int, states: int) -
         number = short[0]
         raise DataError(
             f"{path}: trajectory {number}, which ends at index {last[number]} of 'terminals', has"
-            f" {lengths[number]} transitions, fewer than {max(min_length, 1)}. Choose a chunk and a"
-            " backup no longer than that, or generate longer episodes."
+            f" {lengths[number]} transitions, fewer than {max(min_length, 1)}. Choose a shorter"
+            " chunk and backup, or generate longer episodes."
         )

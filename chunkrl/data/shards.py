@@ -10,13 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from chunkrl import disk
+from chunkrl import checks, disk
 from chunkrl.data import check, chunks
 from chunkrl.data.normalise import Normaliser
-from chunkrl.errors import ConfigError, DataError
+from chunkrl.errors import DataError
 from chunkrl.types import ChunkDataset
 
 DESCRIPTION = "shards.json"  # task, files and normaliser of the whole set
+CONVERT = "delete the folder and convert again"
 SHARD = "shard.json"  # beside the arrays of one shard
 
 
@@ -63,21 +64,19 @@ def seal(folder: Path) -> None:
 
 def is_sealed(folder: Path) -> bool:
     """Whether `seal` wrote the checksums; earlier versions kept none."""
-    return "files" in _read_json(folder / SHARD, "delete the folder and convert again")
+    return "files" in _read_json(folder / SHARD, CONVERT)
 
 
 def _checksums(folder: Path) -> dict[str, str]:
     """Of each file of a shard, as `seal` wrote them."""
-    if not is_sealed(folder):
+    files = _read_json(folder / SHARD, CONVERT).get("files")
+    if files is None:
         raise DataError(
             f"{folder} was made by an earlier version, which kept no checksums: `chunkrl data"
             " shards` adds them."
         )
-    files = _read_json(folder / SHARD, "")["files"]
     if not isinstance(files, dict):
-        raise DataError(
-            f"{folder / SHARD} is damaged or foreign: delete the folder and convert again."
-        )
+        raise DataError(f"{folder / SHARD} is damaged or foreign: {CONVERT}.")
     return files
 
 
@@ -91,9 +90,8 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
         stamp = value.pop("crc32", None)
         if isinstance(stamp, str) and stamp != _crc32(json.dumps(value).encode()):
             raise ValueError("its checksum is another")
-        known = {"task", "guard", "shards", "normaliser", "files", "rows"}
-        if value.keys() - known:
-            raise ValueError(f"what is {min(value.keys() - known)!r}?")
+        if odd := value.keys() - {"task", "guard", "shards", "normaliser", "files", "rows"}:
+            raise ValueError(f"what is {min(odd)!r}?")
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is damaged or foreign ({error}): {remedy}.") from error
     return value
@@ -112,20 +110,19 @@ class Shards:
     """
 
     def __init__(self, folder: str | Path, chunk: int, interval: int = 1000):
-        if interval < 1:
-            raise ConfigError(f"a shard is replaced every {interval} updates: choose 1 or more")
-        self.folder, self.chunk, self.interval = disk.user_path(folder), chunk, interval
+        self.folder, self.chunk = disk.user_path(folder), chunk
+        self.interval = checks.whole("interval", interval)
         description = describe(self.folder)
         self.task: str = description["task"]
         self.names: list[str] = description["shards"]
         obs, goal = normalisers(description)
         self.normaliser = obs.join(goal)  # of an observation and its goal, side by side
-        missing = [name for name in self.names if not (self.folder / name / SHARD).exists()]
-        if missing:
-            raise DataError(
-                f"{self.folder} lacks the shard {missing[0]}: `chunkrl data shards` goes on where"
-                " it was stopped."
-            )
+        for name in self.names:
+            if not (self.folder / name / SHARD).exists():
+                raise DataError(
+                    f"{self.folder} lacks the shard {name}: `chunkrl data shards` goes on where it"
+                    " was stopped."
+                )
         self._files = {name: _checksums(self.folder / name) for name in self.names}
         self.identity = {"shards": self._files, "interval": interval}
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="shards")
@@ -150,27 +147,24 @@ class Shards:
     def read(self, number: int) -> ChunkDataset:
         """Shard `number`, on the device.  Raises DataError where it is not as it was written."""
         folder = self.folder / self.names[number]
-        files = self._files[self.names[number]]
-        arrays = {Path(name).stem: self._array(folder / name, files[name]) for name in files}
         try:
+            files = self._files[folder.name].items()
+            arrays = {Path(name).stem: _array(folder / name, crc) for name, crc in files}
             none = np.zeros(len(arrays["obs"]), np.float32)
             arrays = {"reward": none, "mask": none + 1, **arrays}
             data = chunks.dataset(**arrays, chunk=self.chunk)
         except (KeyError, TypeError) as error:
-            raise DataError(
-                f"{folder} is not a shard ({error}): delete it and convert again."
-            ) from error
+            raise DataError(f"{folder} is not a shard ({error}): {CONVERT}.") from error
         return jax.block_until_ready(jax.device_put(check.dataset(data, str(folder))))
 
-    def _array(self, path: Path, checksum: str) -> np.ndarray:
-        """Read here, in the thread: left memory-mapped, it would be read during an update."""
-        try:
-            with disk.open_file(path) as file:
-                content = file.read()
-            if _crc32(content) != checksum:
-                raise ValueError("its checksum is another")
-            return np.load(io.BytesIO(content), allow_pickle=False)
-        except (DataError, OSError, ValueError) as error:
-            raise DataError(
-                f"{path} cannot be read ({error}): delete {path.parent} and convert again."
-            ) from error
+
+def _array(path: Path, checksum: str) -> np.ndarray:
+    """Read whole: left memory-mapped, it would be read during an update."""
+    try:
+        with disk.open_file(path) as file:
+            content = file.read()
+        if _crc32(content) != checksum:
+            raise ValueError("its checksum is another")
+        return np.load(io.BytesIO(content), allow_pickle=False)
+    except (DataError, OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}): {CONVERT}.") from error

@@ -40,9 +40,9 @@ def require_arrays(parts: dict[str, Any], agent: Agent, batch_size: int, seeds: 
     name, largest = max(arrays.items(), key=lambda item: _bytes(item[1]))
     shape = list(largest.shape)
     raise ConfigError(
-        f"one update needs {_gigabytes(asked)} and more, but there are {_gigabytes(there)} of "
-        f"memory: the array {name} of shape {shape} alone takes {_gigabytes(_bytes(largest))}. "
-        f"Choose less than {_settings(agent, batch_size, seeds, shape)}"
+        f"one update needs {memory.size(asked)} and more, but there are {memory.size(there)} of"
+        f" memory: the array {name} of shape {shape} alone takes {memory.size(_bytes(largest))}."
+        f" Choose less than {_settings(agent, batch_size, seeds, shape)}"
     )
 
 
@@ -60,21 +60,21 @@ def sentences(agent: Agent, batch_size: int) -> Iterator[None]:
     try:
         yield
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
-        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+        cause = str(error).partition("\n")[0] or "MemoryError"
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise TrainingError(
-            f"memory ran out ({str(error).splitlines()[0] if str(error) else 'MemoryError'}). "
-            f"Choose less than {_settings(agent, batch_size, 1)}; the last checkpoint is kept"
+            f"memory ran out ({cause}). Choose less than {_settings(agent, batch_size, 1)}; the"
+            " last checkpoint is kept"
         ) from error
 
 
 def _settings(agent: Agent, batch_size: int, seeds: int, shape: Sequence[int] = ()) -> str:
     """The sizes that were given; those that the longest axis of `shape` has, if there are any."""
     sizes: dict[str, Any] = {"batch_size": batch_size, "seeds": seeds}
-    if dataclasses.is_dataclass(agent):
-        fields = [field.name for field in dataclasses.fields(agent)]
-        given = {name: getattr(agent, name) for name in fields}
-        sizes |= {k: v for k, v in given.items() if type(v) in (int, tuple)}
+    for field in dataclasses.fields(agent) if dataclasses.is_dataclass(agent) else ():
+        if type(value := getattr(agent, field.name)) in (int, tuple):
+            sizes[field.name] = value
     values = lambda size: size if isinstance(size, tuple) else (size,)
     chosen = {k: v for k, v in sizes.items() if max(shape, default=None) in values(v)}
     return ", ".join(f"{name}={size}" for name, size in (chosen or sizes).items())
@@ -82,7 +82,3 @@ def _settings(agent: Agent, batch_size: int, seeds: int, shape: Sequence[int] = 
 
 def _bytes(array: jax.ShapeDtypeStruct) -> int:
     return math.prod(array.shape) * getattr(array.dtype, "itemsize", 4)
-
-
-def _gigabytes(count: float) -> str:
-    return f"{count / 1e9:,.1f} GB"

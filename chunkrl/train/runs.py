@@ -129,7 +129,7 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
     new = [way(result) for result in results]
     lock, doing = folder / f".{EVALUATION}.lock", f"adds to {folder / EVALUATION}"
     with _writable(folder), locks.hold(lock, doing, note=lambda _: None):  # for milliseconds
-        locks.sweep(folder, EVALUATION)
+        disk.sweep(folder, EVALUATION)
         old = [result for result in read_evaluations(folder) if way(result) not in new]
         if results:
             write_json(folder / EVALUATION, old + results)
@@ -264,7 +264,7 @@ def hold(folder: Path) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locks.hold(folder / ".lock", f"trains in {folder}"))
             for file in (CONFIG, METRICS, CHECKPOINT):
-                locks.sweep(folder, file)
+                disk.sweep(folder, file)
         yield
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from chunkrl import locks, space
+from chunkrl import disk, locks
 from chunkrl.data.normalise import Normaliser
 from chunkrl.data.shards import (
     DESCRIPTION,
@@ -20,7 +20,6 @@ from chunkrl.data.shards import (
     seal,
     stamped,
 )
-from chunkrl.disk import write
 from chunkrl.envs.family import Task
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.relabel import load_chunks
@@ -35,12 +34,11 @@ def convert(
 
     Each file becomes a folder of float32 .npy files (int32 for `last`) in `<folder>/arrays-<task>`,
     which is returned: observations and goals normalised with the first file's validation file,
-    actions clipped, rewards of a single task computed.  A shard gets its name when it is whole, so
-    that a call after an interruption goes on where it was; files added later are converted by
-    another call.  The npz files are not needed afterwards.
+    actions clipped, rewards of a single task computed.  Another call goes on after an interruption
+    and adds files that came later.  The npz files are not needed afterwards.
 
-    Where another process converts the same folder, waits for it.  Raises DataError, naming the
-    file, where one is no OGBench dataset of this task, and where the disk is full.
+    Waits for another process that converts the folder.  Raises DataError, naming the file, where
+    one is no dataset of this task, and WriteError where the disk is full.
     """
     task = tasks.get(task) if isinstance(task, str) else task
     folder = Path(folder).expanduser()
@@ -50,18 +48,17 @@ def convert(
         for name in describe(target)["shards"]:
             if (target / name).exists() and not is_sealed(target / name):
                 seal(target / name)
-        if not files:
-            return target
-    if not files:
+    elif not files:
         raise DataError(
             f"There is no npz file in {folder}: `chunkrl data download NAME-100m-v0` fetches some."
         )
+    if not files:
+        return target
     lock = folder / f".{target.name}.lock"
     note = partial(print, file=sys.stderr) if progress else str
-    remedy = "Make room and call again: shards that are whole are kept."
-    with space.explained(target, remedy), locks.hold(lock, f"converts {folder}", note):
+    with disk.writing(target), locks.hold(lock, f"converts {folder}", note):
         target.mkdir(exist_ok=True)
-        locks.sweep(target)
+        disk.sweep(target)
         description = _describe(target, task, files, guard)
         obs, goal = normalisers(description)
         for file in tqdm(files, desc=target.name, unit="shard", disable=not progress):
@@ -94,13 +91,13 @@ def _describe(target: Path, task: Task, files: list[Path], guard: bool) -> dict[
             fitted = Normaliser.fit(np.asarray(getattr(val, name)), guard)
             normaliser[name] = {key: value.tolist() for key, value in fitted._asdict().items()}
     new = {"task": task.name, "guard": guard, "shards": names, "normaliser": normaliser}
-    write(target / DESCRIPTION, lambda file: file.write(stamped(new)))
+    disk.write(target / DESCRIPTION, lambda file: file.write(stamped(new)))
     return new
 
 
 def _save(target: Path, data: ChunkDataset, goals: bool) -> None:
     """All arrays of a shard, or nothing, under the name `target`."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = disk.temporary_name(target)
     temporary.mkdir()
     names = ("obs", "action", "last", *(("goal",) if goals else ("reward", "mask")))
     for name in names:

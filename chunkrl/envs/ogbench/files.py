@@ -13,14 +13,14 @@ from chunkrl.errors import DataError, VersionWarning
 OGBENCH_FOLDER = "~/.ogbench/data"  # where OGBench puts its own downloads
 
 
-def data_dir() -> Path:
-    """The folder of datasets: the environment variable CHUNKRL_DATA, else OGBench's own."""
-    return Path(os.environ.get("CHUNKRL_DATA") or OGBENCH_FOLDER).expanduser()
+def data_dir(folder: str | Path | None = None) -> Path:
+    """`folder`, else that of the environment variable CHUNKRL_DATA, else OGBench's own."""
+    return Path(folder or os.environ.get("CHUNKRL_DATA") or OGBENCH_FOLDER).expanduser()
 
 
 def official_path(dataset: str, folder: str | Path | None = None) -> Path:
     """Where OGBench keeps its file of `dataset`, for example cube-single-play-v0."""
-    return _folder(folder) / f"{dataset}.npz"
+    return data_dir(folder) / f"{dataset}.npz"
 
 
 def generated_path(
@@ -28,7 +28,7 @@ def generated_path(
 ) -> Path:
     """Where a locally made file lies; its name tells its size, so none passes for the official."""
     suffix = f"-seed{seed}" if seed else ""
-    return _folder(folder) / "generated" / f"{dataset}-{transitions}{suffix}.npz"
+    return data_dir(folder) / "generated" / f"{dataset}-{transitions}{suffix}.npz"
 
 
 def val_path(path: Path) -> Path:
@@ -56,17 +56,11 @@ def versions() -> dict[str, str]:
 
 
 def warn_of_versions(path: Path) -> None:
-    """Say, in a line, where the train file `path` was made here with other versions than today's.
-
-    It is a dataset all the same; made today, it would have other numbers.
-    """
+    """Say, in a line, where the train file `path` was made with other versions than today's."""
     theirs = (stored_recipe(recipe_path(path)) or {}).get("versions")
     theirs = theirs if isinstance(theirs, dict) else {}
-    others = [
-        f"{name} {theirs[name]} (here {ours})"
-        for name, ours in versions().items()
-        if theirs.get(name, ours) != ours
-    ]
+    here = versions().items()
+    others = [f"{k} {theirs[k]} (here {v})" for k, v in here if theirs.get(k, v) != v]
     if others:
         warnings.warn(
             f"{path} was made with {', '.join(others)}: made again, it would have other numbers.",
@@ -76,10 +70,9 @@ def warn_of_versions(path: Path) -> None:
 
 
 def locate(dataset: str, transitions: int | None = None, folder: str | Path | None = None) -> Path:
-    """The train file of `dataset`: the official one, or the locally made one of a given size.
+    """The train file of `dataset`: the official one, or the local one of at least `transitions`.
 
-    The size counts whole episodes, as in `generate`.  Raises DataError, with the command that gets
-    the file, where it is not there.
+    Raises DataError, with the command that gets the file, where it is not there.
     """
     if transitions is None:
         path, command = official_path(dataset, folder), f"chunkrl data download {dataset}"
@@ -89,8 +82,8 @@ def locate(dataset: str, transitions: int | None = None, folder: str | Path | No
     if path.exists():
         warn_of_versions(path)
         return path
-    others = sorted(path.name for path in (_folder(folder) / "generated").glob(f"{dataset}-*.npz"))
-    sizes = [name.removesuffix(".npz") for name in others if not name.endswith("-val.npz")]
+    others = sorted(path.stem for path in (data_dir(folder) / "generated").glob(f"{dataset}-*.npz"))
+    sizes = [name for name in others if not name.endswith("-val")]
     hint = f" Made locally and there: {', '.join(sizes)}." if sizes else ""
     raise DataError(f"No data at {path}. Get it with `{command}`.{hint}")
 
@@ -104,7 +97,3 @@ def named(name: str) -> Path:
         if path.exists():
             return path
     raise DataError(f"{name}, which the run was trained on, is not in {data_dir()}")
-
-
-def _folder(folder: str | Path | None) -> Path:
-    return data_dir() if folder is None else Path(folder).expanduser()

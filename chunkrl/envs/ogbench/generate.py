@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from chunkrl import locks, space
+from chunkrl import checks, disk, locks
 from chunkrl.disk import read, write
 from chunkrl.envs.ogbench.files import (
     generated_path,
@@ -27,7 +27,7 @@ from chunkrl.envs.ogbench.files import (
     warn_of_versions,
 )
 from chunkrl.envs.ogbench.oracles import episode
-from chunkrl.envs.ogbench.recipes import Recipe, recipe, whole_number
+from chunkrl.envs.ogbench.recipes import Recipe, recipe
 from chunkrl.errors import ConfigError, DataError, WorkerError
 from chunkrl.processes import Spawn
 
@@ -61,11 +61,11 @@ def generate(
     processes (default: one per core).
 
     Raises ConfigError for an unknown dataset or sizes that do not fit this machine, DataError where
-    `path` holds something else or the disk is full, and WorkerError when a process dies.
+    `path` holds something else, WriteError where the disk is full, WorkerError when a process dies.
     """
     plan = recipe(dataset, seed, states)
-    transitions = whole_number("transitions", transitions, least=1)
-    workers = None if workers is None else whole_number("workers", workers, least=1)
+    transitions = checks.whole("transitions", transitions, least=1)
+    workers = None if workers is None else checks.whole("workers", workers, least=1)
     train = plan.episodes(transitions)
     target = (
         generated_path(plan.dataset, train * (plan.states - 1), plan.seed)
@@ -76,11 +76,7 @@ def generate(
         raise ConfigError(f"The file to write must end in .npz, which {target} does not.")
     lock = target.with_name(f".{target.name}.lock")
     description, parts = _describe(plan, train), target.with_suffix(".parts")
-    remedy = (
-        f"Make room and call again, which goes on from the finished episodes in {parts}, or choose"
-        " another path."
-    )
-    with space.explained(target, remedy):
+    with disk.writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         # Finished files can be read where nobody may write.
         alone = os.access(target.parent, os.W_OK)
@@ -94,7 +90,7 @@ def generate(
             if not _made_before(target, description):
                 _make(plan, train, target, description, workers, executor, progress)
             if alone:
-                locks.sweep(target.parent, recipe_path(target).name)
+                disk.sweep(target.parent, recipe_path(target).name)
                 shutil.rmtree(parts, ignore_errors=True)
     warn_of_versions(target)
     return target
@@ -144,7 +140,7 @@ def _require_room(plan: Recipe, episodes: int, target: Path) -> None:
     files = max(arrays + episodes * HEADERS, episodes * BLOCK)
     names = 500 * episodes  # bytes of memory, about
     what = f"{target.name}, {episodes * (plan.states - 1):.3g} transitions with validation,"
-    space.require(target.parent, files + arrays - there, arrays + names, what)
+    disk.require_room(target.parent, files + arrays - there, arrays + names, what)
 
 
 def _describe(plan: Recipe, train: int) -> dict[str, Any]:
@@ -177,7 +173,7 @@ def _made_before(target: Path, description: dict[str, Any]) -> bool:
 def _open_parts(parts: Path, description: dict[str, Any]) -> None:
     """Make the folder of finished episodes, unless it is there; refuse that of another recipe."""
     parts.mkdir(exist_ok=True)
-    locks.sweep(parts)
+    disk.sweep(parts)
     recipe_file = parts / "recipe.json"
     # Episodes do not depend on how many of them are wanted, so neither does their reuse.  Those of
     # other versions are refused: no recipe would describe a file of both.

@@ -1,11 +1,9 @@
 """The settings of OGBench's published collection commands."""
 
-import contextlib
 import dataclasses
-import operator
 import re
-from typing import Any
 
+from chunkrl import checks
 from chunkrl.errors import ConfigError
 
 FORMS = (
@@ -61,8 +59,8 @@ def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
     were collected by trained experts that OGBench does not publish).
     """
     name = str(dataset) if str(dataset).endswith("-v0") else f"{dataset}-v0"
-    seed = whole_number("seed", seed, least=0)
-    states = None if states is None else whole_number("states", states, least=2)
+    seed = checks.whole("seed", seed, least=0)
+    states = None if states is None else checks.whole("states", states, least=2)
     if match := MANIPULATION.fullmatch(name):
         env, kind = match.groups()
         random_share = 0.0 if kind == "play" else 0.2 if env.startswith("puzzle") else 0.1
@@ -77,18 +75,6 @@ def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
             "can be fetched with `chunkrl data download`."
         )
     return published if states is None else dataclasses.replace(published, states=states)
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """`value` as an int, also where it is a number of NumPy or 1e5.  Raises ConfigError."""
-    number = None
-    with contextlib.suppress(TypeError):
-        number = operator.index(value)
-    if isinstance(value, float) and value.is_integer():
-        number = int(value)
-    if number is None or isinstance(value, bool) or number < least:
-        raise ConfigError(f"{name} = {value!r}: choose a whole number, {least} or more.")
-    return number
 
 
 def whole(dataset: str, transitions: int) -> int:

@@ -1,5 +1,6 @@
 """Score OGBench's datasets for one task with OGBench's own functions."""
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -34,12 +35,10 @@ def load_task(
     Actions are clipped to +-(1 - action_clip).  float32 host arrays, one row per transition.
 
     Reads the official file in `data_dir` (default: `data_dir()`), or the locally generated one of
-    `transitions`, or the train file `path`; "val" reads the validation file beside it.  A file
-    without the simulator's state is taken at its own `rewards` and `masks`; beside such a state
-    they are not used, which a UserWarning says.  Raises what `load` raises, and DataError where the
-    data cannot come from this task's environment.
+    `transitions`, or the train file `path`; "val" reads the validation file beside it.  `rewards`
+    and `masks` of a file are used only without the simulator's state; else a UserWarning says so.
+    Raises what `load` raises, and DataError where the data do not fit this task's environment.
     """
-
     task = tasks.get(task) if isinstance(task, str) else task
     if task.goals:
         raise ConfigError(f"{task.name} has goals and no reward: `load_chunks` reads its data.")
@@ -64,7 +63,6 @@ def load_chunks(
     Of a task with goals: `goal` is OGBench's oracle representation of each state, without rewards.
     A trajectory needs `chunk` + 2 transitions: chunks stop two states before its end, as in MAC.
     """
-
     task = tasks.get(task) if isinstance(task, str) else task
     file = _file(task, data_dir, split, transitions, path)
     data = load(file, compact=True, min_length=chunk + 2)
@@ -79,8 +77,8 @@ def _file(task: Task, data_dir, split: str, transitions: int | None, path) -> Pa
     file = user_path(path) if path else locate(task.dataset, transitions, data_dir)
     if split == "val" and not val_path(file).exists():
         raise DataError(
-            f"{file} has no {val_path(file).name} beside it: `chunkrl data make` and `chunkrl data"
-            " download` write both, and observations are normalised by the validation file."
+            f"{file} has no {val_path(file).name} beside it, which `chunkrl data make` and `chunkrl"
+            " data download` write, and which observations are normalised by."
         )
     return val_path(file) if split == "val" else file
 
@@ -91,15 +89,26 @@ def _score(file: Path, data: Arrays, task: Task, action_clip: float) -> Arrays:
     That is reward and mask of a single task; with goals, reward 0, mask 1 and the goal.
     """
     data.pop("qvel", None)  # no task reads it: the simulator needs the memory
-    own = [key for key in ("rewards", "masks") if key in data]
-    used = _uses_own(file, data, task, own)
+    own = {"rewards", "masks"} & data.keys()
+    used = bool(own) and not task.goals and "qpos" not in data
     if own and not used:
         warnings.warn(
-            f"{file} has {' and '.join(own)} of its own, which are not used: {task.name} is scored"
-            " from the simulator's state (qpos). Leave qpos out of the file to train on them.",
+            f"{file} has {' and '.join(sorted(own, reverse=True))} of its own, which are not used:"
+            f" {task.name} is scored from the simulator's state (qpos). Leave qpos out to train on"
+            " them.",
             stacklevel=3,
         )
-    _relabel(file, data, task, used)
+    if used and len(own) == 1:
+        raise DataError(
+            f"{file} has {min(own)} of its own, but no {min({'rewards', 'masks'} - own)!r}."
+            f" Add them: masks are 0 in states that solve {task.name} and 1 elsewhere."
+        )
+    from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
+
+    with contextlib.closing(tasks.make(task.env_name)) as env:
+        _check_fits(file, data, task, env, used)
+        if not used:
+            (add_oracle_reps if task.goals else relabel_dataset)(task.env_name, env, data)
     limit = np.float32(1 - action_clip)
     arrays = {"obs": data["observations"], "action": np.clip(data["actions"], -limit, limit)}
     if task.goals:
@@ -109,52 +118,20 @@ def _score(file: Path, data: Arrays, task: Task, action_clip: float) -> Arrays:
     return arrays | {"reward": reward, "mask": data["masks"]}
 
 
-def _uses_own(file: Path, data: Arrays, task: Task, own: list[str]) -> bool:
-    """Whether to learn from the rewards of the file: it has nothing that others come from."""
-    if task.goals or "qpos" in data or not own:
-        return False
-    for key in {"rewards", "masks"} - {*own}:
-        raise DataError(
-            f"{file} has {own[0]} of its own, but no {key!r}. Add them: masks are 0 in states that"
-            f" solve {task.name} and 1 elsewhere."
-        )
-    return True
-
-
-def _relabel(path: Path, data: Arrays, task: Task, own: bool) -> None:
-    """Check that the data fit; unless they have `own` rewards, add `rewards` and `masks`, or
-    `oracle_reps`, with OGBench's functions."""
-    from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
-
-    env = tasks.make(task.env_name)
-    try:
-        _check_fits(path, data, task, env, own)
-        if not own:
-            label = add_oracle_reps if task.goals else relabel_dataset
-            label(task.env_name, env, data)
-    finally:
-        env.close()
-
-
 def _check_fits(path: Path, data: Arrays, task: Task, env: Any, own: bool) -> None:
     """Widths of the arrays, and for mazes the positions, must be possible in the environment."""
-
     obs, raw = tasks.reset(env, 0), env.unwrapped
     widths = {"observations": len(obs), "actions": env.action_space.shape[0], "qpos": raw.model.nq}
     if task.domain.startswith(("scene", "puzzle")):
         widths["button_states"] = raw._num_buttons
     remedy = f"Use data of {task.dataset}."
     for key, width in widths.items():
-        if key not in data and own:
-            continue
-        if key not in data:
+        if key not in data and not own:
+            raise DataError(f"{path} has no array {key!r}, to score {task.name} from. {remedy}")
+        if key in data and data[key].shape[1] != width:
             raise DataError(
-                f"{path} has no array {key!r}, which {task.name} is scored from. {remedy}"
-            )
-        if data[key].shape[1] != width:
-            raise DataError(
-                f"{path}: {key!r} has {data[key].shape[1]} columns, {task.domain} has {width}: this"
-                f" is the data of another task. {remedy}"
+                f"{path}: {key!r} has {data[key].shape[1]} columns, {task.domain} has {width}."
+                f" {remedy}"
             )
     if "qpos" in data and hasattr(raw, "maze_map"):
         some = data["qpos"][:: max(len(data["qpos"]) // 10_000, 1), :2]
