@@ -17,7 +17,6 @@ app = tyro.extras.SubcommandApp()
 data_app = tyro.extras.SubcommandApp()
 app.command(data_app, name="data", help="Generate, download and check datasets.")
 
-SIZES = ("obs_dim", "action_dim", "goal_dim")  # settings that the task decides
 Preset = Literal["smoke", "laptop", "paper"]
 
 
@@ -71,6 +70,7 @@ def train(
     preset's value; one that the method has no use for is refused.
     """
     from chunkrl.experiments import experiment
+    from chunkrl.train import runs
 
     size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
     if folder is None:
@@ -81,25 +81,14 @@ def train(
         folder = Path("runs") / default_name(name, size | settings | others)
     print(f"run folder: {folder}")
     result = experiment.run(
-        method,
-        task,
-        preset,
-        seeds,
-        folder,
-        success_timing,
-        workers,
-        size={"updates": updates, **size},
-        settings=settings,
-        source=data,
-        shards=shards,
-        replace_every=replace_every,
+        method, task, preset, seeds, folder, success_timing, workers, settings=settings,
+        size={"updates": updates, **size}, source=data, shards=shards, replace_every=replace_every,
         sparse=sparse,
-    )
+    )  # fmt: skip
     for row in result.rows[-len(seeds) :]:
         print(
-            f"seed {row['seed']}: success {row['success']:.0%} "
-            f"[{row['success_low']:.0%}, {row['success_high']:.0%}] over {row['episodes']} "
-            f"episodes after {row['step']} updates, {row['seconds']:.0f} s "
+            f"seed {row['seed']}: success {runs.in_words(row)} over {row['episodes']} episodes "
+            f"after {row['step']} updates, {row['seconds']:.0f} s "
             f"(success timing: {result.config['success_timing']}){by_goal(row)}"
         )
 
@@ -107,7 +96,7 @@ def train(
 def train_command(words: tyro.conf.PositionalRequiredArgs[list[str]]) -> None:
     """Train a method on an OGBench task: `chunkrl train METHOD [options]`."""
     from chunkrl.agents import methods
-    from chunkrl.agents.settings import SETTINGS, refuse
+    from chunkrl.agents.settings import SETTINGS, SIZES, refuse
 
     common = [*inspect.signature(train).parameters.values()][1:-1]  # without method and settings
     if not words or words[0] in ("-h", "--help"):
@@ -156,7 +145,9 @@ def default_name(name: str, given: dict) -> str:
 
 def by_goal(row: dict) -> str:
     """The success rate for each goal, where the task has goals."""
-    rates = [f"{rate:.0%}" for name, rate in row.items() if name.startswith("success_goal")]
+    from chunkrl.train import runs
+
+    rates = [runs.rate(x) for name, x in row.items() if name.startswith("success_goal")]
     return f", by goal {' '.join(rates)}" if rates else ""
 
 
@@ -172,11 +163,11 @@ def evaluate(
         Literal["pre", "post"] | None, about("score the state before or after a step")
     ] = None,
     video: Annotated[Path | None, about(".webp file of the first seed's first episode")] = None,
-    workers: Annotated[int | None, about("processes that play; default: one per core")] = None,
+    workers: Annotated[
+        int | None, about("processes that play; default: one per core; 0: this one plays")
+    ] = None,
 ) -> None:
     """Play episodes with the agents of a run folder; add what they did to evaluation.json there."""
-    import os
-
     from chunkrl import disk
     from chunkrl.experiments import experiment
     from chunkrl.play.evaluate import Evaluator
@@ -196,33 +187,26 @@ def evaluate(
         video = webp_path(disk.user_path(video))
         command.require_writable(video)
     timing = success_timing or runs.read_config(folder, ["success_timing"])["success_timing"]
-    frames, lost = None, None
-    with Evaluator(
-        loaded.task,
-        workers or os.cpu_count() or 1,
-        success_timing=timing,
-        execute=execute or loaded.agent.execute,
-    ) as play:
+    frames, lost, execute = [], None, execute or loaded.agent.execute
+    how = {"execute": execute, "success_timing": timing, "episode_seed": seed}
+    how |= {"step": loaded.rows[-1]["step"]}
+    count = experiment.processes(workers)
+    with Evaluator(loaded.task, count, success_timing=timing, execute=execute) as play:
         for i, trained in enumerate(loaded.config["seeds"]):
-            record = int(video is not None and i == 0)
-            result = play.run(loaded.act(i), episodes, seed, record=record)
-            frames = result.frames[0] if record else frames
+            result = play.run(loaded.act(i), episodes, seed, record=int(bool(video) and i == 0))
+            frames += result.frames
             summary = runs.summary(result)
-            how = {"execute": play.execute, "success_timing": timing, "episode_seed": seed}
-            how |= {"step": loaded.rows[-1]["step"]}
             runs.add_evaluations(folder, [{"seed": trained, **how, **summary}])
-            line = (
-                f"seed {trained}: success {summary['success']:.0%} [{summary['success_low']:.0%}, "
-                f"{summary['success_high']:.0%}], return {summary['return']:.1f}, "
-                f"length {summary['length']:.0f} over {summary['episodes']} episodes"
-                f"{by_goal(summary)}"
-            )
             try:
-                print(line)
+                print(
+                    f"seed {trained}: success {runs.in_words(summary)}, return "
+                    f"{summary['return']:.1f}, length {summary['length']:.0f} over "
+                    f"{summary['episodes']} episodes{by_goal(summary)}"
+                )
             except OSError as error:  # who listened is gone: the other seeds are stored first
                 lost = error
-    if video is not None and frames is not None:
-        save(frames, video)
+    if video:
+        save(frames[0], video)
         print(f"video: {video}")
     if lost is not None:
         raise lost

@@ -89,6 +89,7 @@ def run(
         "seeds": list(seeds),
         "batch_size": amount.batch_size,
         "data_file": path.parent.name if data_shards.is_converted(path) else path.name,
+        "data_path": str(path),
         "versions": runs.versions(),
     }
     if folder is not None:
@@ -105,8 +106,7 @@ def run(
     )
     if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
-    count = os.cpu_count() or 1 if workers is None else workers
-    with Evaluator(task, count, success_timing=timing, execute=agent.execute) as play:
+    with Evaluator(task, processes(workers), success_timing=timing, execute=agent.execute) as play:
         states, rows = train.fit(
             agent,
             dataset,
@@ -122,6 +122,11 @@ def run(
             progress,
         )
     return Experiment(task, agent, states, rows, config, normaliser)
+
+
+def processes(workers: int | None) -> int:
+    """As many as asked for, 0 included; one per core where nothing is said."""
+    return os.cpu_count() or 1 if workers is None else workers
 
 
 def require_one_source(source: Any, shards: Any, replace_every: Any, transitions: Any) -> None:

@@ -49,7 +49,7 @@ def measure_run(
             f"horizon = {horizon}: must exceed the {longest} steps of the longest target; lower "
             "depth or lengths, or play for longer"
         )
-    path = files.named(run.config["data_file"])
+    path = data_of(run.config)
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
     candidates = candidates or (agent.candidates,)
     extra = [models_of(run, path, n, model_updates) for n in steps]  # [J - 1][seeds]
@@ -78,6 +78,12 @@ def measure_run(
         np.stack(drifts),
         about,
     )
+
+
+def data_of(config: dict) -> Path:
+    """The train file of a run: where it lay, else the one of its name in the data folder."""
+    path = Path(config.get("data_path", ""))
+    return path if path.is_file() else files.named(config["data_file"])
 
 
 def stack(found: Sequence[Any]) -> Any:

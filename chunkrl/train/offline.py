@@ -269,7 +269,7 @@ def _train(
                     entropy = np.random.SeedSequence((row["seed"], step)).generate_state(1)[0]
                     result = evaluate(policy(plan.agent, states, i), int(entropy >> 1))  # int32
                     row.update(runs.summary(result))
-                bar.set_postfix(success=f"{np.mean([row['success'] for row in new]):.0%}")
+                bar.set_postfix(success=runs.rate(np.mean([row["success"] for row in new])))
             for row in new:
                 row["seconds"] = round(time.perf_counter() - clock, 2)
                 if log:
