@@ -18,6 +18,10 @@ data_app = tyro.extras.SubcommandApp()
 app.command(data_app, name="data", help="Generate, download and check datasets.")
 
 Preset = Literal["smoke", "laptop", "paper"]
+Timing = Literal["pre", "post"] | None
+Count = int | None
+Choice = bool | None
+File = Path | None
 
 
 def about(help: str) -> Any:
@@ -37,28 +41,20 @@ def train(
         Preset, about("seconds, minutes on 2 CPU cores, the papers' sizes")
     ] = "laptop",
     seeds: Annotated[tuple[int, ...], about("each trained from nothing, all in one run")] = (0,),
-    folder: Annotated[Path | None, about("of the run; the same again continues it")] = None,
-    updates: Annotated[int | None, tuned("gradient steps; may grow when a run continues")] = None,
-    transitions: Annotated[int | None, tuned("size of the data made where there are none")] = None,
-    batch_size: Annotated[int | None, tuned("transitions or chunks per update")] = None,
-    episodes: Annotated[
-        int | None, tuned("per evaluation; rounded up to the same per goal")
-    ] = None,
-    sparse: Annotated[
-        bool | None, about("reward -1 until solved, or not: the papers' choice")
-    ] = None,
-    success_timing: Annotated[
-        Literal["pre", "post"] | None, about("score the state before or after a step")
-    ] = None,
-    data: Annotated[Path | None, about("npz file to learn from, such as one you made")] = None,
-    shards: Annotated[
-        Path | None, about("folder of a 100M set, in place of one file (mac)")
-    ] = None,
+    folder: Annotated[File, about("of the run; the same again continues it")] = None,
+    updates: Annotated[Count, tuned("gradient steps; may grow when a run continues")] = None,
+    transitions: Annotated[Count, tuned("size of the data made where there are none")] = None,
+    batch_size: Annotated[Count, tuned("transitions or chunks per update")] = None,
+    episodes: Annotated[Count, tuned("per evaluation; rounded up to the same per goal")] = None,
+    sparse: Annotated[Choice, about("reward -1 until solved, or not: the papers' choice")] = None,
+    success_timing: Annotated[Timing, about("score the state before or after a step")] = None,
+    data: Annotated[File, about("npz file to learn from, such as one you made")] = None,
+    shards: Annotated[File, about("folder of a 100M set, in place of one file (mac)")] = None,
     replace_every: Annotated[
-        int | None, about("updates that a shard stays on the device (1000)")
+        Count, about("updates that a shard stays on the device (1000)")
     ] = None,
     workers: Annotated[
-        int | None, about("processes for data and episodes; one per core; 0: this one plays")
+        Count, about("processes for data and episodes; one per core; 0: this one plays")
     ] = None,
     **settings: Any,
 ) -> None:
@@ -156,15 +152,11 @@ def evaluate(
     folder: Annotated[Positional[Path], about("that `chunkrl train` wrote")],
     episodes: Annotated[int, about("per seed; rounded up to the same per goal")] = 50,
     seed: Annotated[int, about("of the episodes")] = 0,
-    execute: Annotated[
-        int | None, about("actions of each chunk; default: as the agent does")
-    ] = None,
-    success_timing: Annotated[
-        Literal["pre", "post"] | None, about("score the state before or after a step")
-    ] = None,
-    video: Annotated[Path | None, about(".webp file of the first seed's first episode")] = None,
+    execute: Annotated[Count, about("actions of each chunk; default: as the agent does")] = None,
+    success_timing: Annotated[Timing, about("score the state before or after a step")] = None,
+    video: Annotated[File, about(".webp file of the first seed's first episode")] = None,
     workers: Annotated[
-        int | None, about("processes that play; default: one per core; 0: this one plays")
+        Count, about("processes that play; default: one per core; 0: this one plays")
     ] = None,
 ) -> None:
     """Play episodes with the agents of a run folder; add what they did to evaluation.json there."""
@@ -217,8 +209,8 @@ def make(
     dataset: Annotated[Positional[str], about("such as cube-double-play")],
     transitions: Annotated[int, about("rounded up to whole episodes")] = 150_000,
     seed: Annotated[int, about("of the whole dataset; the workers do not matter")] = 0,
-    path: Annotated[Path | None, about(".npz file to write; default: in the data folder")] = None,
-    workers: Annotated[int | None, about("processes; default: one per core")] = None,
+    path: Annotated[File, about(".npz file to write; default: in the data folder")] = None,
+    workers: Annotated[Count, about("processes; default: one per core")] = None,
 ) -> None:
     """Generate a dataset, such as cube-double-play, with OGBench's own scripted oracles.
 

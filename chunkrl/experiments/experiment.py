@@ -108,19 +108,10 @@ def run(
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
     with Evaluator(task, processes(workers), success_timing=timing, execute=agent.execute) as play:
         states, rows = train.fit(
-            agent,
-            dataset,
-            amount.updates,
-            amount.batch_size,
-            seeds,
-            amount.every,
+            agent, dataset, amount.updates, amount.batch_size, seeds, amount.every,
             lambda act, seed: play.run(normalised(normaliser, act), amount.episodes, seed),
-            amount.evaluate_every,
-            folder,
-            config,
-            log,
-            progress,
-        )
+            amount.evaluate_every, folder, config, log, progress,
+        )  # fmt: skip
     return Experiment(task, agent, states, rows, config, normaliser)
 
 

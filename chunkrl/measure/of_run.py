@@ -1,6 +1,7 @@
 """The value errors of every seed of a trained run."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,17 +68,12 @@ def measure_run(
             own = [policy.model for policy in policies[:1] if policy.model]
             drifts.append(models.drift([*own, *alone], path, agent.chunk))
         about = description(run, simulator) | {"model_updates": model_updates}
+    ints = partial(np.array, dtype=int)
+    sizes = [model.steps for model in [*own, *alone]]
     return Record(
-        stack([stack(found) for found in values]),
-        stack(backups),
-        np.array(seeds),
-        np.array(candidates),
-        np.array([model.steps for model in [*own, *alone]], int),
-        np.array(lengths, int),
-        logged.row,
-        np.stack(drifts),
-        about,
-    )
+        stack([stack(found) for found in values]), stack(backups), ints(seeds), ints(candidates),
+        ints(sizes), ints(lengths), logged.row, np.stack(drifts), about,
+    )  # fmt: skip
 
 
 def data_of(config: dict) -> Path:
@@ -114,11 +110,9 @@ def beliefs_of(run: Experiment, index: int, candidates: int | None = None) -> Be
 def models_of(run: Experiment, path: Path, steps: int, updates: int | None) -> list[Model]:
     """Models of `steps` actions, one per seed, trained on the run's data as the run itself was."""
     model, config = models.of_steps(run.agent, steps), run.config
-    dataset, normaliser = layouts.read(run.task, model.reads, path)
-    updates = updates or run.rows[-1]["step"]
-    return models.trained(
-        model, dataset, normaliser, updates, config["batch_size"], config["seeds"]
-    )
+    data = layouts.read(run.task, model.reads, path)
+    amount = updates or run.rows[-1]["step"], config["batch_size"], config["seeds"]
+    return models.trained(model, *data, *amount)
 
 
 def in_words(found: Values) -> str:

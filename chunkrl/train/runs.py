@@ -151,16 +151,11 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
 
 def write_csv(path: Path, rows: list[dict]) -> None:
     """One line per row; a column is empty where a row does not have it."""
-    disk.write(path, lambda file: file.write(_csv(rows)))
-
-
-def _csv(rows: list[dict]) -> bytes:
-    columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row))
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode()
+    disk.write(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def read_rows(folder: str | Path) -> list[dict]:
@@ -350,13 +345,10 @@ def stored(folder: Path, needs: Iterable[str] = ()) -> tuple[dict, list[dict], i
 def _require_rows(path: Path, rows: Any, config: dict, step: int) -> None:
     """Raise TrainingError unless there is a row of numbers for each seed at each step."""
     every, seeds = config["every"], config["seeds"]
-    fine = (
-        is_a(list[dict[str, Real]], rows) and every > 0 and len(rows) * every == step * len(seeds)
-    )
-    if not fine or any(
-        (row.get("step"), row.get("seed")) != ((i // len(seeds) + 1) * every, seeds[i % len(seeds)])
-        for i, row in enumerate(rows)
-    ):
+    fine = every > 0 and is_a(list[dict[str, Real]], rows)
+    fine = fine and len(rows) * every == step * len(seeds)
+    places = fine and [(at, seed) for at in range(every, step + 1, every) for seed in seeds]
+    if not fine or [(row.get("step"), row.get("seed")) for row in rows] != places:
         raise TrainingError(
             f"{path} is at update {step}, for which {METRICS} does not have a row for each seed at "
             f"every {every} updates: bring back what was changed, or choose another folder"
