@@ -4,7 +4,7 @@ import importlib.metadata
 import inspect
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -12,6 +12,9 @@ from tyro.conf import Positional
 from chunkrl import command
 from chunkrl.envs.ogbench import TASK
 from chunkrl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from chunkrl.types import Agent
 
 app = tyro.extras.SubcommandApp()
 data_app = tyro.extras.SubcommandApp()
@@ -147,6 +150,16 @@ def by_goal(row: dict) -> str:
     return f", by goal {' '.join(rates)}" if rates else ""
 
 
+def executed(asked: int | None, agent: "Agent") -> int:
+    """The actions of each chunk to execute.  Raises ConfigError for more than a chunk has."""
+    if asked is not None and not 1 <= asked <= agent.chunk:
+        raise ConfigError(
+            f"--execute {asked}: a chunk of this agent has {agent.chunk} actions; choose 1 to"
+            f" {agent.chunk}"
+        )
+    return asked or agent.execute
+
+
 @app.command
 def evaluate(
     folder: Annotated[Positional[Path], about("that `chunkrl train` wrote")],
@@ -168,18 +181,14 @@ def evaluate(
 
     folder = disk.user_path(folder)
     loaded = experiment.load(folder)
-    if execute is not None and not 1 <= execute <= loaded.agent.chunk:
-        raise ConfigError(
-            f"--execute {execute}: a chunk of this agent has {loaded.agent.chunk} actions; choose"
-            f" 1 to {loaded.agent.chunk}"
-        )
+    execute = executed(execute, loaded.agent)
     # What would not be kept is refused before any episode is played.
     runs.add_evaluations(folder, [])
     if video is not None:
         video = webp_path(disk.user_path(video))
         command.require_writable(video)
     timing = success_timing or runs.read_config(folder, ["success_timing"])["success_timing"]
-    frames, lost, execute = [], None, execute or loaded.agent.execute
+    frames, lost = [], None
     how = {"execute": execute, "success_timing": timing, "episode_seed": seed}
     how |= {"step": loaded.rows[-1]["step"]}
     count = experiment.processes(workers)
