@@ -4,7 +4,7 @@ import importlib.metadata
 import inspect
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -13,12 +13,18 @@ from chunkrl import command
 from chunkrl.envs.ogbench import TASK
 from chunkrl.errors import ConfigError
 
+if TYPE_CHECKING:
+    from chunkrl.types import Agent
+
 app = tyro.extras.SubcommandApp()
 data_app = tyro.extras.SubcommandApp()
 app.command(data_app, name="data", help="Generate, download and check datasets.")
 
-SIZES = ("obs_dim", "action_dim", "goal_dim")  # settings that the task decides
 Preset = Literal["smoke", "laptop", "paper"]
+Timing = Literal["pre", "post"] | None
+Count = int | None
+Choice = bool | None
+File = Path | None
 
 
 def about(help: str) -> Any:
@@ -38,28 +44,20 @@ def train(
         Preset, about("seconds, minutes on 2 CPU cores, the papers' sizes")
     ] = "laptop",
     seeds: Annotated[tuple[int, ...], about("each trained from nothing, all in one run")] = (0,),
-    folder: Annotated[Path | None, about("of the run; the same again continues it")] = None,
-    updates: Annotated[int | None, tuned("gradient steps; may grow when a run continues")] = None,
-    transitions: Annotated[int | None, tuned("size of the data made where there are none")] = None,
-    batch_size: Annotated[int | None, tuned("transitions or chunks per update")] = None,
-    episodes: Annotated[
-        int | None, tuned("per evaluation; rounded up to the same per goal")
-    ] = None,
-    sparse: Annotated[
-        bool | None, about("reward -1 until solved, or not: the papers' choice")
-    ] = None,
-    success_timing: Annotated[
-        Literal["pre", "post"] | None, about("score the state before or after a step")
-    ] = None,
-    data: Annotated[Path | None, about("npz file to learn from, such as one you made")] = None,
-    shards: Annotated[
-        Path | None, about("folder of a 100M set, in place of one file (mac)")
-    ] = None,
+    folder: Annotated[File, about("of the run; the same again continues it")] = None,
+    updates: Annotated[Count, tuned("gradient steps; may grow when a run continues")] = None,
+    transitions: Annotated[Count, tuned("size of the data made where there are none")] = None,
+    batch_size: Annotated[Count, tuned("transitions or chunks per update")] = None,
+    episodes: Annotated[Count, tuned("per evaluation; rounded up to the same per goal")] = None,
+    sparse: Annotated[Choice, about("reward -1 until solved, or not: the papers' choice")] = None,
+    success_timing: Annotated[Timing, about("score the state before or after a step")] = None,
+    data: Annotated[File, about("npz file to learn from, such as one you made")] = None,
+    shards: Annotated[File, about("folder of a 100M set, in place of one file (mac)")] = None,
     replace_every: Annotated[
-        int | None, about("updates that a shard stays on the device (1000)")
+        Count, about("updates that a shard stays on the device (1000)")
     ] = None,
     workers: Annotated[
-        int | None, about("processes for data and episodes; one per core; 0: this one plays")
+        Count, about("processes for data and episodes; one per core; 0: this one plays")
     ] = None,
     **settings: Any,
 ) -> None:
@@ -71,6 +69,7 @@ def train(
     preset's value; one that the method has no use for is refused.
     """
     from chunkrl.experiments import experiment
+    from chunkrl.train import runs
 
     size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
     if folder is None:
@@ -81,25 +80,14 @@ def train(
         folder = Path("runs") / default_name(name, size | settings | others)
     print(f"run folder: {folder}")
     result = experiment.run(
-        method,
-        task,
-        preset,
-        seeds,
-        folder,
-        success_timing,
-        workers,
-        size={"updates": updates, **size},
-        settings=settings,
-        source=data,
-        shards=shards,
-        replace_every=replace_every,
+        method, task, preset, seeds, folder, success_timing, workers, settings=settings,
+        size={"updates": updates, **size}, source=data, shards=shards, replace_every=replace_every,
         sparse=sparse,
-    )
+    )  # fmt: skip
     for row in result.rows[-len(seeds) :]:
         print(
-            f"seed {row['seed']}: success {row['success']:.0%} "
-            f"[{row['success_low']:.0%}, {row['success_high']:.0%}] over {row['episodes']} "
-            f"episodes after {row['step']} updates, {row['seconds']:.0f} s "
+            f"seed {row['seed']}: success {runs.in_words(row)} over {row['episodes']} episodes "
+            f"after {row['step']} updates, {row['seconds']:.0f} s "
             f"(success timing: {result.config['success_timing']}){by_goal(row)}"
         )
 
@@ -107,7 +95,7 @@ def train(
 def train_command(words: tyro.conf.PositionalRequiredArgs[list[str]]) -> None:
     """Train a method on an OGBench task: `chunkrl train METHOD [options]`."""
     from chunkrl.agents import methods
-    from chunkrl.agents.settings import SETTINGS, refuse
+    from chunkrl.agents.settings import SETTINGS, SIZES, refuse
 
     common = [*inspect.signature(train).parameters.values()][1:-1]  # without method and settings
     if not words or words[0] in ("-h", "--help"):
@@ -156,8 +144,20 @@ def default_name(name: str, given: dict) -> str:
 
 def by_goal(row: dict) -> str:
     """The success rate for each goal, where the task has goals."""
-    rates = [f"{rate:.0%}" for name, rate in row.items() if name.startswith("success_goal")]
+    from chunkrl.train import runs
+
+    rates = [runs.rate(x) for name, x in row.items() if name.startswith("success_goal")]
     return f", by goal {' '.join(rates)}" if rates else ""
+
+
+def executed(asked: int | None, agent: "Agent") -> int:
+    """The actions of each chunk to execute.  Raises ConfigError for more than a chunk has."""
+    if asked is not None and not 1 <= asked <= agent.chunk:
+        raise ConfigError(
+            f"--execute {asked}: a chunk of this agent has {agent.chunk} actions; choose 1 to"
+            f" {agent.chunk}"
+        )
+    return asked or agent.execute
 
 
 @app.command
@@ -165,18 +165,14 @@ def evaluate(
     folder: Annotated[Positional[Path], about("that `chunkrl train` wrote")],
     episodes: Annotated[int, about("per seed; rounded up to the same per goal")] = 50,
     seed: Annotated[int, about("of the episodes")] = 0,
-    execute: Annotated[
-        int | None, about("actions of each chunk; default: as the agent does")
+    execute: Annotated[Count, about("actions of each chunk; default: as the agent does")] = None,
+    success_timing: Annotated[Timing, about("score the state before or after a step")] = None,
+    video: Annotated[File, about(".webp file of the first seed's first episode")] = None,
+    workers: Annotated[
+        Count, about("processes that play; default: one per core; 0: this one plays")
     ] = None,
-    success_timing: Annotated[
-        Literal["pre", "post"] | None, about("score the state before or after a step")
-    ] = None,
-    video: Annotated[Path | None, about(".webp file of the first seed's first episode")] = None,
-    workers: Annotated[int | None, about("processes that play; default: one per core")] = None,
 ) -> None:
     """Play episodes with the agents of a run folder; add what they did to evaluation.json there."""
-    import os
-
     from chunkrl import disk
     from chunkrl.experiments import experiment
     from chunkrl.play.evaluate import Evaluator
@@ -185,44 +181,33 @@ def evaluate(
 
     folder = disk.user_path(folder)
     loaded = experiment.load(folder)
-    if execute is not None and not 1 <= execute <= loaded.agent.chunk:
-        raise ConfigError(
-            f"--execute {execute}: a chunk of this agent has {loaded.agent.chunk} actions; choose"
-            f" 1 to {loaded.agent.chunk}"
-        )
+    execute = executed(execute, loaded.agent)
     # What would not be kept is refused before any episode is played.
     runs.add_evaluations(folder, [])
     if video is not None:
         video = webp_path(disk.user_path(video))
         disk.require_writable(video)
     timing = success_timing or runs.read_config(folder, ["success_timing"])["success_timing"]
-    frames, lost = None, None
-    with Evaluator(
-        loaded.task,
-        workers or os.cpu_count() or 1,
-        success_timing=timing,
-        execute=execute or loaded.agent.execute,
-    ) as play:
+    frames, lost = [], None
+    how = {"execute": execute, "success_timing": timing, "episode_seed": seed}
+    how |= {"step": loaded.rows[-1]["step"]}
+    count = experiment.processes(workers)
+    with Evaluator(loaded.task, count, success_timing=timing, execute=execute) as play:
         for i, trained in enumerate(loaded.config["seeds"]):
-            record = int(video is not None and i == 0)
-            result = play.run(loaded.act(i), episodes, seed, record=record)
-            frames = result.frames[0] if record else frames
+            result = play.run(loaded.act(i), episodes, seed, record=int(bool(video) and i == 0))
+            frames += result.frames
             summary = runs.summary(result)
-            how = {"execute": play.execute, "success_timing": timing, "episode_seed": seed}
-            how |= {"step": loaded.rows[-1]["step"]}
             runs.add_evaluations(folder, [{"seed": trained, **how, **summary}])
-            line = (
-                f"seed {trained}: success {summary['success']:.0%} [{summary['success_low']:.0%}, "
-                f"{summary['success_high']:.0%}], return {summary['return']:.1f}, "
-                f"length {summary['length']:.0f} over {summary['episodes']} episodes"
-                f"{by_goal(summary)}"
-            )
             try:
-                print(line)
+                print(
+                    f"seed {trained}: success {runs.in_words(summary)}, return "
+                    f"{summary['return']:.1f}, length {summary['length']:.0f} over "
+                    f"{summary['episodes']} episodes{by_goal(summary)}"
+                )
             except OSError as error:  # who listened is gone: the other seeds are stored first
                 lost = error
-    if video is not None and frames is not None:
-        save(frames, video)
+    if video:
+        save(frames[0], video)
         print(f"video: {video}")
     if lost is not None:
         raise lost
@@ -233,8 +218,8 @@ def make(
     dataset: Annotated[Positional[str], about("such as cube-double-play")],
     transitions: Annotated[int, about("rounded up to whole episodes")] = 150_000,
     seed: Annotated[int, about("of the whole dataset; the workers do not matter")] = 0,
-    path: Annotated[Path | None, about(".npz file to write; default: in the data folder")] = None,
-    workers: Annotated[int | None, about("processes; default: one per core")] = None,
+    path: Annotated[File, about(".npz file to write; default: in the data folder")] = None,
+    workers: Annotated[Count, about("processes; default: one per core")] = None,
 ) -> None:
     """Generate a dataset, such as cube-double-play, with OGBench's own scripted oracles.
 

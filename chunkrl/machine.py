@@ -26,8 +26,11 @@ def findings() -> list[Finding]:
 
     Each is looked at by itself: what is broken becomes a finding, and the rest is still told.
     """
+    from chunkrl.train.runs import versions
+
     return [
-        *(Finding(name, version) for name, version in _versions().items()),
+        Finding("python", sys.version.split()[0]),
+        *(Finding(name, version) for name, version in versions().items()),
         _found("devices", _devices),
         _found("rendering", _rendering),
         _found("data", _data),
@@ -40,13 +43,6 @@ def _found(name: str, look: Callable[[], Finding]) -> Finding:
     except Exception as error:  # every library fails in its own way
         fix = "" if isinstance(error, ChunkRLError | OSError) else "reinstall what it names"
         return Finding(name, " ".join(str(error).split()) or type(error).__name__, fix)
-
-
-def _versions() -> dict[str, str]:
-    """Of Python and of the packages that a result depends on."""
-    from chunkrl.train.runs import versions
-
-    return {"python": sys.version.split()[0], **versions()}
 
 
 def _devices() -> Finding:
@@ -75,15 +71,11 @@ def _data() -> Finding:
         return Finding("data", str(error), "set CHUNKRL_DATA to a folder")
     names = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
-        inside = Path(parent).relative_to(folder)
-        names += [str(inside / name) for name in files if name.endswith(".npz")]
         names += [f"{Path(name).stem} (unfinished)" for name in folders if name.endswith(".parts")]
-    names = sorted(
-        name
-        for name in names
-        if not name.endswith("-val.npz") and Path(name).parent.suffix != ".parts"
-    )
-    found = f"{_short(folder)}: {', '.join(names) or 'empty'}"
+        npz = [Path(parent, name) for name in files if name.endswith(".npz")]
+        whole = [x for x in npz if not x.stem.endswith("-val") and x.parent.suffix != ".parts"]
+        names += [str(path.relative_to(folder)) for path in whole]
+    found = f"{_short(folder)}: {', '.join(sorted(names)) or 'empty'}"
     if denied := [error for error in unreadable if not isinstance(error, FileNotFoundError)]:
         return Finding(
             "data", f"{found} ({denied[0]})", "let yourself read it, or set CHUNKRL_DATA"

@@ -176,7 +176,8 @@ def test_a_given_file_is_learned_from(trained, chunkrl, home):
     words = ["train", "qc-fql", "--preset", "smoke", "--data", "mine.npz", "--folder", "given"]
     done = chunkrl(*words, "--seeds", "0", "1")
     assert done.returncode == 0, done.stderr
-    assert runs.read_config(home / "given")["data_file"] == "mine.npz"
+    config = runs.read_config(home / "given")
+    assert (config["data_file"], config["data_path"]) == ("mine.npz", str(home / "mine.npz"))
     pairs = zip(runs.read_rows(trained[1]), runs.read_rows(home / "given"), strict=True)
     assert all(a["loss"] == b["loss"] for a, b in pairs)
     (home / "mine-val.npz").unlink()
@@ -204,3 +205,4 @@ def test_success_by_goal_in_words():
     assert cli.by_goal({"success": 0.5, "episodes": 4}) == ""
     row = {"success": 0.5, "success_goal1": 0.25, "success_goal2": 0.75}
     assert cli.by_goal(row) == ", by goal 25% 75%"
+    assert cli.by_goal({"success_goal1": float("nan")}) == ", by goal unknown"

@@ -35,6 +35,10 @@ def test_the_summary_is_of_the_last_evaluation():
     assert words.startswith("25% [5%, 45%], 75% [55%, 95%] after 20 updates (4 episodes a seed")
     assert words.endswith("mean 50%")
     assert curves.summary([]) == "not evaluated yet"
+    names = ("success", "success_low", "success_high")
+    unknown = [row | dict.fromkeys(names, float("nan")) for row in rows()]
+    words = "unknown, unknown after 20 updates (4 episodes a seed, 95% intervals), mean unknown"
+    assert curves.summary(unknown) == words
 
 
 def test_methods_are_spelled_as_in_the_papers():

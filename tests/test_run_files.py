@@ -627,10 +627,10 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
 class Played:
     """In place of an Evaluator: no episodes, the same answers."""
 
-    begun = 0
+    begun, workers = 0, None
 
     def __init__(self, task, workers, success_timing, execute):
-        self.execute = execute
+        self.execute, type(self).workers = execute, workers
 
     def __enter__(self):
         return self
@@ -657,6 +657,22 @@ def test_evaluate_records_the_step_of_the_checkpoint(folder, begun):
         file.write("6,0,1.0\n6,1,1.0\n")
     cli.evaluate(folder)
     assert [(x["seed"], x["step"]) for x in runs.read_evaluations(folder)] == [(0, 4), (1, 4)]
+
+
+@pytest.mark.parametrize(("asked", "played_by"), [(0, 0), (3, 3), (None, os.cpu_count())])
+def test_evaluate_has_as_many_workers_as_asked_for(folder, begun, asked, played_by):
+    cli.evaluate(folder, workers=asked)
+    assert Played.workers == played_by
+
+
+def test_a_success_that_nobody_told_is_unknown(folder, begun, monkeypatch, capsys):
+    silent = played()
+    silent.success_rate, silent.interval = np.nan, (np.nan, np.nan)
+    monkeypatch.setattr(Played, "run", lambda *_, **__: silent)
+    cli.evaluate(folder)
+    assert "seed 0: success unknown, return -1.5" in capsys.readouterr().out
+    fit(folder, 6, evaluate=lambda act, seed: silent, progress=True)
+    assert "success=unknown" in capsys.readouterr().err
 
 
 def test_evaluate_needs_to_know_which_state_is_scored(folder, begun):

@@ -50,10 +50,12 @@ def test_a_damaged_config_is_named(tmp_path):
         runs.read_config(tmp_path)
 
 
-def test_the_same_run_with_other_versions_goes_on(tmp_path):
+def test_the_same_run_with_other_versions_or_from_data_that_moved_goes_on(tmp_path):
     runs.require_same(tmp_path, STORED)  # no run yet
     runs.write_json(tmp_path / runs.CONFIG, STORED)
     runs.require_same(tmp_path, STORED | {"versions": {"jax": "0.10"}})
+    runs.require_same(tmp_path, STORED | {"data_path": "/elsewhere/own.npz"})
+    assert runs.name(STORED | {"data_path": "/elsewhere/own.npz"}) == runs.name(STORED)
     runs.require_same(tmp_path, {"preset": "laptop"})  # what is not known yet is not compared
     with pytest.raises(TrainingError, match="with settings = "):
         runs.require_same(tmp_path, {"preset": "laptop"}, stored=STORED)

@@ -14,7 +14,7 @@ from chunkrl.experiments import experiment
 from chunkrl.measure import beliefs
 from chunkrl.measure.imagined import imagined
 from chunkrl.measure.models import drift
-from chunkrl.measure.of_run import in_words, main, measure_run
+from chunkrl.measure.of_run import data_of, in_words, main, measure_run
 from chunkrl.measure.parts import squares
 from chunkrl.measure.record import Values, load, save
 from chunkrl.play.lockstep import decision_keys
@@ -204,6 +204,17 @@ def test_what_cannot_be_read_says_so(critic_run, tmp_path):
     lost = critic_run._replace(config=critic_run.config | {"data_file": "lost.npz"})
     with pytest.raises(DataError, match=r"lost\.npz"):
         measure_run(lost, 2, 2, 12, 2, workers=1)
+
+
+def test_the_data_of_a_run_are_found_where_they_lay_else_by_name(tiny_file, tmp_path):
+    own = tmp_path / "own.npz"
+    own.write_bytes(tiny_file.read_bytes())
+    named = {"data_file": tiny_file.name}
+    assert data_of({"data_file": "own.npz", "data_path": str(own)}) == own
+    assert data_of(named) == data_of(named | {"data_path": str(tmp_path / "gone.npz")}) == tiny_file
+    assert data_of(named | {"data_path": "a\0b"}) == tiny_file
+    with pytest.raises(DataError, match=r"lost\.npz"):
+        data_of({"data_file": "lost.npz", "data_path": str(tmp_path / "gone.npz")})
 
 
 def test_a_measurement_in_words():

@@ -6,7 +6,7 @@ presets and the checks follow from it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, TypedDict, Unpack
 
 from chunkrl.agents import presets
@@ -88,125 +88,118 @@ def method(presets: Mapping[str, Preset], **tuned: Mapping[str, Any]) -> Callabl
     return lambda build: Method(build, presets, tuned)
 
 
-class Critics(TypedDict, total=False):
-    """Settings of an ensemble of critics; their defaults are the agent's."""
+class Sizes(TypedDict):
+    """Of the problem, given by the data."""
 
+    obs_dim: int
+    action_dim: int
+
+
+# Settings that methods share; those of no default here have the default of the agent's class.
+class Critics(Sizes, total=False):
+    """Of every method: those of the networks and of the critics in an ensemble."""
+
+    hidden: tuple[int, ...]
     discount: float
     tau: float
     lr: float
     num_critics: int
 
 
-class Learning(Critics, total=False):
-    """Settings that the flow-Q family shares."""
+class FlowQ(Critics, total=False):
+    """Of the flow-Q family."""
 
+    flow_steps: int
     aggregate: Literal["mean", "min"]
 
 
-@method(presets.BEST_OF_N, candidates=strength("qc"))
-def qc(
+class BestOfN(FlowQ, total=False):
+    """Of its methods that pick the best of N proposals."""
+
+    candidates: int
+    fourier_dim: int
+
+
+class Distilled(FlowQ, total=False):
+    """Of its methods with a one-step policy."""
+
+    alpha: float
+    normalize_q: bool
+
+
+def best_of_n(
+    chunk: int,
+    backup: int,
     obs_dim: int,
     action_dim: int,
-    horizon: int = 5,
-    candidates: int = 32,
     flow_steps: int = 10,
     hidden: tuple[int, ...] = (512,) * 4,
     fourier_dim: int = 0,
-    **learning: Unpack[Learning],
+    **learning: Any,
 ) -> ChunkedActorCritic:
+    """A critic that picks among proposals of a cloned flow."""
+    flow = Flow(chunk * action_dim, hidden, flow_steps, fourier_dim)
+    return ChunkedActorCritic(obs_dim, action_dim, flow, chunk, backup, hidden=hidden, **learning)
+
+
+def one_step(
+    chunk: int,
+    backup: int,
+    obs_dim: int,
+    action_dim: int,
+    alpha: float = 100.0,
+    normalize_q: bool = False,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = (512,) * 4,
+    **learning: Any,
+) -> ChunkedActorCritic:
+    """A critic and the one-step policy that climbs it, distilled from a cloned flow."""
+    policy = OneStep(chunk * action_dim, alpha, normalize_q, hidden, flow_steps)
+    sizes = {"chunk": chunk, "backup": backup, "candidates": 1, "hidden": hidden}
+    return ChunkedActorCritic(obs_dim, action_dim, policy, **sizes, **learning)
+
+
+@method(presets.BEST_OF_N, candidates=strength("qc"))
+def qc(horizon: int = 5, **settings: Unpack[BestOfN]) -> ChunkedActorCritic:
     """Q-chunking: the best of N chunks of a cloned flow (arXiv 2507.07969, eqs. 9 to 11)."""
-    flow = Flow(horizon * action_dim, hidden, flow_steps, fourier_dim)
-    sizes = {"chunk": horizon, "backup": horizon, "candidates": candidates, "hidden": hidden}
-    return ChunkedActorCritic(obs_dim, action_dim, flow, **sizes, **learning)
+    return best_of_n(horizon, horizon, **settings)
 
 
 @method(presets.ONE_STEP, alpha=strength("qc_fql"))
-def qc_fql(
-    obs_dim: int,
-    action_dim: int,
-    horizon: int = 5,
-    alpha: float = 100.0,
-    normalize_q: bool = False,
-    flow_steps: int = 10,
-    hidden: tuple[int, ...] = (512,) * 4,
-    **learning: Unpack[Learning],
-) -> ChunkedActorCritic:
+def qc_fql(horizon: int = 5, **settings: Unpack[Distilled]) -> ChunkedActorCritic:
     """Q-chunking with a one-step policy distilled from the flow (arXiv 2507.07969, alg. 2)."""
-    policy = OneStep(horizon * action_dim, alpha, normalize_q, hidden, flow_steps)
-    sizes = {"chunk": horizon, "backup": horizon, "candidates": 1, "hidden": hidden}
-    return ChunkedActorCritic(obs_dim, action_dim, policy, **sizes, **learning)
+    return one_step(horizon, horizon, **settings)
 
 
 @method(presets.BEST_OF_N, candidates=strength("bfn"))
-def bfn(
-    obs_dim: int,
-    action_dim: int,
-    candidates: int = 32,
-    flow_steps: int = 10,
-    hidden: tuple[int, ...] = (512,) * 4,
-    fourier_dim: int = 0,
-    **learning: Unpack[Learning],
-) -> ChunkedActorCritic:
+def bfn(**settings: Unpack[BestOfN]) -> ChunkedActorCritic:
     """The best of N single actions of a cloned flow: `qc` at h = 1 (arXiv 2507.07969, sec. 5)."""
-    flow = Flow(action_dim, hidden, flow_steps, fourier_dim)
-    sizes = {"chunk": 1, "backup": 1, "candidates": candidates, "hidden": hidden}
-    return ChunkedActorCritic(obs_dim, action_dim, flow, **sizes, **learning)
+    return best_of_n(1, 1, **settings)
 
 
 @method(presets.BEST_OF_N, candidates=strength("bfn_n"))
-def bfn_n(
-    obs_dim: int,
-    action_dim: int,
-    horizon: int = 5,
-    candidates: int = 32,
-    flow_steps: int = 10,
-    hidden: tuple[int, ...] = (512,) * 4,
-    fourier_dim: int = 0,
-    **learning: Unpack[Learning],
-) -> ChunkedActorCritic:
+def bfn_n(horizon: int = 5, **settings: Unpack[BestOfN]) -> ChunkedActorCritic:
     """`bfn` with uncorrected n-step returns (arXiv 2507.07969, eq. 4)."""
-    flow = Flow(action_dim, hidden, flow_steps, fourier_dim)
-    sizes = {"chunk": 1, "backup": horizon, "candidates": candidates, "hidden": hidden}
-    return ChunkedActorCritic(obs_dim, action_dim, flow, **sizes, **learning)
+    return best_of_n(1, horizon, **settings)
 
 
 @method(presets.ONE_STEP, alpha=strength("fql"))
-def fql(
-    obs_dim: int,
-    action_dim: int,
-    alpha: float = 100.0,
-    normalize_q: bool = False,
-    flow_steps: int = 10,
-    hidden: tuple[int, ...] = (512,) * 4,
-    **learning: Unpack[Learning],
-) -> ChunkedActorCritic:
+def fql(**settings: Unpack[Distilled]) -> ChunkedActorCritic:
     """Flow Q-learning: a one-step policy distilled from a flow (arXiv 2502.02538, alg. 1)."""
-    policy = OneStep(action_dim, alpha, normalize_q, hidden, flow_steps)
-    sizes = {"chunk": 1, "backup": 1, "candidates": 1, "hidden": hidden}
-    return ChunkedActorCritic(obs_dim, action_dim, policy, **sizes, **learning)
+    return one_step(1, 1, **settings)
 
 
 @method(presets.ONE_STEP, alpha=strength("fql_n"))
-def fql_n(
-    obs_dim: int,
-    action_dim: int,
-    horizon: int = 5,
-    alpha: float = 100.0,
-    normalize_q: bool = False,
-    flow_steps: int = 10,
-    hidden: tuple[int, ...] = (512,) * 4,
-    **learning: Unpack[Learning],
-) -> ChunkedActorCritic:
+def fql_n(horizon: int = 5, **settings: Unpack[Distilled]) -> ChunkedActorCritic:
     """`fql` with uncorrected n-step returns (arXiv 2507.07969, eq. 4)."""
-    policy = OneStep(action_dim, alpha, normalize_q, hidden, flow_steps)
-    sizes = {"chunk": 1, "backup": horizon, "candidates": 1, "hidden": hidden}
-    return ChunkedActorCritic(obs_dim, action_dim, policy, **sizes, **learning)
+    return one_step(1, horizon, **settings)
 
 
-class Imagining(TypedDict, total=False):
-    """Settings that the model-based family shares; their defaults are those of `model_based`."""
+class Imagining(Sizes, total=False):
+    """Of the model-based family."""
 
     goal_dim: int
+    hidden: tuple[int, ...]
     rollout: int
     rollout_batch: int
     lam: float
@@ -222,12 +215,26 @@ class Imagining(TypedDict, total=False):
     value_end: Literal["slow", "online"]
 
 
+class Choosing(Imagining, total=False):
+    """Of its methods that pick the best of N proposals."""
+
+    candidates: int
+    act_candidates: int
+
+
+class Chunking(Choosing, total=False):
+    """Of those that act in chunks."""
+
+    horizon: int
+    execute: int
+
+
 def model_based(
+    policy: Callable[..., Policy],
     obs_dim: int,
     action_dim: int,
-    policy: Policy,
-    chunk: int,
-    hidden: tuple[int, ...],
+    horizon: int = 10,
+    hidden: tuple[int, ...] = (1024,) * 4,
     goal_dim: int = 0,
     sum_reward: bool = False,
     true_mask: bool = False,
@@ -242,9 +249,14 @@ def model_based(
     execute: int = 1,
     **learning: Any,
 ) -> ModelBasedActorCritic:
-    """MAC's agent around a policy; `goal_dim` > 0 learns to reach goals, 0 the task's rewards."""
-    if not execute <= chunk:
-        raise ConfigError(f"execute = {execute}: must be between 1 and the chunk's {chunk} actions")
+    """MAC's agent around `policy(D, hidden=...)`.
+
+    `goal_dim` > 0 learns to reach goals, 0 the task's rewards.
+    """
+    if execute > horizon:
+        raise ConfigError(
+            f"execute = {execute}: must be between 1 and the chunk's {horizon} actions"
+        )
     idle = {"sum_reward": sum_reward, "true_mask": true_mask}
     if not goal_dim:
         idle = {"goal_reward": goal_reward == 1, "clone_value_goal": clone_value_goal}
@@ -256,9 +268,9 @@ def model_based(
         actor_goals = None if clone_value_goal else goals.ACTOR
         reward = GoalReward(goal_reward == -1, actor_goals=actor_goals)
     return ModelBasedActorCritic(
-        ChunkModel(obs_dim, action_dim, chunk, reward, goal_dim, hidden, discount, lr),
-        policy,
-        imagined_discount=discount if step_discount else discount**chunk,
+        ChunkModel(obs_dim, action_dim, horizon, reward, goal_dim, hidden, discount, lr),
+        policy(horizon * action_dim, hidden=hidden),
+        imagined_discount=discount if step_discount else discount**horizon,
         execute=execute,
         end={"slow": SlowValue(), "online": OnlineValue()}[value_end],
         head={"squared": Squared(), "logistic": Logistic()}[value_loss],
@@ -267,165 +279,110 @@ def model_based(
     )
 
 
+IMITATING = partial(OneStep, alpha=1.0, norm=True, climb=False)  # best of N improves on it
+
+
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
 def mac(
-    obs_dim: int,
-    action_dim: int,
-    horizon: int = 10,
-    execute: int = 1,
-    candidates: int = 8,
-    act_candidates: int = 32,
-    flow_steps: int = 10,
-    hidden: tuple[int, ...] = (1024,) * 4,
-    step_discount: bool = False,
-    **imagining: Unpack[Imagining],
+    flow_steps: int = 10, step_discount: bool = False, **settings: Unpack[Chunking]
 ) -> ModelBasedActorCritic:
     """Model-based RL with action chunks: values from imagined rollouts (arXiv 2512.08108, alg. 1).
 
     The best of N chunks of a one-step clone, distilled from a flow.
     """
-    policy = OneStep(
-        horizon * action_dim, 1.0, hidden=hidden, steps=flow_steps, norm=True, climb=False
-    )
-    return model_based(
-        obs_dim, action_dim, policy, horizon, hidden, candidates=candidates,
-        act_candidates=act_candidates, execute=execute, step_discount=step_discount, **imagining,
-    )  # fmt: skip
+    policy = partial(IMITATING, steps=flow_steps)
+    return model_based(policy, step_discount=step_discount, **settings)
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
-def mac_gau(
-    obs_dim: int,
-    action_dim: int,
-    horizon: int = 10,
-    execute: int = 1,
-    candidates: int = 8,
-    act_candidates: int = 32,
-    hidden: tuple[int, ...] = (1024,) * 4,
-    step_discount: bool = False,
-    **imagining: Unpack[Imagining],
-) -> ModelBasedActorCritic:
+def mac_gau(step_discount: bool = False, **settings: Unpack[Chunking]) -> ModelBasedActorCritic:
     """MAC with a Gaussian policy in place of the flow (arXiv 2512.08108, ablations)."""
-    policy = Gaussian(horizon * action_dim, hidden)
-    return model_based(
-        obs_dim, action_dim, policy, horizon, hidden, candidates=candidates,
-        act_candidates=act_candidates, execute=execute, step_discount=step_discount, **imagining,
-    )  # fmt: skip
+    return model_based(Gaussian, step_discount=step_discount, **settings)
 
 
 @method(presets.MODEL_BASED)
 def mac_fql(
-    obs_dim: int,
-    action_dim: int,
     horizon: int = 10,
     execute: int = 1,
     alpha: float = 0.3,
     flow_steps: int = 10,
-    hidden: tuple[int, ...] = (1024,) * 4,
     step_discount: bool = True,
-    **imagining: Unpack[Imagining],
+    **settings: Unpack[Imagining],
 ) -> ModelBasedActorCritic:
     """MAC with one proposal, trained up the critic where it imagines (arXiv 2512.08108, ablations).
 
     As released, its returns count an imagined chunk gamma, not gamma^h (`step_discount`).
     """
-    policy = OneStep(horizon * action_dim, alpha, True, hidden, flow_steps, norm=True)
+    policy = partial(OneStep, alpha=alpha, normalize_q=True, steps=flow_steps, norm=True)
     return model_based(
-        obs_dim, action_dim, policy, horizon, hidden, candidates=1, act_candidates=1,
-        improve_on=OnImagined(), execute=execute, step_discount=step_discount, **imagining,
+        policy, horizon=horizon, execute=execute, step_discount=step_discount, candidates=1,
+        act_candidates=1, improve_on=OnImagined(), **settings,
     )  # fmt: skip
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
 def mac_no_teacher(
-    obs_dim: int,
-    action_dim: int,
-    horizon: int = 10,
-    execute: int = 1,
-    candidates: int = 8,
-    act_candidates: int = 32,
-    hidden: tuple[int, ...] = (1024,) * 4,
-    step_discount: bool = False,
-    **imagining: Unpack[Imagining],
+    step_discount: bool = False, **settings: Unpack[Chunking]
 ) -> ModelBasedActorCritic:
     """MAC with the flow itself, followed in a single step (arXiv 2512.08108, ablations)."""
-    policy = Flow(horizon * action_dim, hidden, steps=1, norm=True)
-    return model_based(
-        obs_dim, action_dim, policy, horizon, hidden, candidates=candidates,
-        act_candidates=act_candidates, execute=execute, step_discount=step_discount, **imagining,
-    )  # fmt: skip
+    policy = partial(Flow, steps=1, norm=True)
+    return model_based(policy, step_discount=step_discount, **settings)
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
-def mve(
+def mve(flow_steps: int = 10, **settings: Unpack[Choosing]) -> ModelBasedActorCritic:
+    """Single-step model-based value expansion: MAC at h = 1 (arXiv 1803.00101)."""
+    return model_based(partial(IMITATING, steps=flow_steps), horizon=1, **settings)
+
+
+class Implicit(Critics, total=False):
+    """Of implicit Q-learning."""
+
+    expectile: float
+    std: Literal["one", "free"]
+
+
+def implicit(
+    extraction: Weighting | Climbing,
     obs_dim: int,
     action_dim: int,
-    candidates: int = 8,
-    act_candidates: int = 32,
-    flow_steps: int = 10,
-    hidden: tuple[int, ...] = (1024,) * 4,
-    **imagining: Unpack[Imagining],
-) -> ModelBasedActorCritic:
-    """Single-step model-based value expansion: MAC at h = 1 (arXiv 1803.00101)."""
-    policy = OneStep(action_dim, 1.0, hidden=hidden, steps=flow_steps, norm=True, climb=False)
-    return model_based(
-        obs_dim, action_dim, policy, 1, hidden, candidates=candidates,
-        act_candidates=act_candidates, **imagining,
-    )  # fmt: skip
+    std: Literal["one", "free"] = "one",
+    hidden: tuple[int, ...] = (512,) * 4,
+    **learning: Any,
+) -> IQL:
+    """IQL's values, with a policy that is extracted in the given way."""
+    policy = Gaussian(action_dim, hidden, norm=False, squash=False, std=std)
+    return IQL(obs_dim, action_dim, policy, extraction, hidden=hidden, **learning)
 
 
 @method(presets.ONE_STEP, beta=presets.TEMPERATURE)
-def iql(
-    obs_dim: int,
-    action_dim: int,
-    expectile: float = 0.9,
-    beta: float = 10.0,
-    max_weight: float = 100.0,
-    std: Literal["one", "free"] = "one",
-    hidden: tuple[int, ...] = (512,) * 4,
-    **critics: Unpack[Critics],
-) -> IQL:
+def iql(beta: float = 10.0, max_weight: float = 100.0, **settings: Unpack[Implicit]) -> IQL:
     """Implicit Q-learning, its policy advantage-weighted (arXiv 2110.06169, eqs. 5 to 7)."""
-    policy = Gaussian(action_dim, hidden, norm=False, squash=False, std=std)
-    extraction = Weighting(beta, max_weight)
-    return IQL(obs_dim, action_dim, policy, extraction, expectile, hidden=hidden, **critics)
+    return implicit(Weighting(beta, max_weight), **settings)
 
 
 @method(presets.ONE_STEP)
-def iql_ddpgbc(
-    obs_dim: int,
-    action_dim: int,
-    expectile: float = 0.9,
-    alpha: float = 1.0,
-    std: Literal["one", "free"] = "one",
-    hidden: tuple[int, ...] = (512,) * 4,
-    **critics: Unpack[Critics],
-) -> IQL:
+def iql_ddpgbc(alpha: float = 1.0, **settings: Unpack[Implicit]) -> IQL:
     """`iql` whose policy climbs the critic and imitates (arXiv 2406.09329, DDPG+BC)."""
-    policy = Gaussian(action_dim, hidden, norm=False, squash=False, std=std)
-    return IQL(obs_dim, action_dim, policy, Climbing(alpha), expectile, hidden=hidden, **critics)
+    return implicit(Climbing(alpha), **settings)
+
+
+class Held(Critics, total=False):
+    """Of ReBRAC."""
+
+    alpha: float
+    alpha_critic: float
+    policy_every: int
+    action_noise: float
+    noise_clip: float
 
 
 @method(presets.ONE_STEP, alpha_critic=presets.PENALTY)
-def rebrac(
-    obs_dim: int,
-    action_dim: int,
-    alpha: float = 0.1,
-    alpha_critic: float = 0.0,
-    policy_every: int = 2,
-    action_noise: float = 0.2,
-    noise_clip: float = 0.5,
-    hidden: tuple[int, ...] = (512,) * 4,
-    **critics: Unpack[Critics],
-) -> ReBRAC:
+def rebrac(**settings: Unpack[Held]) -> ReBRAC:
     """TD3+BC with a penalty in the critic's target too (arXiv 2305.09836, sec. 3)."""
-    policy = Gaussian(action_dim, hidden, norm=False, std="one")
-    noise = {"action_noise": action_noise, "noise_clip": noise_clip}
-    penalties = {"alpha": alpha, "alpha_critic": alpha_critic}
-    return ReBRAC(
-        obs_dim, action_dim, policy, policy_every=policy_every, hidden=hidden, **penalties,
-        **noise, **critics,
-    )  # fmt: skip
+    hidden = settings.get("hidden", ReBRAC.hidden)
+    policy = Gaussian(settings["action_dim"], hidden, norm=False, std="one")
+    return ReBRAC(policy=policy, **settings)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}

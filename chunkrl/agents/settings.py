@@ -68,6 +68,9 @@ SETTINGS = {
 # fmt: on
 
 
+SIZES = ("obs_dim", "action_dim", "goal_dim")  # those that the data decide
+
+
 def parameters(function: Callable) -> dict[str, tuple[Any, Any]]:
     """The settings of a method: name -> (type, default), those of its `Unpack[...]` included.
 
@@ -95,7 +98,7 @@ def checked(method: str, function: Callable, given: Mapping[str, Any]) -> dict[s
 
 def refuse(method: str, name: str, known: Iterable[str]) -> NoReturn:
     """Raise ConfigError: `method` has no use for the setting `name`."""
-    used = ", ".join(n for n in known if n not in ("obs_dim", "action_dim", "goal_dim"))
+    used = ", ".join(n for n in known if n not in SIZES)
     raise ConfigError(f"{method} does not use {name}; it uses {used}")
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chunkrl import agents, disk, train
+from chunkrl.agents.methods import Method
+from chunkrl.agents.presets import Preset
 from chunkrl.data import shards as data_shards
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs import family
@@ -68,13 +70,10 @@ def run(
     """
     seeds = train.require_seeds(seeds)
     train.require_device()
-    given = {name: value for name, value in (size or {}).items() if value is not None}
-    require_one_source(source, shards, replace_every, given.get("transitions"))
-    task = chosen_task(task, sparse)
-    chosen, amount = agents.named(method), agents.named(method).preset(preset, **given)
-    options = chosen.settings(task.domain, amount)
-    options |= {name: value for name, value in (settings or {}).items() if value is not None}
-    agent, options = make_agent(method, task, options)
+    require_one_source(source, shards, replace_every, (size or {}).get("transitions"))
+    task, chosen = chosen_task(task, sparse), agents.named(method)
+    amount = chosen.preset(preset, **(size or {}))
+    agent, options = make_agent(chosen, task, amount, settings or {})
     timing = family.timing(task, success_timing)
     path = source or shards or data_path(task, amount.transitions, preset == "paper")
     path = disk.user_path(path).resolve()
@@ -89,6 +88,7 @@ def run(
         "seeds": list(seeds),
         "batch_size": amount.batch_size,
         "data_file": path.parent.name if data_shards.is_converted(path) else path.name,
+        "data_path": str(path),
         "versions": runs.versions(),
     }
     if folder is not None:
@@ -105,23 +105,18 @@ def run(
     )
     if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
-    count = os.cpu_count() or 1 if workers is None else workers
-    with Evaluator(task, count, success_timing=timing, execute=agent.execute) as play:
+    with Evaluator(task, processes(workers), success_timing=timing, execute=agent.execute) as play:
         states, rows = train.fit(
-            agent,
-            dataset,
-            amount.updates,
-            amount.batch_size,
-            seeds,
-            amount.every,
+            agent, dataset, amount.updates, amount.batch_size, seeds, amount.every,
             lambda act, seed: play.run(normalised(normaliser, act), amount.episodes, seed),
-            amount.evaluate_every,
-            folder,
-            config,
-            log,
-            progress,
-        )
+            amount.evaluate_every, folder, config, log, progress,
+        )  # fmt: skip
     return Experiment(task, agent, states, rows, config, normaliser)
+
+
+def processes(workers: int | None) -> int:
+    """As many as asked for, 0 included; one per core where nothing is said."""
+    return os.cpu_count() or 1 if workers is None else workers
 
 
 def require_one_source(source: Any, shards: Any, replace_every: Any, transitions: Any) -> None:
@@ -145,9 +140,10 @@ def chosen_task(task: str | Task, sparse: bool | None) -> Task:
     return task
 
 
-def make_agent(method: str, task: Task, options: dict) -> tuple[Agent, dict]:
+def make_agent(chosen: Method, task: Task, amount: Preset, given: dict) -> tuple[Agent, dict]:
     """The agent for `task`, and its settings, sizes included, as a run's config keeps them."""
-    chosen, spec = agents.named(method), tasks.spec(task)
+    options, spec = chosen.settings(task.domain, amount), tasks.spec(task)
+    options |= {name: value for name, value in given.items() if value is not None}
     sizes = {"obs_dim": spec.obs_dim, "action_dim": spec.action_dim}
     if spec.goal_dim:
         if "goal_dim" not in chosen.parameters:

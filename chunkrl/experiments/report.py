@@ -31,13 +31,9 @@ def summary(rows: Rows) -> str:
         return "not evaluated yet"
     step = evaluated[-1]["step"]
     last = [row for row in evaluated if row["step"] == step]
-    seeds = ", ".join(
-        f"{row['success']:.0%} [{row['success_low']:.0%}, {row['success_high']:.0%}]"
-        for row in last
-    )
     return (
-        f"{seeds} after {step} updates ({last[0]['episodes']} episodes a seed, 95% intervals), "
-        f"mean {np.mean([row['success'] for row in last]):.0%}"
+        f"{', '.join(map(runs.in_words, last))} after {step} updates ({last[0]['episodes']} "
+        f"episodes a seed, 95% intervals), mean {runs.rate(np.mean([x['success'] for x in last]))}"
     )
 
 

@@ -61,9 +61,8 @@ def of_critic(
     def critic(obs, chunks):
         return agent.q(state.params.critic, normaliser.apply(obs), _flat(chunks))
 
-    return Beliefs(
-        agent.discount, agent.chunk, True, _act(agent, state, normaliser), critic, critic
-    )
+    act = _act(agent, state, normaliser)
+    return Beliefs(agent.discount, agent.chunk, True, act, critic, critic)
 
 
 @of.register
@@ -83,15 +82,8 @@ def of_model(
     def critic(obs, chunks):
         return agent.q(params.critic, normaliser.apply(obs), _flat(chunks)) * parts
 
-    return Beliefs(
-        agent.discount,
-        agent.chunk,
-        reward.true_mask,
-        _act(agent, state, normaliser),
-        value,
-        critic,
-        model_of(agent.model, params, normaliser),
-    )
+    act, model = _act(agent, state, normaliser), model_of(agent.model, params, normaliser)
+    return Beliefs(agent.discount, agent.chunk, reward.true_mask, act, value, critic, model)
 
 
 def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
@@ -114,14 +106,10 @@ def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
     return Model(model.chunk, predict, reward, mask)
 
 
-@singledispatch
 def task_reward(reward: Any) -> LearnedReward:
     """`reward`, where it is the task's.  Raises ConfigError for one that only reaches goals."""
-    raise ConfigError("an agent that reaches goals has no values of a task with rewards")
-
-
-@task_reward.register
-def _(reward: LearnedReward) -> LearnedReward:
+    if not isinstance(reward, LearnedReward):
+        raise ConfigError("an agent that reaches goals has no values of a task with rewards")
     return reward
 
 

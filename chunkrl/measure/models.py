@@ -38,15 +38,12 @@ def _(agent: ModelBasedActorCritic, steps: int) -> ChunkModel:
 @of_steps.register
 def _(agent: ChunkedActorCritic, steps: int) -> ChunkModel:
     """What MAC would train, of the agent's sizes: rewards are summed, and solved tasks end."""
-    return ChunkModel(
-        agent.obs_dim,
-        agent.action_dim,
-        steps,
+    reward, sizes = (
         LearnedReward(sum_reward=True, true_mask=True),
-        hidden=agent.hidden,
-        discount=agent.discount,
-        lr=agent.lr,
+        (agent.obs_dim, agent.action_dim),
     )
+    learning = {"hidden": agent.hidden, "discount": agent.discount, "lr": agent.lr}
+    return ChunkModel(*sizes, steps, reward, **learning)
 
 
 def trained(
@@ -79,11 +76,8 @@ def drift(models: Sequence[Model], path: Path, chunk: int) -> np.ndarray:
     steps = min(STEPS, int(longest)) // chunk * chunk
     pieces = segments(held["observations"], held["actions"], ends, steps)
     found = np.zeros((len(models), steps // chunk + 1, pieces.obs.shape[-1]))
-    for j, model in enumerate(models):
-
-        def predict(obs, actions, model=model):
-            return model.predict(obs, actions.reshape(len(obs), model.steps, -1))
-
-        every = chunk // model.steps
-        found[j] = squared_error(unroll(predict, pieces, model.steps)[::every], pieces, chunk)
+    for j, (length, predict, *_) in enumerate(models):
+        one = lambda obs, actions, n=length, f=predict: f(obs, actions.reshape(len(obs), n, -1))
+        states = unroll(one, pieces, length)[:: chunk // length]
+        found[j] = squared_error(states, pieces, chunk)
     return found

@@ -1,6 +1,7 @@
 """The value errors of every seed of a trained run."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,7 @@ def measure_run(
             f"horizon = {horizon}: must exceed the {longest} steps of the longest target; lower "
             "depth or lengths, or play for longer"
         )
-    path = files.named(run.config["data_file"])
+    path = data_of(run.config)
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
     candidates = candidates or (agent.candidates,)
     extra = [models_of(run, path, n, model_updates) for n in steps]  # [J - 1][seeds]
@@ -67,17 +68,18 @@ def measure_run(
             own = [policy.model for policy in policies[:1] if policy.model]
             drifts.append(models.drift([*own, *alone], path, agent.chunk))
         about = description(run, simulator) | {"model_updates": model_updates}
+    ints = partial(np.array, dtype=int)
+    sizes = [model.steps for model in [*own, *alone]]
     return Record(
-        stack([stack(found) for found in values]),
-        stack(backups),
-        np.array(seeds),
-        np.array(candidates),
-        np.array([model.steps for model in [*own, *alone]], int),
-        np.array(lengths, int),
-        logged.row,
-        np.stack(drifts),
-        about,
-    )
+        stack([stack(found) for found in values]), stack(backups), ints(seeds), ints(candidates),
+        ints(sizes), ints(lengths), logged.row, np.stack(drifts), about,
+    )  # fmt: skip
+
+
+def data_of(config: dict) -> Path:
+    """The train file of a run: where it lay, else the one of its name in the data folder."""
+    path = Path(config.get("data_path", ""))
+    return path if path.is_file() else files.named(config["data_file"])
 
 
 def stack(found: Sequence[Any]) -> Any:
@@ -108,11 +110,9 @@ def beliefs_of(run: Experiment, index: int, candidates: int | None = None) -> Be
 def models_of(run: Experiment, path: Path, steps: int, updates: int | None) -> list[Model]:
     """Models of `steps` actions, one per seed, trained on the run's data as the run itself was."""
     model, config = models.of_steps(run.agent, steps), run.config
-    dataset, normaliser = layouts.read(run.task, model.reads, path)
-    updates = updates or run.rows[-1]["step"]
-    return models.trained(
-        model, dataset, normaliser, updates, config["batch_size"], config["seeds"]
-    )
+    data = layouts.read(run.task, model.reads, path)
+    amount = updates or run.rows[-1]["step"], config["batch_size"], config["seeds"]
+    return models.trained(model, *data, *amount)
 
 
 def in_words(found: Values) -> str:

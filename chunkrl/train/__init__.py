@@ -15,15 +15,6 @@ from chunkrl.train.offline import (
 )
 
 __all__ = [
-    "act",
-    "enable_compilation_cache",
-    "fit",
-    "init",
-    "load",
-    "policy",
-    "require_device",
-    "require_seeds",
-    "restore",
-    "update",
-    "update_many",
-]
+    "act", "enable_compilation_cache", "fit", "init", "load", "policy", "require_device",
+    "require_seeds", "restore", "update", "update_many",
+]  # fmt: skip

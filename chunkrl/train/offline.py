@@ -176,6 +176,56 @@ def fit(
     trains in it; WriteError where the disk is full; ConfigError for numbers and data that do not
     fit, and DataError for data that are wrong.
     """
+    plan = _planned(agent, dataset, updates, batch_size, seeds, every, evaluate_every)
+    identity = {"versions": runs.versions(), **(config or {}), **plan.identity}
+    if folder is not None:
+        folder, identity = disk.user_path(folder), runs.plain(identity)
+    enable_compilation_cache()
+    with memory.sentences(agent, plan.batch_size), runs.hold(folder) if folder else nullcontext():
+        return _train(plan, folder, identity, evaluate, log, progress)
+
+
+class _Plan(NamedTuple):
+    """What training is to do."""
+
+    agent: Agent
+    source: Source
+    updates: int
+    batch_size: int
+    seeds: tuple[int, ...]
+    every: int
+    evaluate_every: int | None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells a run of it from others, but for the number of updates."""
+        numbers = ("batch_size", "seeds", "every", "evaluate_every")
+        asked = {name: getattr(self, name) for name in numbers}
+        return {"agent": repr(self.agent), **asked, "data": self.source.identity}
+
+    def advance(self, states, keys, step: int) -> tuple[Any, list[dict]]:
+        """The `every` updates that end at `step`.  -> states, a row per seed"""
+        keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
+        begun = step - self.every
+        # No name for what it draws from: a reference would keep a replaced shard on the device.
+        states, report = update_many(
+            self.agent, self.every, self.batch_size, states, self.source.at(begun), keys
+        )
+        report = jax.device_get(report)
+        require_finite(report, begun, self.seeds)
+        means = [{k: float(mean[i]) for k, mean in report.mean.items()} for i in range(len(keys))]
+        seeds = zip(self.seeds, means, strict=True)
+        return states, [{"step": step, "seed": seed} | mean for seed, mean in seeds]
+
+    def evaluates(self, step: int) -> bool:
+        """Whether episodes are played after that many updates."""
+        return step == self.updates or step % (self.evaluate_every or self.updates) == 0
+
+
+def _planned(
+    agent: Agent, dataset: Any, updates, batch_size, seeds, every, evaluate_every
+) -> _Plan:
+    """The plan of a call of `fit`, if it can be carried out."""
     seeds = require_seeds(seeds)
     batch_size, every = checks.whole("batch_size", batch_size), checks.whole("every", every)
     updates = checks.whole("updates", updates)
@@ -189,61 +239,43 @@ def fit(
         raise ConfigError(f"a shard must stay for a multiple of every={every} updates")
     check.fits(agent, source.at(0), batch_size)
     memory.require(agent, source.at(0), batch_size, len(seeds))
-    enable_compilation_cache()
-    identity = {
-        "versions": runs.versions(),
-        **(config or {}),
-        "agent": repr(agent),
-        "batch_size": batch_size,
-        "seeds": list(seeds),
-        "every": every,
-        "evaluate_every": evaluate_every,
-        "data": source.identity,
-    }
-    if folder is not None:
-        folder, identity = disk.user_path(folder), runs.plain(identity)
-    with memory.sentences(agent, batch_size), runs.hold(folder) if folder else nullcontext():
-        keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
-        key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
-        states, rows, start = init(agent, key_init), [], 0
-        if folder:
-            states, rows, start = runs.resume(folder, identity, states)
-        if start > updates:
-            raise ConfigError(f"{folder} is at {start} updates already: choose as many, or more")
-        before = rows[-1]["seconds"] if rows else 0.0
-        clock = time.perf_counter()
-        # A run that was stopped at a step which is now the last has not been evaluated there.
-        again = start == updates and evaluate is not None and "success" not in rows[-1]
-        with tqdm(total=updates, initial=start, unit="update", disable=not progress) as bar:
-            for step in range(start if again else start + every, updates + 1, every):
-                if step > start:
-                    call_keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
-                    resident = source.at(step - every)
-                    states, report = update_many(
-                        agent, every, batch_size, states, resident, call_keys
-                    )
-                    del resident  # the reference would keep a replaced shard on the device
-                    report = jax.device_get(report)
-                    require_finite(report, step - every, seeds)
-                    bar.update(every)
-                    rows += [
-                        {"step": step, "seed": seed}
-                        | {name: float(mean[i]) for name, mean in report.mean.items()}
-                        for i, seed in enumerate(seeds)
-                    ]
-                new = rows[-len(seeds) :]
-                if evaluate and (step == updates or step % (evaluate_every or updates) == 0):
-                    for i, row in enumerate(new):
-                        entropy = np.random.SeedSequence((row["seed"], step)).generate_state(1)[0]
-                        result = evaluate(policy(agent, states, i), int(entropy >> 1))  # int32
-                        row.update(runs.summary(result))
-                    bar.set_postfix(success=f"{np.mean([row['success'] for row in new]):.0%}")
-                for row in new:
-                    row["seconds"] = round(before + time.perf_counter() - clock, 2)
-                    if log:
-                        log(step, row)
-                if folder:
-                    runs.save(folder, identity, states, rows, step)
+    return _Plan(agent, source, updates, batch_size, seeds, every, evaluate_every)
+
+
+def _train(
+    plan: _Plan, folder: Path | None, identity: dict, evaluate, log, progress: bool
+) -> tuple[Any, list[dict]]:
+    """Carry out `plan`, from the checkpoint in `folder` where there is one."""
+    keys = jax.vmap(jax.random.key)(jnp.asarray(plan.seeds))
+    key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
+    states, rows, start = init(plan.agent, key_init), [], 0
+    if folder:
+        states, rows, start = runs.resume(folder, identity, states)
+    if start > plan.updates:
+        raise ConfigError(f"{folder} is at {start} updates already: choose as many, or more")
+    clock = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
+    # A run that was stopped at a step which is now the last has not been evaluated there.
+    again = start == plan.updates and evaluate is not None and "success" not in rows[-1]
+    first = start if again else start + plan.every
+    with tqdm(total=plan.updates, initial=start, unit="update", disable=not progress) as bar:
+        for step in range(first, plan.updates + 1, plan.every):
+            if step > start:
+                states, new = plan.advance(states, key_train, step)
+                rows += new
+                bar.update(plan.every)
+            new = rows[-len(plan.seeds) :]
+            if evaluate and plan.evaluates(step):
+                for i, row in enumerate(new):
+                    entropy = np.random.SeedSequence((row["seed"], step)).generate_state(1)[0]
+                    result = evaluate(policy(plan.agent, states, i), int(entropy >> 1))  # int32
+                    row.update(runs.summary(result))
+                bar.set_postfix(success=runs.rate(np.mean([row["success"] for row in new])))
+            for row in new:
+                row["seconds"] = round(time.perf_counter() - clock, 2)
+                if log:
+                    log(step, row)
+            if folder:
+                runs.save(folder, identity, states, rows, step)
     return states, rows
 
 

@@ -9,13 +9,14 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import math
 import reprlib
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from chunkrl import disk, locks
 from chunkrl.errors import ChunkRLWarning, ConfigError, TrainingError, WriteError
@@ -41,9 +42,11 @@ WHAT = {
     "success_timing": str,
     "episodes": int,
     "data_file": str,
+    "data_path": str,
     "versions": dict[str, str],
     "normaliser": dict[str, list[Real]],
 }
+CIRCUMSTANCES = {"versions", "data_path"}  # what may differ when the same run goes on
 PLAIN = str | int | float | None
 DEEPEST = 20  # lists in lists in JSON that is ours; Python's own limit is not the same everywhere
 
@@ -63,6 +66,17 @@ def summary(result: Any) -> dict:
         "length": float(result.length.mean()),
         **{f"success_goal{goal}": rate for goal, rate in result.goal_success.items()},
     }
+
+
+def rate(success: SupportsFloat) -> str:
+    """A success rate in words: a percentage, or "unknown" where no environment said it."""
+    return "unknown" if math.isnan(success) else f"{success:.0%}"
+
+
+def in_words(row: dict) -> str:
+    """The success of a `summary` with its interval: "50% [9%, 91%]"."""
+    bounds = f" [{rate(row['success_low'])}, {rate(row['success_high'])}]"
+    return rate(row["success"]) + ("" if math.isnan(row["success"]) else bounds)
 
 
 def versions() -> dict[str, str]:
@@ -137,16 +151,11 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
 
 def write_csv(path: Path, rows: list[dict]) -> None:
     """One line per row; a column is empty where a row does not have it."""
-    disk.write(path, lambda file: file.write(_csv(rows)))
-
-
-def _csv(rows: list[dict]) -> bytes:
-    columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row))
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode()
+    disk.write(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def read_rows(folder: str | Path) -> list[dict]:
@@ -222,20 +231,21 @@ def plain(config: dict) -> dict:
 
 
 def name(config: dict) -> str:
-    """A hash of everything in a run's configuration but the versions of packages."""
-    text = json.dumps({k: v for k, v in config.items() if k != "versions"}, sort_keys=True)
+    """A hash of everything in a run's configuration but CIRCUMSTANCES."""
+    same = {k: v for k, v in config.items() if k not in CIRCUMSTANCES}
+    text = json.dumps(same, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def require_same(folder: Path, config: dict, stored: Iterable[str] = ()) -> None:
     """Raise TrainingError where `folder` holds a run with another value of anything in `config`.
 
-    Names of `stored` that `config` lacks differ too.  The versions of packages may.
+    Names of `stored` that `config` lacks differ too.  CIRCUMSTANCES may.
     """
     if not any((folder / file).exists() for file in (CONFIG, CHECKPOINT)):
         return
     theirs, ours = read_config(folder), plain(config)
-    names = sorted((ours.keys() | set(stored)) - {"versions", "agent"})
+    names = sorted((ours.keys() | set(stored)) - CIRCUMSTANCES - {"agent"})
     for key in [*names, *({"agent"} & ours.keys())]:  # it follows from the others: last
         for what, old, new in _differences(key, theirs.get(key), ours.get(key)):
             raise TrainingError(
@@ -335,13 +345,10 @@ def stored(folder: Path, needs: Iterable[str] = ()) -> tuple[dict, list[dict], i
 def _require_rows(path: Path, rows: Any, config: dict, step: int) -> None:
     """Raise TrainingError unless there is a row of numbers for each seed at each step."""
     every, seeds = config["every"], config["seeds"]
-    fine = (
-        is_a(list[dict[str, Real]], rows) and every > 0 and len(rows) * every == step * len(seeds)
-    )
-    if not fine or any(
-        (row.get("step"), row.get("seed")) != ((i // len(seeds) + 1) * every, seeds[i % len(seeds)])
-        for i, row in enumerate(rows)
-    ):
+    fine = every > 0 and is_a(list[dict[str, Real]], rows)
+    fine = fine and len(rows) * every == step * len(seeds)
+    places = fine and [(at, seed) for at in range(every, step + 1, every) for seed in seeds]
+    if not fine or [(row.get("step"), row.get("seed")) for row in rows] != places:
         raise TrainingError(
             f"{path} is at update {step}, for which {METRICS} does not have a row for each seed at "
             f"every {every} updates: bring back what was changed, or choose another folder"
