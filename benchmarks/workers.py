@@ -20,7 +20,7 @@ import numpy as np
 
 from chunkrl.envs.ogbench import sharing, tasks
 from chunkrl.play.slot import Chunk, Slot, Start
-from chunkrl.play.workers import ENVIRONMENT
+from chunkrl.processes import ENVIRONMENT
 
 TASK = "cube-double-play-singletask-v0"
 REPEATS, ROUNDS, LENGTH = 3, 20, 5
