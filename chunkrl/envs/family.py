@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -10,6 +11,9 @@ from chunkrl.errors import ConfigError
 
 if TYPE_CHECKING:
     import gymnasium
+
+    from chunkrl.data.normalise import Normaliser
+    from chunkrl.types import Reads
 
 SuccessTiming = Literal["pre", "post"]
 
@@ -96,6 +100,13 @@ class Family(Protocol):
 
     def spec(self, task: Task) -> Spec:
         """The sizes of `task`."""
+        ...
+
+    def data(self, task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
+        """The train file of `task` as `reads` describes it, and how it was normalised.
+
+        Raises ConfigError where there are no data, or none that such an agent reads.
+        """
         ...
 
 

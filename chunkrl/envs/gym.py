@@ -1,7 +1,8 @@
 """Any environment that is registered with Gymnasium, by its id: a family without data."""
 
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from chunkrl.errors import ConfigError
 
 if TYPE_CHECKING:
     import gymnasium
+
+    from chunkrl.data.normalise import Normaliser
+    from chunkrl.types import Reads
 
 OTHERS = ("ogbench.",)  # modules whose environments are another family's
 
@@ -74,3 +78,11 @@ def spec(task: Task) -> Spec:
         raise ConfigError(f"{task.name} has no time limit: choose max_episode_steps")
     shape = env.action_space.shape or (0,)
     return Spec(obs.size, shape[0], limit)
+
+
+def data(task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
+    """Refused: Gymnasium has no datasets."""
+    raise ConfigError(
+        f"{task.name} is one of Gymnasium's environments, which come without data: train on a task"
+        " of OGBench, and play in this one"
+    )
