@@ -18,9 +18,8 @@ from typing import Any
 
 from chunkrl.errors import WorkerError
 
-# Simulations keep a core busy each: more threads in a worker only get in each other's way. NumPy
-# reads this when it is first loaded, which is too late inside a worker.  A worker that imports a
-# script which uses JAX leaves the accelerator alone.
+# Simulations keep a core busy each: more threads in a worker only get in each other's way.  NumPy
+# reads this when it is first loaded.  A worker that imports a script with JAX leaves the GPU alone.
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {
     "JAX_PLATFORMS": "cpu",
     "MALLOC_MMAP_THRESHOLD_": "65536",  # glibc then returns what a compiled model leaves behind
@@ -98,32 +97,25 @@ def explain(code: int | None, out_of_memory: bool = False, main: bool = False) -
     if code == -signal.SIGTERM:
         return "was asked to end (SIGTERM)"
     if code == -signal.SIGKILL:
-        if out_of_memory:
-            return "was killed by the system, as memory ran out: use fewer workers"
-        return (
-            "was killed (SIGKILL), by somebody or by a limit of the cluster or container, often one"
-            " on memory: use fewer workers"
+        killer = (
+            "by the system, as memory ran out"
+            if out_of_memory
+            else "(SIGKILL), by somebody or by a limit of the cluster or container, often on memory"
         )
+        return f"was killed {killer}: use fewer workers"
     if code < 0:
         known = -code in list(signal.Signals)  # real-time signals are not
         return f"crashed ({signal.Signals(-code).name if known else -code})" + limit()
-    guard = (
-        "; a script needs its code under `if __name__ == '__main__':`, as workers read it too"
-        if main
-        else ""
-    )
-    return f"ended with code {code}: what it wrote above, if it did, says why{guard}{limit()}"
+    said = f"ended with code {code}: what it wrote above, if it did, says why"
+    guard = "; a script needs its code under `if __name__ == '__main__':`, as workers read it too"
+    return said + guard * main + limit()
 
 
 def limit() -> str:
     """A sentence on the limit of a process' address space; empty where there is none."""
     limit = _address_space()
-    if limit is None:
-        return ""
-    return (
-        f". Its address space is limited to {limit / 1e6:,.0f} MB (`ulimit -v`): allow more, or use"
-        " fewer workers"
-    )
+    most = f"limited to {(limit or 0) / 1e6:,.0f} MB (`ulimit -v`)"
+    return f". Its address space is {most}: allow more, or use fewer workers" if limit else ""
 
 
 def _from_main(thing: Any) -> bool:

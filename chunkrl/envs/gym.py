@@ -16,18 +16,12 @@ if TYPE_CHECKING:
     from chunkrl.data.normalise import Normaliser
     from chunkrl.types import Reads
 
-OTHERS = ("ogbench.",)  # modules whose environments are another family's
-
 
 def names() -> tuple[str, ...]:
-    """Every id in Gymnasium's registry, also of environments whose packages are not installed."""
-    import gymnasium
+    """Every id in Gymnasium's registry, whether it can be made here or not, but OGBench's."""
+    from gymnasium import registry
 
-    return tuple(
-        name
-        for name, spec in gymnasium.registry.items()
-        if not str(spec.entry_point).startswith(OTHERS)
-    )
+    return tuple(n for n in registry if not str(registry[n].entry_point).startswith("ogbench."))
 
 
 def get(name: str) -> Task:
@@ -48,15 +42,14 @@ def make_env(
 
     if success_timing is not None:
         raise ConfigError(
-            f"success_timing = {success_timing!r}: {task.name} decides by itself when success is "
-            "scored; leave it out"
+            f"success_timing = {success_timing!r}: {task.name} decides by itself when success is"
+            " scored; leave it out"
         )
     if not ends:
         raise ConfigError(f"{task.name} decides by itself when an episode ends: it cannot go on")
-    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
     try:
         with not_drawing():
-            env = gymnasium.make(task.env_name, disable_env_checker=True, **limit)
+            env = gymnasium.make(task.env_name, max_episode_steps, disable_env_checker=True)
     except (gymnasium.error.Error, ImportError) as error:
         raise ConfigError(f"Gymnasium cannot make {task.name}: {error}") from error
     space = env.action_space
@@ -82,7 +75,4 @@ def spec(task: Task) -> Spec:
 
 def data(task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
     """Refused: Gymnasium has no datasets."""
-    raise ConfigError(
-        f"{task.name} is one of Gymnasium's environments, which come without data: train on a task"
-        " of OGBench, and play in this one"
-    )
+    raise ConfigError(f"{task.name} of Gymnasium comes without data: train on a task of OGBench")
