@@ -19,7 +19,8 @@ from unittest import mock
 import numpy as np
 
 from chunkrl.envs.ogbench import sharing, tasks
-from chunkrl.play.workers import ENVIRONMENT, Chunk, Slot, Start
+from chunkrl.play.slot import Chunk, Slot, Start
+from chunkrl.processes import ENVIRONMENT
 
 TASK = "cube-double-play-singletask-v0"
 REPEATS, ROUNDS, LENGTH = 3, 20, 5

@@ -2,15 +2,15 @@
 
 import contextlib
 import multiprocessing
-import multiprocessing.connection
 import os
+import resource
 import signal
 import sys
 import threading
 import time
 import types
 from collections.abc import Iterator, MutableMapping
-from multiprocessing import resource_tracker
+from multiprocessing import connection, resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -18,11 +18,11 @@ from typing import Any
 
 from chunkrl.errors import WorkerError
 
-# Simulations keep a core busy each: more threads in a worker only get in each other's way. NumPy
-# reads this when it is first loaded, which is too late inside a worker.  A worker that imports a
-# script which uses JAX leaves the accelerator alone.
+# Simulations keep a core busy each: more threads in a worker only get in each other's way.  NumPy
+# reads this when it is first loaded.  A worker that imports a script with JAX leaves the GPU alone.
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {
-    "JAX_PLATFORMS": "cpu"
+    "JAX_PLATFORMS": "cpu",
+    "MALLOC_MMAP_THRESHOLD_": "65536",  # glibc then returns what a compiled model leaves behind
 }
 
 
@@ -33,23 +33,16 @@ class Worker(SpawnProcess):
     what it is given may be defined in; without, scripts need no `__main__` guard.
     """
 
-    def __init__(self, *args: Any, main: bool = True, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.main = main
+    main = True
 
     def start(self) -> None:
         hidden = {} if self.main else {"__main__": types.ModuleType("__main__")}
-        with (
-            _uninterrupted(),
-            _replaced(os.environ, ENVIRONMENT),
-            _replaced(sys.modules, hidden),
-        ):
+        with _uninterrupted(), _replaced(os.environ, ENVIRONMENT), _replaced(sys.modules, hidden):
             super().start()
 
     def run(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
-        parent = multiprocessing.parent_process()
-        assert parent is not None
+        parent: Any = multiprocessing.parent_process()
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
         super().run()
 
@@ -57,19 +50,21 @@ class Worker(SpawnProcess):
 class Spawn(SpawnContext):
     """A context of `multiprocessing` whose processes are `Worker`s, kept in `started`.
 
-    `sent` is what a caller gives to its workers, such as a function that makes an environment.
-    Raises WorkerError, with the reason, where that cannot be sent.
+    `sent` is what a caller gives to its workers, such as a function that makes an environment, and
+    `main` says whether it may also need what the script does when imported, as where that registers
+    environments.  Raises WorkerError, with the reason, where something cannot be sent.
     """
 
-    def __init__(self, *sent: Any):
+    def __init__(self, *sent: Any, main: bool = False):
         super().__init__()
         needed = [_from_main(thing) for thing in sent]
-        self._main = any(needed)
+        self._main = any(needed) or (main and _script_is_file())
         self._kills = _memory_kills()
         self.started: list[Worker] = []
 
     def Process(self, *args: Any, **kwargs: Any) -> Worker:  # type: ignore[override]
-        worker = Worker(*args, main=self._main, **kwargs)
+        worker = Worker(*args, **kwargs)
+        worker.main = self._main
         self.started.append(worker)
         return worker
 
@@ -81,11 +76,11 @@ class Spawn(SpawnContext):
         for worker in self.started:
             worker.join()
 
-    def explain(self, grace: float = 2.0) -> str:
-        """Why a worker died, as far as the system tells, completing "a process ..."."""
+    def explain(self, *workers: Worker, grace: float = 2.0) -> str:
+        """Why one of the workers (default: all) died, completing "a process ..."."""
         end = time.monotonic() + grace
         while True:
-            codes = [worker.exitcode for worker in self.started if worker.exitcode]
+            codes = [worker.exitcode for worker in workers or self.started if worker.exitcode]
             # A pool asks the others to end because of the one that died.
             first = [code for code in codes if code != -signal.SIGTERM]
             if first or time.monotonic() > end:
@@ -97,34 +92,30 @@ class Spawn(SpawnContext):
 
 def explain(code: int | None, out_of_memory: bool = False, main: bool = False) -> str:
     """What an exit code says, completing "a process ...": negative codes are signals."""
-    limit = _address_space()
-    limited = (
-        f". Its address space is limited to {limit / 1e6:,.0f} MB (`ulimit -v`): allow more, or use"
-        " fewer workers"
-        if limit
-        else ""
-    )
     if code is None:
-        return "closed its connection without a word" + limited
+        return "closed its connection without a word" + limit()
     if code == -signal.SIGTERM:
         return "was asked to end (SIGTERM)"
-    if code == -getattr(signal, "SIGKILL", 9):
-        if out_of_memory:
-            return "was killed by the system, as memory ran out: use fewer workers"
-        return (
-            "was killed (SIGKILL), by somebody or by a limit of the cluster or container, often one"
-            " on memory: use fewer workers"
+    if code == -signal.SIGKILL:
+        killer = (
+            "by the system, as memory ran out"
+            if out_of_memory
+            else "(SIGKILL), by somebody or by a limit of the cluster or container, often on memory"
         )
+        return f"was killed {killer}: use fewer workers"
     if code < 0:
-        with contextlib.suppress(ValueError):
-            return f"crashed ({signal.Signals(-code).name})" + limited
-        return f"was ended by signal {-code}" + limited
-    guard = (
-        "; a script needs its code under `if __name__ == '__main__':`, as workers read it too"
-        if main
-        else ""
-    )
-    return f"ended with code {code}, for the reason that it wrote above{guard}{limited}"
+        known = -code in list(signal.Signals)  # real-time signals are not
+        return f"crashed ({signal.Signals(-code).name if known else -code})" + limit()
+    said = f"ended with code {code}: what it wrote above, if it did, says why"
+    guard = "; a script needs its code under `if __name__ == '__main__':`, as workers read it too"
+    return said + guard * main + limit()
+
+
+def limit() -> str:
+    """A sentence on the limit of a process' address space; empty where there is none."""
+    limit = _address_space()
+    most = f"limited to {(limit or 0) / 1e6:,.0f} MB (`ulimit -v`)"
+    return f". Its address space is {most}: allow more, or use fewer workers" if limit else ""
 
 
 def _from_main(thing: Any) -> bool:
@@ -132,44 +123,44 @@ def _from_main(thing: Any) -> bool:
     name = getattr(thing, "__qualname__", None) or repr(thing)
     try:
         pickled = bytes(ForkingPickler.dumps(thing))
-    except Exception as error:
+    except Exception as error:  # each kind of object fails in its own way
         raise WorkerError(
             f"{name} cannot be sent to worker processes ({error}): they need a function or class"
-            " that stands at the top of a module or script, not a lambda or one inside a function."
+            " that stands at the top of a module or script, not a lambda or one inside a function;"
+            " an evaluation can also do without them (workers=0)."
         ) from error
     if b"__main__" not in pickled:
         return False
-    main = sys.modules["__main__"]
-    file = getattr(main, "__file__", None)
-    if getattr(main, "__spec__", None) is None and not (file and Path(file).is_file()):
+    if not _script_is_file():
         raise WorkerError(
             f"{name} is defined in a notebook, at a prompt or in a script from standard input"
             " (stdin), which worker processes cannot read: write it into a .py file and import it"
-            " from there."
+            " from there, or evaluate without them (workers=0)."
         )
     return True
 
 
+def _script_is_file() -> bool:
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    return getattr(main, "__spec__", None) is not None or bool(file and Path(file).is_file())
+
+
 @contextlib.contextmanager
 def _replaced(mapping: MutableMapping[str, Any], values: dict[str, Any]) -> Iterator[None]:
-    before = {name: mapping.get(name) for name in values}
+    before = {name: mapping[name] for name in values if name in mapping}
     mapping.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                mapping.pop(name, None)
-            else:
-                mapping[name] = value
+        mapping.update(before)
+        for name in values.keys() - before.keys():
+            del mapping[name]
 
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Ctrl-C waits until this block ends; a process started in it inherits that, until `run`."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
     resource_tracker.ensure_running()  # its start would end the block's effect
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -179,13 +170,13 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
+    connection.wait([sentinel])
     os._exit(1)
 
 
 def _memory_kills() -> int:
     """How many processes Linux has killed since it started, because memory ran out."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError):
         for line in Path("/proc/vmstat").read_text().splitlines():
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
@@ -194,9 +185,5 @@ def _memory_kills() -> int:
 
 def _address_space() -> int | None:
     """The limit in bytes, if there is one."""
-    with contextlib.suppress(ImportError):
-        import resource
-
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        return None if limit == resource.RLIM_INFINITY else limit
-    return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit

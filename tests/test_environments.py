@@ -18,6 +18,7 @@ from chunkrl.play import slot
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.play.slot import Chunk, Slot, Start
 from chunkrl.train import runs
+from chunkrl.types import Windows
 
 TASK = Task("toy", "toy", "toy", "toy", sparse=False)
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")
@@ -278,6 +279,8 @@ def test_what_a_family_does_not_know_is_refused():
         families.made(pendulum, "pre")
     with pytest.raises(ConfigError, match="cannot go on"):
         families.made(pendulum, ends=False)
+    with pytest.raises(ConfigError, match=r"Pendulum-v1 .*without data: train on a task"):
+        families.family("gym").data(pendulum, Windows(2), "data.npz")
     with pytest.raises(ConfigError, match="a Discrete"):
         families.made(families.get("CartPole-v1"))
     with pytest.raises(ConfigError, match="unknown task 'cube-single-singletask-task2-v0'"):

@@ -19,7 +19,8 @@ import pytest
 
 from chunkrl.envs.ogbench import sharing, tasks
 from chunkrl.envs.ogbench.pictures import Camera
-from chunkrl.play.workers import Chunk, Slot, Start, Workers
+from chunkrl.play.slot import Chunk, Slot, Start
+from chunkrl.play.workers import Workers
 
 CUBE = "cube-double-play-oraclerep-v0"
 SCENE = "scene-play-oraclerep-v0"
@@ -52,7 +53,7 @@ def plan(row: int, episode: int, k: int) -> np.ndarray:
 
 def seen(slot: Slot, outcome: Any) -> list[Any]:
     """All that an environment shows, and all that OGBench writes into the model."""
-    raw = slot.raw
+    raw = slot.env.unwrapped
     return [
         outcome.obs,
         outcome.reward,
@@ -243,7 +244,8 @@ def test_workers_of_the_installed_command_do_without_jax(tmp_path: Path) -> None
         "    from pathlib import Path\n"
         "    from functools import partial\n"
         "    from chunkrl.envs.ogbench import tasks\n"
-        "    from chunkrl.play.workers import Start, Workers\n"
+        "    from chunkrl.play.slot import Start\n"
+        "    from chunkrl.play.workers import Workers\n"
         "    def play(**_):\n"
         "        workers = Workers(1, partial(tasks.make_env, tasks.get(cli.TASK)))\n"
         "        workers.exchange([Start(0, 0)])\n"

@@ -30,11 +30,8 @@ def family(name: str) -> Family:
 
 def get(name: str) -> Task:
     """The task of a name, of whatever family.  Raises ConfigError with the nearest names."""
-    first, *others = FAMILIES
-    for other in others:
-        if name in family(other).names():
-            return family(other).get(name)
-    return family(first).get(name)
+    knows = (other for other in reversed(FAMILIES) if name in family(other).names())
+    return family(next(knows, "ogbench")).get(name)
 
 
 def made(

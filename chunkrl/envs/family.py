@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -11,15 +12,19 @@ from chunkrl.errors import ConfigError
 if TYPE_CHECKING:
     import gymnasium
 
+    from chunkrl.data.normalise import Normaliser
+    from chunkrl.types import Reads
+
 SuccessTiming = Literal["pre", "post"]
+TRANSFORM = "gymnasium.wrappers.TransformAction"
 
 
 @dataclass(frozen=True)
 class Task:
     """What is to be done in one environment, with the dataset that goes with it.
 
-    A single task has a reward function.  A goal-conditioned one (`-oraclerep`) has `goals`: the
-    policy is told what to reach, as OGBench's oracle representation g of the goal state.
+    A single task has a reward function.  With `goals` (`-oraclerep`), the policy is told what to
+    reach: g, OGBench's oracle representation of the goal state.
     """
 
     name: str  # cube-single-play-singletask-task2-v0  or  cube-single-play-oraclerep-v0
@@ -53,10 +58,9 @@ class Spec(NamedTuple):
 def timing(task: Task, chosen: SuccessTiming | None = None) -> SuccessTiming:
     """Which state of a step (s_t, a_t, s_{t+1}) is scored: the chosen one, or the usual one.
 
-    "pre" scores s_t, as the relabelled datasets of single tasks do (OGBench >= 1.2, the default for
-    those); "post" scores s_{t+1}, as goal-conditioned environments always do (the default there)
-    and the published single-task runs did (OGBench 1.1): success, reward and termination then
-    arrive one step earlier.
+    "pre", usual for single tasks, scores s_t, as their relabelled datasets do (OGBench >= 1.2);
+    "post", usual for goals, s_{t+1}, as the published single-task runs also did (OGBench 1.1):
+    success, reward and termination then arrive one step earlier.
     """
     if chosen not in (None, "pre", "post"):
         raise ConfigError(f"success_timing must be 'pre' or 'post', not {chosen!r}")
@@ -89,13 +93,19 @@ class Family(Protocol):
     ) -> "gymnasium.Env":
         """The environment of `task`, whose actions are vectors in [-1, 1].
 
-        `ends` says whether a solved task ends the episode.  Raises ConfigError for a setting that
-        the family does not know.
+        `ends`: whether a solved task ends the episode.  Raises ConfigError for unknown settings.
         """
         ...
 
     def spec(self, task: Task) -> Spec:
         """The sizes of `task`."""
+        ...
+
+    def data(self, task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
+        """The train file of `task` as `reads` describes it, and how it was normalised.
+
+        Raises ConfigError where there are no data, or none that such an agent reads.
+        """
         ...
 
 
@@ -114,15 +124,15 @@ def reset(env: "gymnasium.Env", seed: int, goal: int | None = None) -> np.ndarra
 def restore(env: "gymnasium.Env", state: Any, seed: int = 0, goal: int | None = None) -> np.ndarray:
     """Begin an episode of the environment in `state`.  -> obs [O]
 
-    Goal, time limit and random numbers are those of `reset(env, seed, goal)`; the rest is the
-    environment's method `restore(state)`.  Raises ConfigError where there is none.
+    All but what the environment's method `restore(state)` sets is as `reset(env, seed, goal)` left
+    it.  Raises ConfigError where there is no such method.
     """
     reset(env, seed, goal)
     method = offered(env, "restore", opaque=True)
     if method is None:
         raise ConfigError(
-            "the environment cannot be put into a logged state: it, or its outermost wrapper that "
-            "changes observations, needs a method restore(state) that returns the observation"
+            "the environment cannot be put into a logged state: its outermost wrapper that changes "
+            "observations, or else it, needs a method restore(state) that returns the observation"
         )
     return method(state)
 
@@ -132,10 +142,13 @@ def offered(env: "gymnasium.Env", name: str, opaque: bool = False) -> Callable[.
 
     `opaque` stops at wrappers that may change observations, since the method's would pass by them.
     """
+    from gymnasium import wrappers
+
+    transparent = (wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
     for layer in _layers(env):
         if hasattr(type(layer), name):
             return getattr(layer, name)
-        if opaque and not _transparent(layer):
+        if opaque and not isinstance(layer, transparent):
             return None
     return None
 
@@ -157,38 +170,24 @@ def _layers(env: Any) -> Iterator[Any]:
     yield env
 
 
-def _transparent(layer: Any) -> bool:
-    from gymnasium import wrappers
-
-    kinds = (wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
-    return isinstance(layer, kinds)
-
-
 def require_unit_box(space: Any) -> None:
     """Raise ConfigError unless the actions are vectors of numbers in [-1, 1], as agents act."""
     from gymnasium.spaces import Box
 
     if not isinstance(space, Box) or not np.issubdtype(space.dtype, np.floating):
-        raise ConfigError(
-            f"the environment's actions are {_kind(space)}: agents here act with vectors of real "
-            "numbers (a Box of floats)"
+        fault = f"are {_kind(space)}: agents act with vectors of real numbers (a Box of floats)"
+    elif len(space.shape) != 1:
+        fault = f"have the shape {space.shape}: make vectors of them ({TRANSFORM})"
+    elif not space.is_bounded("both"):
+        fault = f"have no finite bounds: give them a meaning in [-1, 1] ({TRANSFORM})"
+    elif ((space.low == -1) & (space.high == 1)).all():
+        return
+    else:
+        fault = (
+            f"lie between {_numbers(space.low)} and {_numbers(space.high)}, and agents act in"
+            " [-1, 1]: wrap it in gymnasium.wrappers.RescaleAction(env, -1, 1)"
         )
-    if len(space.shape) != 1:
-        raise ConfigError(
-            f"the environment's actions have the shape {space.shape}: wrap it so that they are "
-            "vectors (gymnasium.wrappers.TransformAction)"
-        )
-    if not (space.is_bounded("both")):
-        raise ConfigError(
-            "the environment's actions have no finite bounds: agents act in [-1, 1]; wrap it so "
-            "that this means something (gymnasium.wrappers.TransformAction)"
-        )
-    if not ((space.low == -1) & (space.high == 1)).all():
-        raise ConfigError(
-            f"the environment's actions lie between {_numbers(space.low)} and "
-            f"{_numbers(space.high)}, and agents act in [-1, 1]: wrap it in "
-            "gymnasium.wrappers.RescaleAction(env, -1, 1)"
-        )
+    raise ConfigError(f"the environment's actions {fault}")
 
 
 def require_vector(obs: Any) -> np.ndarray:
@@ -197,7 +196,7 @@ def require_vector(obs: Any) -> np.ndarray:
         return obs
     what = f"an array of shape {obs.shape}" if isinstance(obs, np.ndarray) else _kind(obs)
     raise ConfigError(
-        f"the environment's observation is {what}: agents here read vectors of numbers; wrap it in "
+        f"the environment's observation is {what}: agents read vectors of numbers; wrap it in "
         "gymnasium.wrappers.FlattenObservation"
     )
 

@@ -1,7 +1,8 @@
 """Any environment that is registered with Gymnasium, by its id: a family without data."""
 
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,18 +13,15 @@ from chunkrl.errors import ConfigError
 if TYPE_CHECKING:
     import gymnasium
 
-OTHERS = ("ogbench.",)  # modules whose environments are another family's
+    from chunkrl.data.normalise import Normaliser
+    from chunkrl.types import Reads
 
 
 def names() -> tuple[str, ...]:
-    """Every id in Gymnasium's registry, also of environments whose packages are not installed."""
-    import gymnasium
+    """Every id in Gymnasium's registry, whether it can be made here or not, but OGBench's."""
+    from gymnasium import registry
 
-    return tuple(
-        name
-        for name, spec in gymnasium.registry.items()
-        if not str(spec.entry_point).startswith(OTHERS)
-    )
+    return tuple(n for n in registry if not str(registry[n].entry_point).startswith("ogbench."))
 
 
 def get(name: str) -> Task:
@@ -44,15 +42,14 @@ def make_env(
 
     if success_timing is not None:
         raise ConfigError(
-            f"success_timing = {success_timing!r}: {task.name} decides by itself when success is "
-            "scored; leave it out"
+            f"success_timing = {success_timing!r}: {task.name} decides by itself when success is"
+            " scored; leave it out"
         )
     if not ends:
         raise ConfigError(f"{task.name} decides by itself when an episode ends: it cannot go on")
-    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
     try:
         with not_drawing():
-            env = gymnasium.make(task.env_name, disable_env_checker=True, **limit)
+            env = gymnasium.make(task.env_name, max_episode_steps, disable_env_checker=True)
     except (gymnasium.error.Error, ImportError) as error:
         raise ConfigError(f"Gymnasium cannot make {task.name}: {error}") from error
     space = env.action_space
@@ -74,3 +71,8 @@ def spec(task: Task) -> Spec:
         raise ConfigError(f"{task.name} has no time limit: choose max_episode_steps")
     shape = env.action_space.shape or (0,)
     return Spec(obs.size, shape[0], limit)
+
+
+def data(task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
+    """Refused: Gymnasium has no datasets."""
+    raise ConfigError(f"{task.name} of Gymnasium comes without data: train on a task of OGBench")

@@ -3,8 +3,6 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -12,26 +10,18 @@ from unittest import mock
 
 from chunkrl.errors import ConfigError
 
-FIX = (
-    "on Debian and Ubuntu `apt-get install libegl1 libgl1-mesa-dri`, then unset MUJOCO_GL or set "
-    "it to egl"
-)
 LIBRARIES = ("egl", "glfw", "osmesa")  # with which MuJoCo draws on Linux
 OFF = ("disable", "disabled", "off", "false", "0")
 
 
-@contextmanager
-def not_drawing() -> Iterator[None]:
-    """Import MuJoCo, or what imports it, without OpenGL on Linux.
+def not_drawing() -> Any:
+    """A context to import MuJoCo, or what imports it, without OpenGL on Linux.
 
     MuJoCo and dm_control open an OpenGL library when they are imported, and what is missing there
     (a driver, a device, a display) would stop work that draws nothing.
     """
-    if sys.platform != "linux":
-        yield
-        return
-    with mock.patch.dict(os.environ, MUJOCO_GL="disable"):
-        yield
+    off = {"MUJOCO_GL": "disable"} if sys.platform == "linux" else {}
+    return mock.patch.dict(os.environ, off)
 
 
 def import_mujoco() -> Any:
@@ -65,7 +55,10 @@ def rendering_backend() -> str:
     error = rendering_error()
     if error is None:
         return f"MuJoCo with OpenGL (MUJOCO_GL={os.environ.get('MUJOCO_GL', 'not set')})"
-    return f"sketches seen from above, because OpenGL does not work ({error}); to fix it: {FIX}"
+    return (
+        f"sketches seen from above, because OpenGL does not work ({error}): on Debian and Ubuntu"
+        " `apt-get install libegl1 libgl1-mesa-dri`, then unset MUJOCO_GL or set it to egl"
+    )
 
 
 def warn_if_drawn() -> None:

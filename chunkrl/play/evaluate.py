@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -48,16 +49,14 @@ class Evaluation:
         return wilson(int(self.success.sum()), len(self.success))
 
     def __str__(self) -> str:
-        low, high = self.interval
+        (low, high), episodes = self.interval, f"{len(self.success)} episodes"
         if np.isnan(self.success_rate):
             return (
-                f"return {self.episode_return.mean():.1f} ({len(self.success)} episodes); success "
-                "unknown: the environment's info has no 'success'"
+                f"return {self.episode_return.mean():.1f} ({episodes}); success unknown: the "
+                "environment's info has no 'success'"
             )
-        return (
-            f"{self.success_rate:.0%} success (95% interval {low:.0%} to {high:.0%}, "
-            f"{len(self.success)} episodes, success timing {self.success_timing})"
-        )
+        interval = f"95% interval {low:.0%} to {high:.0%}, {episodes}"
+        return f"{self.success_rate:.0%} success ({interval}, success timing {self.success_timing})"
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
@@ -76,9 +75,9 @@ class Evaluator:
 
     `envs` environments advance together, spread over `workers` processes (0: in this one, which
     needs neither a `__main__` guard nor a `make_env` that can be pickled): the policy acts once per
-    chunk, on all of them, and each worker gets one message per chunk.  The result is a function of
-    the policy, `seed` and `envs`; the number of workers and their timing do not enter.  `execute`
-    limits how many actions of a chunk are executed, and `max_episode_steps` shortens the episodes.
+    chunk, on all of them.  The result is a function of the policy, `seed` and `envs` alone.
+    `execute` limits how many actions of a chunk are executed, and `max_episode_steps` shortens the
+    episodes.
 
     `make_env` replaces the environment of the task by any of Gymnasium's (it is pickled and called
     in the workers): observations are vectors, actions lie in [-1, 1] (RescaleAction, elsewhere),
@@ -101,8 +100,7 @@ class Evaluator:
             raise ConfigError("envs, execute and max_episode_steps must be at least 1")
         if make_env is not None and success_timing is not None:
             raise ConfigError(
-                f"success_timing = {success_timing!r} says nothing beside make_env, whose "
-                "environment decides when success is scored: leave it out"
+                f"success_timing = {success_timing!r} says nothing beside make_env: leave it out"
             )
         self.task, self.envs, self.execute = task, envs, execute
         self.success_timing = timing(task, success_timing)
@@ -145,14 +143,9 @@ class Evaluator:
             from chunkrl.envs.rendering import warn_if_drawn
 
             warn_if_drawn()
+        turns = cycle(range(1, goals + 1) if goals else [None])
         played = [
-            Episode(
-                i,
-                _env_seed(seed, i),
-                goal=i % goals + 1 if goals else None,
-                record=i < record,
-                trace=trace,
-            )
+            Episode(i, _env_seed(seed, i), next(turns), record=i < record, trace=trace)
             for i in range(episodes)
         ]
         self._player.play(act, played, seed, self.execute)

@@ -64,8 +64,8 @@ class Lockstep:
     """`envs` environments, in `workers` processes or, for 0, in this one.
 
     The policy acts once per chunk, on all environments, and each worker gets one message per chunk.
-    What an episode shows is a function of the policy, the episode and `envs`; the number of workers
-    and their timing do not enter.  `make_env`, `patience` and `main`: see `Workers`.
+    What an episode shows is a function of the policy, the episode and `envs` alone.  `make_env`,
+    `patience` and `main`: see `Workers`.
     """
 
     def __init__(
@@ -78,11 +78,10 @@ class Lockstep:
     ):
         if workers < 0 or envs < 1 or patience <= 0:
             raise ConfigError(
-                "envs must be at least 1, patience above 0, and workers at least 0 (which plays in "
-                "this process)"
+                "envs must be at least 1, patience above 0, and workers at least 0 (0: none)"
             )
         self.envs = envs
-        self._settings = (make_env, workers, patience, main)
+        self._settings = min(workers, envs), make_env, patience, main
         self._workers: Workers | Here | None = None
 
     def play(self, act: Act, episodes: Sequence[Episode], seed: int, execute: int | None) -> None:
@@ -93,8 +92,23 @@ class Lockstep:
         Raises WorkerError when a worker fails, ConfigError when `act` returns something else or
         the environment is not one that agents can act in.
         """
+        count, make_env, _, _ = self._settings
+        if self._workers is None:
+            self._workers = Workers(*self._settings) if count else Here(make_env)
+        upcoming = iter(episodes)
+        running = dict(zip(range(self.envs), upcoming, strict=False))  # row -> episode
         try:
-            self._play(act, episodes, seed, execute)
+            while running:
+                chunks = self._decide(act, running, seed, execute)
+                commands = [
+                    Chunk(row, chunks[row]) if e.started else e.start(row)
+                    for row, e in running.items()
+                ]
+                for outcome in self._workers.exchange(commands):
+                    running[outcome.row].add(outcome)
+                for row in [row for row, e in running.items() if e.terminated or e.truncated]:
+                    del running[row]
+                    running.update(zip([row], upcoming, strict=False))
         except BaseException:
             self.close()  # replies may be under way: the next call needs fresh pipes
             raise
@@ -104,27 +118,6 @@ class Lockstep:
         if self._workers is not None:
             self._workers.close()
             self._workers = None
-
-    def _play(self, act: Act, episodes: Sequence[Episode], seed: int, execute: int | None) -> None:
-        if self._workers is None:
-            make_env, workers, patience, main = self._settings
-            self._workers = (
-                Workers(min(workers, self.envs), make_env, patience, main)
-                if workers
-                else Here(make_env)
-            )
-        upcoming = iter(episodes)
-        running = dict(zip(range(self.envs), upcoming, strict=False))  # row -> episode
-        while running:
-            chunks = self._decide(act, running, seed, execute)
-            commands = [
-                Chunk(row, chunks[row]) if e.started else e.start(row) for row, e in running.items()
-            ]
-            for outcome in self._workers.exchange(commands):
-                running[outcome.row].add(outcome)
-            for row in [row for row, e in running.items() if e.terminated or e.truncated]:
-                del running[row]
-                running.update(zip([row], upcoming, strict=False))
 
     def _decide(
         self, act: Act, running: dict[int, Episode], seed: int, execute: int | None

@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chunkrl.envs.family import (
-    limited,
-    offered,
-    require_unit_box,
-    require_vector,
-    reset,
-    restore,
-)
+from chunkrl.envs import family
 from chunkrl.errors import ConfigError
+from chunkrl.play.video import EVERY
 
 if TYPE_CHECKING:
     import gymnasium
@@ -65,8 +59,7 @@ class Slot:
 
     def __init__(self, env: "gymnasium.Env", alive: Callable[[], None] = lambda: None):
         self.env, self.alive = env, alive
-        require_unit_box(getattr(env, "action_space", None))
-        self.limited = limited(env)
+        family.require_unit_box(getattr(env, "action_space", None))
         # Through a wrapper of somebody else, who may read observations, it is not called.
         self.observe = getattr(env, "observe", None) if hasattr(type(env), "observe") else None
 
@@ -74,23 +67,24 @@ class Slot:
         return self.start(command) if isinstance(command, Start) else self.step(command)
 
     def start(self, command: Start) -> Outcome:
+        episode = command.seed, command.goal
         if command.state is None:
-            obs = reset(self.env, command.seed, command.goal)
+            obs = family.reset(self.env, *episode)
         else:
-            obs = restore(self.env, command.state, command.seed, command.goal)
+            obs = family.restore(self.env, command.state, *episode)
         self.random = np.random.get_state()  # noqa: NPY002
         self.record, self.trace, self.steps = command.record, command.trace, 0
-        frames, trace = self.look()
-        obs = require_vector(obs).astype(np.float32)
-        return Outcome(command.row, obs, frames=frames, trace=trace)
+        frames, trace = [], []
+        self.look(frames, trace)
+        return Outcome(command.row, _vector(obs), frames=frames, trace=trace)
 
     def step(self, command: Chunk) -> Outcome:
         """Clip to the bounds and execute; the end of the episode drops the rest of the chunk."""
         space: Any = self.env.action_space
         if command.action.shape[1:] != space.shape:
             raise ConfigError(
-                f"the policy's actions have {command.action.shape[1]} numbers, the environment's "
-                f"{space.shape[0]}"
+                f"the policy's actions have {command.action.shape[1]} numbers, the environment's"
+                f" {space.shape[0]}"
             )
         # Environments of one process take turns, and some draw from NumPy's global generator.
         np.random.set_state(self.random)  # noqa: NPY002
@@ -102,9 +96,7 @@ class Slot:
             obs, r, terminated, truncated, info = self.env.step(action)
             reward.append(float(r))
             self.steps += 1
-            more_frames, more_trace = self.look()
-            frames += more_frames
-            trace += more_trace
+            self.look(frames, trace)
             self.alive()
             if terminated or truncated:
                 break
@@ -112,14 +104,14 @@ class Slot:
             self.observe(True)
         self.random = np.random.get_state()  # noqa: NPY002
         over = bool(terminated or truncated)
-        if self.steps >= LONGEST and not self.limited and not over:
+        if self.steps >= LONGEST and not over and not family.limited(self.env):
             raise ConfigError(
                 f"an episode has not ended within {self.steps} steps, and nothing limits its "
                 "length: give max_episode_steps"
             )
         return Outcome(
             command.row,
-            None if over else require_vector(obs).astype(np.float32),
+            None if over else _vector(obs),
             np.array(reward, float),
             bool(terminated),
             bool(truncated),
@@ -128,31 +120,31 @@ class Slot:
             trace,
         )
 
-    def look(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """A picture and the position, where they are wanted."""
-        frames, trace = [], []
-        if self.record:
-            from chunkrl.play.video import EVERY
-
-            frames = [self.picture()] if self.steps % EVERY == 0 else []
+    def look(self, frames: list[np.ndarray], trace: list[np.ndarray]) -> None:
+        """Add a picture and the position, where they are wanted."""
+        if self.record and self.steps % EVERY == 0:
+            frames.append(self.picture())
         if self.trace:
-            position = offered(self.env, "position")
+            position = family.offered(self.env, "position")
             if position is None:
                 raise ConfigError(
                     "positions are wanted (trace), and the environment has no method position()"
                 )
-            trace = [position()]
-        return frames, trace
+            trace.append(position())
 
     def picture(self) -> np.ndarray:
         """What the environment draws of itself, or its `render`.  -> [height, width, 3] uint8"""
-        picture = offered(self.env, "picture")
+        picture = family.offered(self.env, "picture")
         if picture is None and self.env.render_mode != "rgb_array":
             raise ConfigError(
                 "pictures are wanted (record), and the environment draws none: make it with "
                 "render_mode='rgb_array'"
             )
         return np.asarray(picture() if picture else self.env.render())
+
+
+def _vector(obs: Any) -> np.ndarray:
+    return family.require_vector(obs).astype(np.float32)
 
 
 class Slots:

@@ -3,132 +3,71 @@
 Light to import: what a worker needs is imported where its failure can be told.
 """
 
-import multiprocessing
-import os
-import signal
-import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
-from chunkrl.errors import ChunkRLError, ConfigError, WorkerError
+from chunkrl.errors import ChunkRLError, WorkerError
+from chunkrl.processes import Spawn, limit
 
 if TYPE_CHECKING:
     import gymnasium
 
     from chunkrl.play.slot import Chunk, Outcome, Start
 
-# One thread per worker: the cores belong to the workers and, in turn, to the policy. A worker that
-# imports a script which uses JAX leaves the accelerator alone.
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
-    "MALLOC_MMAP_THRESHOLD_": "65536",  # glibc then returns what a compiled model leaves behind
-}
 GRACE = 2.0  # seconds a worker has to leave by itself
 PATIENCE = 600.0  # seconds without a sign of life; one step of an environment, or making it
 STOPPED = 60.0  # seconds that a worker may be stopped by a signal
 TICK = 1.0  # seconds between looks at a silent worker
-CLOSED = (EOFError, BrokenPipeError, ConnectionResetError)
-GONE = (*CLOSED, OSError)  # an OSError also ends a message that was cut in the middle
-UNGUARDED = 79  # exit code of a worker that would start workers while it starts
+GONE = (EOFError, OSError)  # the latter also ends a message that was cut in the middle
 ALIVE = None
 NO_MEMORY = ("annot allocate memory", "failed to map segment", "ould not allocate memory")
 
 
-def serve(pipe: Connection, number: int) -> None:
+def serve(pipe: Connection, number: int, make_env: Callable[[], "gymnasium.Env"]) -> None:
     """Obey lists of commands until the other end of the pipe is closed, by whatever cause.
 
-    The first message is `make_env`.  An exception is the answer to the commands it came from.
+    An exception is the answer to the commands it came from.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which closes the pipe
-    parent: Any = multiprocessing.parent_process()
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     slots: Any = None
-    failure: ChunkRLError | None = None
-    make_env: Any = None
     try:
-        make_env = pipe.recv()
+        while True:
+            message = pipe.recv_bytes()
+            try:
+                if slots is None:
+                    from chunkrl.play.slot import Pulse, Slots
+
+                    slots = Slots(make_env, Pulse(lambda: pipe.send(ALIVE)))
+                reply = slots.handle(ForkingPickler.loads(message))  # pyright: ignore
+            except Exception as error:
+                reply = explained(error, f"evaluation worker {number}")
+            pipe.send(reply)
     except GONE:
         return
-    except Exception as error:
-        failure = ConfigError(
-            f"make_env cannot be imported by a worker ({error}): what a notebook cell, an "
-            "interactive session or a script from standard input defines exists in that process "
-            "alone; write it into a file that is imported, or play without processes (workers=0)"
-        )
-    while True:
-        try:
-            commands = pipe.recv()
-            if slots is None and failure is None:
-                from chunkrl.play.slot import Pulse, Slots
-
-                slots = Slots(make_env, Pulse(lambda: pipe.send(ALIVE)))
-        except CLOSED:
-            return
-        except Exception as error:
-            failure, commands = explained(error, number), []
-        try:
-            reply = failure if slots is None or failure else slots.handle(commands)
-        except Exception as error:
-            reply = explained(error, number)
-        try:
-            pipe.send(reply)
-        except GONE:
-            return
 
 
-def explained(error: Exception, number: int | None = None) -> ChunkRLError:
-    """The exception of an environment in words; with its traceback where it is the environment's.
-
-    `number` is the worker's.
-    """
+def explained(error: Exception, where: str) -> ChunkRLError:
+    """An exception in words; with its traceback where it is the environment's."""
     if isinstance(error, ChunkRLError):
         return error
-    where = "the environment" if number is None else f"evaluation worker {number}"
     if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
         cause = str(error) or type(error).__name__
         return WorkerError(
-            f"memory ran out in {where} ({cause}){_limit()}: use fewer workers or envs"
+            f"memory ran out in {where} ({cause}): use fewer workers or envs{limit()}"
         )
-    text = "".join(traceback.format_exception(error))
-    return WorkerError(f"{where} failed:\n{text}")
-
-
-def _limit() -> str:
-    """The limit of a process' memory, if there is one."""
-    if sys.platform == "win32":
-        return ""
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY:
-        return ""
-    return f"; a process may use {soft / 1e6:.0f} MB of addresses here (ulimit -v)"
-
-
-def _end_with(sentinel: Any) -> None:
-    """Leave at once when the parent is gone, also from within a step."""
-    wait([sentinel])
-    os._exit(1)
+    return WorkerError(f"{where} failed:\n{''.join(traceback.format_exception(error))}")
 
 
 class Workers:
     """`count` processes, each with the environments of every `count`-th row.
 
-    `make_env` is called in the workers, once per row, and has to be picklable.  The program's main
-    script is imported there only if `main`, as the environments of its user may need.  Raises
-    ConfigError where `make_env` cannot be sent.
+    `make_env` is called in the workers, once per row; for `main` see `Spawn`.  Raises WorkerError
+    where `make_env` cannot be sent.
     """
 
     def __init__(
@@ -138,32 +77,16 @@ class Workers:
         patience: float = PATIENCE,
         main: bool = True,
     ):
-        if getattr(multiprocessing.current_process(), "_inheriting", False):
-            sys.exit(UNGUARDED)  # a worker imports a script that starts workers
-        try:
-            message = ForkingPickler.dumps(make_env)
-        except Exception as error:  # each kind of object fails in its own way
-            raise ConfigError(
-                f"make_env cannot be sent to another process ({error}): a lambda or what a "
-                "function defines stays in its own; define it at the top of a file, or play "
-                "without processes (workers=0)"
-            ) from None
         self.patience = patience
-        self.processes: list[BaseProcess] = []
+        self.spawn = Spawn(make_env, main=main)
+        self.processes = self.spawn.started
         self.pipes: list[Connection] = []
-        self.heard: set[int] = set()  # the workers that have answered
-        self.late: set[int] = set()  # those that were given up
-        spawn = multiprocessing.get_context("spawn")  # fork and JAX's threads deadlock
-        with mock.patch.dict(os.environ, ENVIRONMENT), _main(main):
-            for number in range(count):
-                ours, theirs = spawn.Pipe()
-                process = spawn.Process(target=serve, args=(theirs, number), daemon=True)
-                process.start()
-                theirs.close()  # so that the pipe ends when the worker does
-                self.processes.append(process)
-                self.pipes.append(ours)
-        for worker, pipe in enumerate(self.pipes):
-            self._guard(worker, lambda pipe=pipe: pipe.send_bytes(message))
+        for number in range(count):
+            ours, theirs = self.spawn.Pipe()
+            arguments = theirs, number, make_env
+            self.spawn.Process(target=serve, args=arguments, daemon=True).start()
+            theirs.close()  # so that the pipe ends when the worker does
+            self.pipes.append(ours)
 
     def exchange(self, commands: Sequence["Start | Chunk"]) -> list["Outcome"]:
         """Send each worker its commands in one message; the outcomes in the order of `commands`.
@@ -186,7 +109,6 @@ class Workers:
                 if pipe in ready or self.processes[worker].sentinel in ready:
                     reply = self._guard(worker, pipe.recv)
                     waiting[worker] = 0.0
-                    self.heard.add(worker)
                     if isinstance(reply, ChunkRLError):
                         raise reply
                     if reply is not ALIVE:
@@ -194,64 +116,34 @@ class Workers:
                         del waiting[worker]
                 elif not ready:
                     waiting[worker] += TICK  # not by the clock: this process may have been stopped
-                    self._require_moving(worker, waiting[worker])
+                    stopped = waiting[worker] > STOPPED and _is_stopped(self.processes[worker].pid)
+                    if stopped or waiting[worker] > self.patience:
+                        raise self._silent(worker, waiting[worker], stopped)
         return [outcomes[command.row] for command in commands]
 
-    def _require_moving(self, worker: int, seconds: float) -> None:
-        stopped = seconds > STOPPED and _is_stopped(self.processes[worker].pid)
-        if stopped or seconds > self.patience:
-            raise WorkerError(self._silent(worker, seconds, stopped))
-
-    def _silent(self, worker: int, seconds: float, stopped: bool = False) -> str:
+    def _silent(self, worker: int, seconds: float, stopped: bool = False) -> WorkerError:
         late = "one step of its environment, or making it, takes longer (see `patience`)"
-        return (
+        return WorkerError(
             f"evaluation worker {worker} (process {self.processes[worker].pid}) has not moved for "
             f"{seconds:.0f} s: {'a signal, SIGSTOP, has stopped it' if stopped else late}"
         )
 
     def _guard(self, worker: int, act: Callable[[], Any]) -> Any:
         """Do what reads or writes a pipe, within the time that a worker has."""
-        process = self.processes[worker]
-
-        def give_up() -> None:  # it was stopped in the middle of a message
-            self.late.add(worker)
-            process.kill()
-
-        watch = threading.Timer(self.patience, give_up)
+        process, begin = self.processes[worker], time.monotonic()
+        # The worker may have been stopped in the middle of a message.
+        watch = threading.Timer(self.patience, process.kill)
         watch.daemon = True
         watch.start()
         try:
             return act()
         except GONE:
-            process.join(GRACE)
-            raise WorkerError(self._died(worker)) from None
+            if time.monotonic() - begin >= self.patience:
+                raise self._silent(worker, self.patience) from None
+            cause = self.spawn.explain(process, grace=GRACE)
+            raise WorkerError(f"evaluation worker {worker} died: it {cause}") from None
         finally:
             watch.cancel()
-
-    def _died(self, worker: int) -> str:
-        """What is known of a worker that is gone."""
-        code = self.processes[worker].exitcode
-        told = f"evaluation worker {worker} died (exit code {code})"
-        if code == UNGUARDED:
-            return (
-                f"{told}: it imports the script that is run here, and that starts workers itself. "
-                "Put the script's code under `if __name__ == '__main__':`."
-            )
-        if worker in self.late:
-            return self._silent(worker, self.patience)
-        if code == -9:
-            return (
-                f"{told}: it was killed, most often by the system because memory ran out{_limit()}:"
-                " use fewer workers or envs."
-            )
-        if code is not None and code < 0:
-            return f"{told}: it crashed ({signal.strsignal(-code)}){_limit()}."
-        if worker not in self.heard:
-            return (
-                f"{told} while it started{_limit()}; what it printed above says why. If this comes "
-                "from a script of your own, put its code under `if __name__ == '__main__':`."
-            )
-        return f"{told}: something in its environment ended the process."
 
     def close(self) -> None:
         """Stop every worker and wait until it is gone."""
@@ -259,11 +151,7 @@ class Workers:
             pipe.close()
         for process in self.processes:
             process.join(GRACE)
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
-        self.pipes, self.processes = [], []
+        self.spawn.kill()
 
 
 class Here:
@@ -281,24 +169,12 @@ class Here:
         try:
             return self.slots.handle(commands)
         except Exception as error:
-            raise explained(error) from error
+            raise explained(error, "the environment") from error
         finally:
             np.random.set_state(before)  # noqa: NPY002
 
     def close(self) -> None:
         self.slots.close()
-
-
-@contextmanager
-def _main(wanted: bool) -> Iterator[None]:
-    """Whether processes that start import the main script; one that is no file they cannot."""
-    module = sys.modules["__main__"]
-    path = getattr(module, "__file__", None)
-    if wanted and (getattr(module, "__spec__", None) or (path and os.path.exists(path))):
-        yield
-        return
-    with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
-        yield
 
 
 def _is_stopped(pid: int | None) -> bool:

@@ -53,12 +53,11 @@ def generate(
     (1000 transitions for manipulation; `states` changes that), so the number is rounded up.
     Returns the path of the train file.
 
-    The arrays depend on the recipe, the versions named in it and the machine's floating point, not
-    on the number of processes; a smaller dataset of the same seed is the beginning of a larger one.
-    Finished episodes are kept in `<path>.parts`: a run that was stopped, even by `kill -9`, goes on
-    where it was.  Where another process makes the same file, waits for it.  A file that was made
-    with other versions is used, with a warning.  `executor` replaces the pool of `workers`
-    processes (default: one per core).
+    The arrays depend on the recipe, the versions named in it and the machine's floating point; a
+    smaller dataset of the same seed is the beginning of a larger one.  Finished episodes are kept
+    in `<path>.parts`, where a run that was stopped, even by `kill -9`, goes on.  Where another
+    process makes the same file, waits for it.  A file of other versions is used, with a warning.
+    `executor` replaces the pool of `workers` processes (default: one per core).
 
     Raises ConfigError for an unknown dataset or sizes that do not fit this machine, DataError where
     `path` holds something else, WriteError where the disk is full, WorkerError when a process dies.
@@ -74,22 +73,19 @@ def generate(
     )
     if target.suffix != ".npz":
         raise ConfigError(f"The file to write must end in .npz, which {target} does not.")
-    lock = target.with_name(f".{target.name}.lock")
-    description, parts = _describe(plan, train), target.with_suffix(".parts")
+    parts = target.with_suffix(".parts")
+    description = {**dataclasses.asdict(plan), "train_episodes": train, "versions": versions()}
     with disk.writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Finished files can be read where nobody may write.
-        alone = os.access(target.parent, os.W_OK)
-        with (
-            locks.hold(
-                lock, f"makes {target}", partial(print, file=sys.stderr) if progress else str
-            )
-            if alone
-            else contextlib.nullcontext()
-        ):
+        alone = contextlib.nullcontext()
+        writable = os.access(target.parent, os.W_OK)  # finished files are read where it is not
+        if writable:
+            note = partial(print, file=sys.stderr) if progress else str
+            alone = locks.hold(target.with_name(f".{target.name}.lock"), f"makes {target}", note)
+        with alone:
             if not _made_before(target, description):
                 _make(plan, train, target, description, workers, executor, progress)
-            if alone:
+            if writable:
                 disk.sweep(target.parent, recipe_path(target).name)
                 shutil.rmtree(parts, ignore_errors=True)
     warn_of_versions(target)
@@ -109,9 +105,10 @@ def _make(
     parts = target.with_suffix(".parts")
     val = max(train // 10, 1)
     _require_room(plan, train + val, target)
-    episodes = [("train", i) for i in range(train)] + [("val", i) for i in range(val)]
+    names = [f"train-{i:06d}" for i in range(train)] + [f"val-{i:06d}" for i in range(val)]
+    episodes = [parts / f"{name}.npz" for name in names]
     _open_parts(parts, description)
-    missing = [part for part in episodes if not _is_whole(_part(parts, *part), plan)]
+    missing = [part for part in episodes if not _is_whole(part, plan)]
     with tqdm(
         total=len(episodes) * (plan.states - 1),
         initial=(len(episodes) - len(missing)) * (plan.states - 1),
@@ -120,16 +117,14 @@ def _make(
         unit_scale=True,
         disable=not progress,
     ) as bar:
-        for _ in _collect(plan, parts, missing, workers, executor):
+        for _ in _collect(plan, missing, workers, executor):
             bar.update(plan.states - 1)
     files = {"val": val_path(target), "train": target}
     for split in files:  # here first: without room for both, neither gets its name
-        _join(
-            [_part(parts, *part) for part in episodes if part[0] == split], parts / f"{split}.npz"
-        )
+        _join([part for part in episodes if part.match(f"{split}-*")], parts / f"{split}.npz")
     for split, file in files.items():
         os.replace(parts / f"{split}.npz", file)
-    write(recipe_path(target), lambda file: file.write(_text(description)))
+    _write_recipe(recipe_path(target), description)
 
 
 def _require_room(plan: Recipe, episodes: int, target: Path) -> None:
@@ -143,13 +138,8 @@ def _require_room(plan: Recipe, episodes: int, target: Path) -> None:
     disk.require_room(target.parent, files + arrays - there, arrays + names, what)
 
 
-def _describe(plan: Recipe, train: int) -> dict[str, Any]:
-    """What decides the numbers in the file, as it is written beside it."""
-    return {**dataclasses.asdict(plan), "train_episodes": train, "versions": versions()}
-
-
-def _text(description: dict[str, Any]) -> bytes:
-    return (json.dumps(description, indent=2) + "\n").encode()
+def _write_recipe(path: Path, description: dict[str, Any]) -> None:
+    write(path, lambda file: file.write((json.dumps(description, indent=2) + "\n").encode()))
 
 
 def _made_before(target: Path, description: dict[str, Any]) -> bool:
@@ -178,7 +168,7 @@ def _open_parts(parts: Path, description: dict[str, Any]) -> None:
     # Episodes do not depend on how many of them are wanted, so neither does their reuse.  Those of
     # other versions are refused: no recipe would describe a file of both.
     if not recipe_file.exists():
-        write(recipe_file, lambda file: file.write(_text(description)))
+        _write_recipe(recipe_file, description)
     elif difference := _differences(recipe_file, description, but=("train_episodes",)):
         raise DataError(
             f"{parts} holds the unfinished work of another recipe, with {difference}."
@@ -198,74 +188,56 @@ def _differences(file: Path, wanted: dict[str, Any], but: tuple[str, ...]) -> st
     )
 
 
-def _part(parts: Path, split: str, index: int) -> Path:
-    return parts / f"{split}-{index:06d}.npz"
-
-
 def _is_whole(part: Path, plan: Recipe) -> bool:
     """Whether the episode can be read to its last byte; a damaged one is collected again."""
-    if not part.exists():
-        return False
     try:
-        rows = read(part)
+        return part.exists() and all(len(x) == plan.states for x in read(part).values())
     except DataError:
         return False
-    return all(len(values) == plan.states for values in rows.values())
 
 
 def _join(parts: list[Path], target: Path) -> None:
     """Episodes laid end to end in one compressed file, as OGBench's scripts write it."""
-    keys = list(read(parts[0]))
     arrays = {}
-    for key in keys:  # one key at a time: at most the dataset and one of its arrays are in memory
+    for key in read(parts[0]):  # one at a time: at most the dataset and one array are in memory
         arrays[key] = np.concatenate([read(part, [key])[key] for part in parts])
     write(target, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
 
 def _collect(
-    plan: Recipe,
-    parts: Path,
-    missing: list[tuple[str, int]],
-    workers: int | None,
-    executor: Executor | None,
+    plan: Recipe, missing: list[Path], workers: int | None, executor: Executor | None
 ) -> Iterator[None]:
     """Collect the missing episodes, each yielding once it is on disk."""
     if not missing:
         return
-    count = min(workers or os.cpu_count() or 1, len(missing))
-    spawn = Spawn()
-    with (
-        contextlib.nullcontext(executor)
-        if executor is not None
-        else ProcessPoolExecutor(count, mp_context=spawn)
-    ) as pool:
+    kept = f"Finished episodes are kept in {missing[0].parent}: call again to go on."
+    count, spawn = min(workers or os.cpu_count() or 1, len(missing)), Spawn()
+    pool = executor or ProcessPoolExecutor(count, mp_context=spawn)
+    with contextlib.nullcontext() if executor else pool:
         jobs: list[Future] = []
         try:
-            jobs += [pool.submit(_work, plan, parts, *part) for part in missing]
+            jobs += [pool.submit(_work, plan, part) for part in missing]
             for job in as_completed(jobs):
                 job.result()
                 yield
         except BrokenProcessPool as error:
-            cause = "died" if executor is not None else spawn.explain()
-            raise WorkerError(
-                f"A process that collects {plan.dataset} {cause}. Finished episodes are kept in"
-                f" {parts}: call again to go on."
-            ) from error
+            cause = "died" if executor else spawn.explain()
+            raise WorkerError(f"A process that collects {plan.dataset} {cause}. {kept}") from error
         except MemoryError as error:
             raise WorkerError(
                 f"A process that collects {plan.dataset} got no memory: allow more (`ulimit -v`) or"
-                f" use fewer workers. Finished episodes are kept in {parts}: call again to go on."
+                f" use fewer workers. {kept}"
             ) from error
         finally:
             # Nobody who pressed Ctrl-C waits for the end of an episode.  The pool gives up on jobs
             # whose process is gone; it would stumble over those that were cancelled.
             spawn.kill()
-            if executor is not None:
-                for job in jobs:
-                    job.cancel()
+            for job in jobs if executor else []:
+                job.cancel()
 
 
-def _work(plan: Recipe, parts: Path, split: str, index: int) -> None:
-    """Collect one episode and put it on disk."""
-    rows = episode(plan, split, index)
-    write(_part(parts, split, index), lambda file: np.savez(file, allow_pickle=False, **rows))
+def _work(plan: Recipe, part: Path) -> None:
+    """Collect the episode that `part` names, and put it there."""
+    split, index = part.stem.split("-")
+    rows = episode(plan, split, int(index))
+    write(part, lambda file: np.savez(file, allow_pickle=False, **rows))

@@ -3,6 +3,7 @@
 import copy
 import functools
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,7 @@ STACKING = {
     "triple": (0.05, 0.35),
     "quadruple": (0.1, 0.5),
     "octuple": (0.0, 0.35),
-    "scene": (0.5, 0.5),  # puzzles have no cubes and ignore it
-}
+}  # otherwise 0.5: scenes; puzzles have no cubes
 ACTION_NOISE = np.array([1.0, 1.0, 1.0, 3.0, 10.0])  # x, y, z, yaw, gripper: in units of the level
 
 
@@ -27,8 +27,8 @@ def episode(recipe: Recipe, split: str, index: int) -> Episode:
     """Episode `index` of `split` ("train" or "val"), in the keys and types of OGBench's files.
 
     A function of its arguments alone: every generator that OGBench draws from, the global one of
-    NumPy included, is seeded from (seed, split, index, attempt), and each attempt starts with a
-    reset.  Scene episodes whose cube left the visible area are thrown away and tried again.
+    NumPy included, is seeded from (seed, split, index, attempt).  Scene episodes whose cube left
+    the visible area are thrown away and tried again.
     """
     env, collect = _collector(recipe)
     attempt = 0
@@ -46,10 +46,7 @@ def episode(recipe: Recipe, split: str, index: int) -> Episode:
 
 @functools.lru_cache(maxsize=1)
 def _collector(recipe: Recipe) -> tuple[Any, Callable[[np.random.Generator], Episode]]:
-    """The environment in data-collection mode, and what runs an episode in it.
-
-    One per process: building it takes as long as an episode.
-    """
+    """The environment, whose making takes as long as an episode, and what runs an episode in it."""
     from chunkrl.envs.ogbench import tasks
 
     maze = recipe.env.startswith("pointmaze")
@@ -76,12 +73,11 @@ def _manipulate(
     restore()
     obs, info = env.reset()
     size = recipe.env.removesuffix("-v0").removeprefix("cube-")
-    p_stack = rng.uniform(*STACKING.get(size, STACKING["scene"]))
+    p_stack = rng.uniform(*STACKING.get(size, (0.5, 0.5)))
     level = rng.uniform(0.0, recipe.noise)
     oracle = oracles[info["privileged/target_task"]]
     oracle.reset(obs, info)
-    rows = _Rows()
-    done = False
+    rows, done = [], False
     while not done:
         if rng.uniform() < recipe.p_random_action:
             action = env.unwrapped.action_space.sample()
@@ -96,9 +92,9 @@ def _manipulate(
             target_obs, target_info = env.unwrapped.set_new_target(p_stack=p_stack)
             oracle = oracles[target_info["privileged/target_task"]]
             oracle.reset(target_obs, target_info)
-        rows.add(obs, action, done, info)
+        rows.append(_row(obs, action, done, info))
         obs = next_obs
-    return rows.arrays()
+    return _arrays(rows)
 
 
 def _navigate(env: Any, recipe: Recipe, cells: "_Cells", rng: np.random.Generator) -> Episode:
@@ -108,8 +104,7 @@ def _navigate(env: Any, recipe: Recipe, cells: "_Cells", rng: np.random.Generato
     goals = cells.at_distance(start, 4) if recipe.kind == "stitch" else cells.junctions
     goal = goals[rng.integers(len(goals))]
     obs, _ = env.reset(options={"task_info": {"init_ij": start, "goal_ij": goal}})
-    rows = _Rows()
-    done = False
+    rows, done = [], False
     while not done:
         position = maze.get_xy()
         subgoal, _ = maze.get_oracle_subgoal(position, maze.cur_goal_xy)
@@ -121,32 +116,23 @@ def _navigate(env: Any, recipe: Recipe, cells: "_Cells", rng: np.random.Generato
             goal = cells.junctions[rng.integers(len(cells.junctions))]
             # By position: given a cell, OGBench's method would write NaN into the model.
             maze.set_goal(goal_xy=maze.add_noise(maze.ij_to_xy(goal)))
-        rows.add(obs, action, done, info)
+        rows.append(_row(obs, action, done, info))
         obs = next_obs
-    return rows.arrays()
+    return _arrays(rows)
 
 
-class _Rows:
-    """The rows of an episode while it is collected."""
+def _row(obs: np.ndarray, action: np.ndarray, done: bool, info: dict) -> dict[str, Any]:
+    """The row of s_t, a_t; the simulator's state is the one before the step."""
+    row = {"observations": obs, "actions": action, "terminals": done}
+    names = ("qpos", "qvel", "button_states")
+    return row | {name: info[f"prev_{name}"] for name in names if f"prev_{name}" in info}
 
-    def __init__(self) -> None:
-        self.columns: dict[str, list] = {}
 
-    def add(self, obs: np.ndarray, action: np.ndarray, done: bool, info: dict) -> None:
-        """Append the row of s_t, a_t; the simulator's state is the one before the step."""
-        row = {"observations": obs, "actions": action, "terminals": done}
-        row |= {"qpos": info["prev_qpos"], "qvel": info["prev_qvel"]}
-        if "prev_button_states" in info:
-            row["button_states"] = info["prev_button_states"]
-        for key, value in row.items():
-            self.columns.setdefault(key, []).append(value)
-
-    def arrays(self) -> Episode:
-        types = {"terminals": bool, "button_states": np.int64}
-        return {
-            key: np.array(values, types.get(key, np.float32))
-            for key, values in self.columns.items()
-        }
+def _arrays(rows: list[dict[str, Any]]) -> Episode:
+    types = {"terminals": bool, "button_states": np.int64}
+    return {
+        key: np.array([row[key] for row in rows], types.get(key, np.float32)) for key in rows[0]
+    }
 
 
 class _Cells:
@@ -158,8 +144,7 @@ class _Cells:
 
     def _neighbours(self, cell: tuple[int, int]) -> list[tuple[int, int]]:
         i, j = cell
-        beside = [(i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)]
-        return [other for other in beside if other in self.free]
+        return [c for c in [(i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)] if c in self.free]
 
     def _corridor(self, cell: tuple[int, int]) -> bool:
         beside = self._neighbours(cell)
@@ -177,17 +162,17 @@ class _Cells:
 
 def _oracles(env: Any, recipe: Recipe) -> dict[str, Any]:
     """OGBench's oracle of each kind of target, with the settings of its script."""
-    from importlib import import_module
-
     style = "plan" if recipe.kind == "play" else "markov"
+    own: dict[str, Any] = (
+        {"noise": recipe.noise, "noise_smoothing": recipe.noise_smoothing}
+        if style == "plan"
+        else {"min_norm": recipe.min_norm}
+    )
 
     def oracle(target: str, **settings: Any) -> Any:
         module = import_module(f"ogbench.manipspace.oracles.{style}.{target}_{style}")
-        if style == "plan":
-            settings |= {"noise": recipe.noise, "noise_smoothing": recipe.noise_smoothing}
-        else:
-            settings |= {"min_norm": recipe.min_norm}
-        return getattr(module, f"{target.title()}{style.title()}Oracle")(env=env, **settings)
+        kind = getattr(module, f"{target.title()}{style.title()}Oracle")
+        return kind(env=env, **own, **settings)
 
     if recipe.env.startswith("cube"):
         return {"cube": oracle("cube")}
@@ -205,8 +190,7 @@ def _restorer(env: Any) -> Callable[[], None]:
     the description of the old one.
     """
     model = env.model
-    kept = {name: getattr(env, name) for name in vars(env) if name.startswith("_target_")}
-    kept = copy.deepcopy(kept)
+    kept = copy.deepcopy({k: v for k, v in vars(env).items() if k.startswith("_target_")})
     site_pos, damping = model.site_pos.copy(), model.dof_damping.copy()
 
     def restore() -> None:

@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from unittest import mock
@@ -22,17 +21,11 @@ import numpy as np
 Model = Any  # mujoco.MjModel, which MuJoCo's stubs lack
 Compile = Callable[..., Model]
 Assets = dict[str, bytes]
+Account = list[Any]  # the numbers of an environment while another holds the model
 
 SHARED = ("mesh_", "bvh_", "tex_data", "hfield_data", "skin_")
 STRUCTS = ("opt", "vis", "stat")
 TURN = threading.RLock()  # MuJoCo steps without Python's lock: another thread has to wait
-
-
-@dataclass
-class Account:
-    """The numbers of an environment while another holds the model."""
-
-    numbers: list[Any]
 
 
 class Loan:
@@ -43,10 +36,10 @@ class Loan:
         names = [name for name in dir(model) if not name.startswith(("_", *SHARED))]
         fields = [getattr(model, name) for name in names]
         self.arrays = _joined([f for f in fields if isinstance(f, np.ndarray) and f.size])
-        self.holder = Account(self.read())
-        self.compiled = self.holder.numbers
+        self.compiled = self.read()
+        self.holder = self.read()
 
-    def read(self) -> list[Any]:
+    def read(self) -> Account:
         return [
             *(array.copy() for array in self.arrays),
             *(copy(getattr(self.model, name)) for name in STRUCTS),
@@ -55,8 +48,8 @@ class Loan:
     def lend(self, account: Account) -> Model:
         """The model with the numbers of `account`, whose it is until the next call."""
         if self.holder is not account:
-            self.holder.numbers = self.read()
-            numbers = iter(account.numbers)
+            self.holder[:] = self.read()
+            numbers = iter(account)
             for array in self.arrays:
                 array[...] = next(numbers)
             for name in STRUCTS:
@@ -89,7 +82,16 @@ def borrower(kind: Any) -> type:
     numbers there.
     """
 
+    def in_turn(name: str) -> Callable[..., Any]:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with TURN:
+                return getattr(kind, name)(self, *args, **kwargs)
+
+        return call
+
     class Borrower(kind):
+        reset, step, render = map(in_turn, ("reset", "step", "render"))
+
         @property
         def _model(self) -> Model:
             return self._loan.lend(self._account) if "_loan" in vars(self) else None
@@ -97,7 +99,7 @@ def borrower(kind: Any) -> type:
         @_model.setter
         def _model(self, model: Model) -> None:
             self._loan = model if isinstance(model, Loan) else Loan(model)
-            self._account = Account(self._loan.compiled)
+            self._account = list(self._loan.compiled)
 
         @property
         def data(self) -> Any:
@@ -111,18 +113,6 @@ def borrower(kind: Any) -> type:
         def compile_model_and_data(self) -> None:
             with one_copy(_loan):
                 super().compile_model_and_data()
-
-        def reset(self, *args: Any, **kwargs: Any) -> Any:
-            with TURN:
-                return super().reset(*args, **kwargs)
-
-        def step(self, action: Any) -> Any:
-            with TURN:
-                return super().step(action)
-
-        def render(self, *args: Any, **kwargs: Any) -> Any:
-            with TURN:
-                return super().render(*args, **kwargs)
 
     return Borrower
 

@@ -1,5 +1,6 @@
 """What an OGBench environment answers here beyond Gymnasium's interface."""
 
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -21,7 +22,6 @@ class TaskEnv(gymnasium.Wrapper):
         super().__init__(env)
         self.raw: Any = env.unwrapped
         self.goals = goals
-        self.camera: pictures.Camera | None = None
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> Any:
         obs, info = self.env.reset(seed=seed, options=options)
@@ -45,10 +45,12 @@ class TaskEnv(gymnasium.Wrapper):
         """Where the robot is: see `sim_state.position`."""
         return sim_state.position(self.env)
 
+    @cached_property
+    def camera(self) -> pictures.Camera:
+        return pictures.Camera(self.env)
+
     def picture(self) -> np.ndarray:
         """The current state, by MuJoCo or as a sketch.  -> [height, width, 3] uint8"""
-        if self.camera is None:
-            self.camera = pictures.Camera(self.env)
         return self.camera.frame()
 
     def observe(self, wanted: bool) -> None:
