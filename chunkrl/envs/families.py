@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # fmt: off
 FAMILIES = {
     # family     module with the functions of `Family`
-    "ogbench":   "chunkrl.envs.ogbench.tasks",
+    "ogbench":   "chunkrl.envs.ogbench.the_family",
     "gym":       "chunkrl.envs.gym",
 }
 # fmt: on

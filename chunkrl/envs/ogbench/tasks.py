@@ -3,7 +3,6 @@
 import difflib
 import warnings
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chunkrl.envs.family import Spec, SuccessTiming, Task, reset, timing
@@ -13,9 +12,6 @@ from chunkrl.errors import ConfigError
 
 if TYPE_CHECKING:
     import gymnasium
-
-    from chunkrl.data.normalise import Normaliser
-    from chunkrl.types import Reads
 
 
 # The kinds of dataset that OGBench collects in each family of environments.
@@ -128,10 +124,3 @@ def spec(task: Task) -> Spec:
     env.close()
     limit = env.get_wrapper_attr("_max_episode_steps")
     return Spec(obs.size - goal_dim, action.size, limit, goal_dim)
-
-
-def data(task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
-    """The train file of `task` in the layout of an agent: see `layouts.read`."""
-    from chunkrl.envs.ogbench import layouts
-
-    return layouts.read(task, reads, path)

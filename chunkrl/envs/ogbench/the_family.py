@@ -1,4 +1,4 @@
-"""A task's train file in the layout that an agent reads."""
+"""OGBench as a family: its tasks, and their files in the layout that an agent reads."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,14 @@ import numpy as np
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs.family import Task
 from chunkrl.envs.ogbench.relabel import load_chunks, load_task
+from chunkrl.envs.ogbench.tasks import get, make_env, names, spec
 from chunkrl.errors import ConfigError
 from chunkrl.types import GoalChunks, Reads, Windows
 
+__all__ = ["data", "get", "make_env", "names", "spec"]
 
-def read(task: Task, reads: Reads, path: str | Path) -> tuple[Any, Normaliser]:
+
+def data(task: Task, reads: Reads, path: str | Path) -> tuple[Any, Normaliser]:
     """The `Dataset` or `ChunkDataset` that `reads` describes, and how it was normalised.
 
     Windows see the data as they are; chunks see each dimension of the validation file in [-1, 1].
