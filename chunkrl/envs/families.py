@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # fmt: off
 FAMILIES = {
     # family     module with the functions of `Family`
-    "ogbench":   "chunkrl.envs.ogbench.the_family",
+    "ogbench":   "chunkrl.envs.ogbench.entry",
     "gym":       "chunkrl.envs.gym",
 }
 # fmt: on
