@@ -196,9 +196,14 @@ def broken(message, kind=ImportError):
     [
         ("jax", "devices", RuntimeError("no cuda\nhere"), "devices"),
         ("jax", "devices", AssertionError(), "devices"),
-        ("chunkrl.play.video", "rendering_backend", ImportError("mujoco: libGL"), "rendering"),
-        ("chunkrl.play.video", "rendering_backend", ConfigError("MUJOCO_GL"), "rendering"),
-        ("chunkrl.data", "data_dir", RuntimeError("Could not determine home"), "data"),
+        ("chunkrl.envs.rendering", "rendering_backend", ImportError("mujoco: libGL"), "rendering"),
+        ("chunkrl.envs.rendering", "rendering_backend", ConfigError("MUJOCO_GL"), "rendering"),
+        (
+            "chunkrl.envs.ogbench.files",
+            "data_dir",
+            RuntimeError("Could not determine home"),
+            "data",
+        ),
         ("os", "walk", PermissionError(13, "Permission denied"), "data"),
         ("pathlib.Path", "home", RuntimeError("Could not determine home"), ""),
     ],

@@ -459,7 +459,8 @@ def test_ctrl_c_ends_soon_and_the_download_goes_on(tmp_path, files, content, mon
     assert job.returncode in (1, 130, -signal.SIGINT)
     if moment != 0.5:
         assert error.startswith("fetch: stopped")
-    assert part.exists() == (moment == "bytes")
+    if moment != 0.5:  # how far it comes in that time depends on the machine
+        assert part.exists() == (moment == "bytes")
     with serving(files) as server:
         use(monkeypatch, address(server))
         assert fetch(tmp_path).read_bytes() == content[0]
