@@ -205,7 +205,7 @@ def broken(message, kind=ImportError):
             "data",
         ),
         ("os", "walk", PermissionError(13, "Permission denied"), "data"),
-        ("pathlib.Path", "home", RuntimeError("Could not determine home"), ""),
+        ("pathlib.Path", "home", RuntimeError("No home"), ""),
     ],
 )
 def test_info_answers_whatever_is_broken(monkeypatch, module, name, error, finding):
