@@ -203,7 +203,8 @@ def test_a_model_that_another_thread_compiles_is_its_own() -> None:
 
 
 def test_a_model_goes_with_the_last_environment_that_uses_it() -> None:
-    make = partial(tasks.make_env, tasks.get("cube-single-play-singletask-task2-v0"))
+    # Of a task that no other test of this process has an environment of.
+    make = partial(tasks.make_env, tasks.get("cube-quadruple-play-singletask-task4-v0"))
     envs = [begun(make()), begun(make())]
     model = weakref.ref(envs[0].unwrapped.model)
     assert model() is envs[1].unwrapped.model
