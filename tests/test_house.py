@@ -18,7 +18,6 @@ FLOORS = [
         "locks",
         "processes",
         "memory",
-        "space",
         "checks",
     ],
     ["blocks"],
