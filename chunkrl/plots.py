@@ -150,35 +150,65 @@ def _beside(axes: Axes, left: float = 0.0, down: float = 0.0) -> Any:
     return axes.transAxes + ScaledTranslation(-left / 72, -down / 72, _figure(axes).dpi_scale_trans)
 
 
+WIDTH = 800  # of a figure on a page [pixels]
+
+
+def guess(axes: Axes, value: float, horizontal: bool = True) -> None:
+    """The reader's guess as a dashed line across `axes`, at a height or at a place."""
+    line = axes.axhline if horizontal else axes.axvline
+    line(value, color=PURPLE, linestyle=(0, (2, 2)), linewidth=1.6)
+    x, y = (1.0, value) if horizontal else (value, 1.0)
+    where = axes.get_yaxis_transform() if horizontal else axes.get_xaxis_transform()
+    axes.text(
+        x, y, " your guess", transform=where, color=PURPLE, fontsize=9,
+        ha="right" if horizontal else "left", va="bottom" if horizontal else "top",
+    )  # fmt: skip
+
+
 class Canvas:
     """One kept figure for many pictures, in three layers, because text is what a redraw costs.
 
     Fixed: labels, titles and legends, drawn once.  Frame: ticks, drawn when a limit changes.
     Marks: what `draw(axes)` adds to the axes of `layout(figure)`, which hold none before it.
+    A `sharp` canvas has twice the pixels and few colours, for files; the other is for sliders.
     """
 
-    def __init__(self, layout: Callable[[Figure], tuple[Axes, ...]]):
-        self.figure = Figure(figsize=(8.0, 4.4), dpi=100)  # not pyplot's, so nothing leaks
+    def __init__(self, layout: Callable[[Figure], tuple[Axes, ...]], sharp: bool = False):
+        self.sharp = sharp
+        # Not pyplot's, so nothing leaks.
+        self.figure = Figure(figsize=(WIDTH / 100, 4.4), dpi=200 if sharp else 100)
         self._agg = FigureCanvasAgg(self.figure)
         self._axes = layout(self.figure)
         self._fixed = self._draw_fixed()
         self._limits: Any = None
         self._frame: Any = None
+        self._last: np.ndarray | None = None  # pixels of the last picture
 
-    def picture(self, draw: Callable[[tuple[Axes, ...]], None]) -> bytes:
-        """PNG bytes of what `draw` adds, compressed lightly because a slider waits for them."""
+    def picture(self, draw: Callable[[tuple[Axes, ...]], None], ghost: bool = False) -> bytes:
+        """PNG bytes of what `draw` adds; with `ghost` over a faint copy of the last picture.
+
+        The ghost is left out where a limit of an axis changed: its marks would lie.
+        """
         for axes in self._axes:
             for artist in _marks(axes):
                 artist.remove()
             axes.containers.clear()
         draw(self._axes)
         marks = [artist for axes in self._axes for artist in _marks(axes)]
-        self._draw_frame(marks)
+        same_frame = self._draw_frame(marks)
         for artist in sorted(marks, key=Artist.get_zorder):
             self.figure.draw_artist(artist)
+        pixels = np.array(np.asarray(self._agg.buffer_rgba())[..., :3])
+        last, self._last = self._last, pixels
+        if ghost and same_frame and last is not None:
+            pixels = np.minimum(pixels, 255 - (255 - last) // 4)
         stream = io.BytesIO()
-        pixels = np.ascontiguousarray(np.asarray(self._agg.buffer_rgba())[..., :3])
-        Image.fromarray(pixels).save(stream, "png", compress_level=1)
+        if self.sharp:
+            Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE).save(
+                stream, "png", optimize=True
+            )
+        else:  # compressed lightly, because a slider waits for it
+            Image.fromarray(pixels).save(stream, "png", compress_level=1)
         return stream.getvalue()
 
     def _draw_fixed(self) -> Any:
@@ -193,11 +223,12 @@ class Canvas:
                 axis.label.set_visible(False)
         return self._agg.copy_from_bbox(self.figure.bbox)
 
-    def _draw_frame(self, marks: Sequence[Artist]) -> None:
+    def _draw_frame(self, marks: Sequence[Artist]) -> bool:
+        """Restore or draw the ticks; whether all limits are those of the last picture."""
         limits = [(*axes.get_xlim(), *axes.get_ylim()) for axes in self._axes]
         if limits == self._limits:
             self._agg.restore_region(self._frame)
-            return
+            return True
         self._agg.restore_region(self._fixed)
         for artist in marks:
             artist.set_visible(False)
@@ -206,10 +237,16 @@ class Canvas:
         for artist in marks:
             artist.set_visible(True)
         self._limits, self._frame = limits, self._agg.copy_from_bbox(self.figure.bbox)
+        return False
 
 
 def _marks(axes: Axes) -> list[Artist]:
     return [*axes.images, *axes.collections, *axes.patches, *axes.lines, *axes.texts]
+
+
+def still(layout: Callable[[Figure], tuple[Axes, ...]], draw: Callable[..., None]) -> bytes:
+    """PNG bytes of one picture, for a page or a file: see Canvas."""
+    return Canvas(layout, sharp=True).picture(draw)
 
 
 def nice_top(value: float) -> float:
@@ -230,7 +267,8 @@ class Picture:
     alt: str
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+        shown = {"alt": self.alt, "width": WIDTH}
+        return {"image/png": self.png, "text/plain": self.alt}, {"image/png": shown}
 
     def __repr__(self) -> str:
         return self.alt

@@ -72,9 +72,9 @@ def test_a_picture_does_not_depend_on_the_way_to_it(explorer: Explorer) -> None:
         explorer.setting(),
     ]:
         numbers = explorer.numbers(**setting)
-        assert canvas.picture(lambda axes, n=numbers: explorer.draw(axes, n)) == explorer.png(
-            **setting
-        )
+        fresh = plots.Canvas(explorer.layout)
+        draw = lambda axes, n=numbers: explorer.draw(axes, n)
+        assert canvas.picture(draw) == fresh.picture(draw)
 
 
 @pytest.mark.parametrize("explorer", EXPLORERS.values(), ids=EXPLORERS)
@@ -177,23 +177,34 @@ def test_a_bad_setting_is_named() -> None:
     assert "up" not in Choice("side", "side", ("left", "right"), "left")
 
 
-def test_panel_moves_resets_and_writes_its_settings() -> None:
+def first(panel) -> bytes:
+    """The picture of a fresh panel at the setting of `panel`, over no earlier one."""
+    return panel.explorer.show(**panel.setting).image.value
+
+
+def pressed(panel, name: str) -> None:
+    buttons = [b for b in panel.children[2].children if getattr(b, "description", "") == name]
+    buttons[0].click()
+
+
+def test_panel_moves_returns_and_writes_its_settings() -> None:
     panel = EXPLORERS["horizon"].show(backup=20)
-    start = EXPLORERS["horizon"].png()
-    assert panel.image.value == EXPLORERS["horizon"].png(backup=20)
+    assert panel.image.value == first(panel)
     panel.code.value = panel.data.value = True
     panel.controls["error"].value = 0.1 + 0.2
     assert "error=0.3," in panel.extra.value
     assert "<table" in panel.extra.value
     assert panel.sentence.value.count("0.30") == 1
-    next(button for button in panel.children[4].children if button.description == "Reset").click()
-    assert panel.image.value == start
+    assert "clipboard" in panel.extra.value
+    pressed(panel, "Start")
+    assert panel.setting == EXPLORERS["horizon"].setting()
     code = EXPLORERS["horizon"].code(panel.setting)
     assert eval(code, {"EXPLORERS": EXPLORERS}).setting == panel.setting
 
 
 def test_bundles_hold_the_picture_and_its_sentence() -> None:
     explorer = EXPLORERS["horizon"]
+    assert Image.open(io.BytesIO(explorer.png())).width == 2 * plots.WIDTH
     data, metadata = explorer.show()._repr_mimebundle_()
     assert base64.b64decode(data["image/png"]) == explorer.png()
     assert metadata["image/png"]["alt"] == data["text/plain"] == explorer.alt()
@@ -221,6 +232,52 @@ def test_a_guess_is_recorded_before_the_picture_is_shown() -> None:
     assert notice == ""
     assert kept["guesses"]["horizon"]["guess"] == 3.5
     assert kept["guesses"]["horizon"]["truth"] == pytest.approx(6.3397, abs=1e-4)
+
+
+def test_a_guess_is_drawn_at_the_start_setting_alone() -> None:
+    explorer = EXPLORERS["horizon"]
+    asked = dataclasses.replace(
+        explorer.predict_first, mark=lambda axes, guess: plots.guess(axes[-1], guess)
+    )
+    question = Question(explorer, asked)
+    question.guess.value = "3.5"
+    question.button.click()
+    panel = question.children[-1]
+    assert panel.image.value != first(panel)
+    panel._canvas = plots.Canvas(explorer.layout)  # without the ghost of the picture before
+    panel.controls["backup"].value = 20
+    assert panel.image.value == first(panel)
+
+
+def test_a_named_setting_is_one_press_away_and_a_slider_plays() -> None:
+    explorer = broken(named={"One step": {"backup": 1}}, motion="backup")
+    panel = explorer.show()
+    pressed(panel, "One step")
+    assert panel.setting == explorer.setting(backup=1)
+    play = panel.children[2].children[0]
+    play.value = 11
+    assert panel.setting == explorer.setting(backup=12)
+    with pytest.raises(ConfigError, match="no control 'h'"):
+        broken(named={"bad": {"h": 3}}).show()
+
+
+def test_the_last_picture_stays_faintly_where_the_axes_are_the_same() -> None:
+    canvas = plots.Canvas(lambda figure: (figure.add_axes((0.1, 0.1, 0.8, 0.8)),))
+
+    def at(height: float, top: float = 1.0):
+        def draw(axes) -> None:
+            axes[0].axhline(height, color="black", linewidth=20)
+            axes[0].set_ylim(0.0, top)
+
+        return draw
+
+    darkness = lambda png: 255 - np.asarray(Image.open(io.BytesIO(png)).convert("L"))[:, 400]
+    low = darkness(canvas.picture(at(0.25)))
+    both = darkness(canvas.picture(at(0.75), ghost=True))
+    there = low[250:380] > 250
+    assert there.any()
+    assert (np.abs(both[250:380][there].astype(int) - 63) <= 1).all()
+    assert darkness(canvas.picture(at(1.5, top=2.0), ghost=True))[250:340].max() == 0
 
 
 def test_verdicts_on_a_guess() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 Value = int | float | str
 Table = tuple[Sequence[str], Sequence[Sequence[Any]]]  # header, rows
@@ -80,3 +81,5 @@ class Predict:
     unit: str
     answer: Callable[[Any], float]
     digits: int = 2
+    # Draws the guess over the picture at the start setting, where it can be read off an axis.
+    mark: Callable[[tuple[Axes, ...], float], None] | None = None

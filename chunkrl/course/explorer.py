@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +28,9 @@ class Explorer:
     `compute` is pure and its result is never modified.  `layout` makes the axes once (labels,
     legend); `draw` adds marks to axes that hold none and sets their limits.  `describe` turns the
     numbers into one sentence that says what the picture shows, and `table` into its data.  The
-    start setting is the one that tells most.
+    start setting is the one that tells most; `named` holds others worth a button, such as a limit
+    or a failure, each as what differs from the start.  `motion` names the slider that a play
+    button moves through its positions.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Explorer:
     describe: Callable[[Any], str]
     table: Callable[[Any], Table]
     predict_first: Predict | None = None
+    named: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    motion: str | None = None
 
     def setting(self, **params: Any) -> dict[str, Value]:
         """The start setting with `params` in place; what no control has raises ConfigError."""
@@ -57,8 +61,9 @@ class Explorer:
         return computed(self.compute, tuple(self.setting(**params).items()))
 
     def png(self, **params: Any) -> bytes:
+        """The static picture, for print and screens of twice the pixels."""
         numbers = self.numbers(**params)
-        return plots.Canvas(self.layout).picture(lambda axes: self.draw(axes, numbers))
+        return plots.still(self.layout, lambda axes: self.draw(axes, numbers))
 
     def alt(self, **params: Any) -> str:
         """One sentence that says what the picture shows."""

@@ -18,7 +18,13 @@ from chunkrl.course.controls import Choice, Predict, Slider, Table, Value
 # benchmarks/slider_latency.md), a drag shows the way, and ipywidgets drops what comes meanwhile.
 STREAM = True
 
-WIDE = {"description_width": "15em"}
+WIDTH = {"width": f"{plots.WIDTH}px", "max_width": "100%"}
+FRAME_MS = 350  # between two positions of a slider that plays
+# Pictures have a white ground; on a dark page they are turned over, and hues turned back.
+STYLE = """<style>
+[data-jp-theme-light="false"] .chunkrl-explorer img { filter: invert(0.93) hue-rotate(180deg) }
+.chunkrl-explorer .widget-label { text-overflow: clip }
+</style>"""
 
 
 class Shown(Protocol):
@@ -35,46 +41,83 @@ class Shown(Protocol):
     def numbers(self, **params: Any) -> Any: ...
     def alt(self, **params: Any) -> str: ...
     def rows(self, **params: Any) -> Table: ...
+    def png(self, **params: Any) -> bytes: ...
     def code(self, setting: Mapping[str, Value]) -> str: ...
-    def show(self, **params: Any) -> Any: ...
+    @property
+    def named(self) -> Mapping[str, Mapping[str, Value]]: ...
+    @property
+    def motion(self) -> str | None: ...
+    def setting(self, **params: Any) -> dict[str, Value]: ...
 
 
 class Panel(widgets.VBox):
-    """Sliders over one kept figure, its sentence, its data and its setting as code."""
+    """Sliders over one kept figure, its sentence, its data and its setting as code.
+
+    The last picture stays faintly under the next one, where both have the same axes.  `mark` draws
+    the reader's guess over the picture, at the start setting.
+    """
 
     # ipywidgets 7 would show the bare widget; without this both versions use the bundle below.
     _ipython_display_ = None
 
-    def __init__(self, explorer: Shown, setting: Mapping[str, Value]):
-        self.explorer = explorer
+    def __init__(
+        self,
+        explorer: Shown,
+        setting: Mapping[str, Value],
+        mark: Callable[[tuple[Axes, ...]], None] | None = None,
+    ):
+        self.explorer, self._mark = explorer, mark
         self._canvas = plots.Canvas(explorer.layout)
         self._moving = False
-        self.controls = {c.name: _control(c, setting[c.name]) for c in explorer.controls}
-        self.image = widgets.Image(
-            format="png", layout={"width": "800px", "max_width": "100%", "height": "auto"}
-        )
+        aligned = {"description_width": f"{0.52 * max(len(c.label) for c in explorer.controls)}em"}
+        self.controls = {c.name: _control(c, setting[c.name], aligned) for c in explorer.controls}
+        self.image = widgets.Image(format="png", layout=WIDTH | {"height": "auto"})
         self.sentence, self.error, self.extra = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        reset = widgets.Button(description="Reset", tooltip="Back to the start setting")
+        self.buttons = {"Start": {}, **explorer.named}
+        self.data = widgets.ToggleButton(description="Show the numbers", tooltip="As a table")
         self.code = widgets.ToggleButton(
             description="Copy these settings", tooltip="As a line of code", layout={"width": "auto"}
         )
-        self.data = widgets.ToggleButton(description="Show the numbers", tooltip="As a table")
-        reset.on_click(self._reset)
         for control in (*self.controls.values(), self.code, self.data):
             control.observe(self._changed, "value")
         super().__init__(
             [
+                widgets.HTML(STYLE),
                 widgets.VBox(list(self.controls.values())),
+                widgets.HBox([*self._play(), *self._named()], layout={"flex_flow": "row wrap"}),
                 self.image,
                 self.error,
                 self.sentence,
-                widgets.HBox([reset, self.code, self.data]),
+                widgets.HBox([self.code, self.data]),
                 self.extra,
             ]
         )
         self.add_class("chunkrl-explorer")
         self.error.add_class("chunkrl-error")
         self.redraw()
+
+    def _named(self) -> list[widgets.Button]:
+        buttons = []
+        for name, changes in self.buttons.items():
+            setting = self.explorer.setting(**changes)
+            button = widgets.Button(
+                description=name,
+                tooltip=", ".join(f"{key} = {value}" for key, value in setting.items()),
+                layout={"width": "auto"},
+            )
+            button.on_click(lambda _, setting=setting: self._move(setting))
+            buttons.append(button)
+        return buttons
+
+    def _play(self) -> list[widgets.Widget]:
+        """A play button that moves the slider of the explorer's motion."""
+        if self.explorer.motion is None:
+            return []
+        moved = self.controls[self.explorer.motion]
+        values = next(c.values for c in self.explorer.controls if c.name == self.explorer.motion)
+        play = widgets.Play(min=0, max=len(values) - 1, value=0, interval=FRAME_MS)
+        play.observe(lambda change: setattr(moved, "value", values[change["new"]]), "value")
+        return [play]
 
     @property
     def setting(self) -> dict[str, Value]:
@@ -89,12 +132,18 @@ class Panel(widgets.VBox):
         """Draw the present setting; an error of the explorer is raised."""
         setting = self.setting
         numbers = self.explorer.numbers(**setting)
-        self.image.value = self._canvas.picture(lambda axes: self.explorer.draw(axes, numbers))
+
+        def draw(axes: tuple[Axes, ...]) -> None:
+            self.explorer.draw(axes, numbers)
+            if self._mark and setting == self.explorer.setting():
+                self._mark(axes)
+
+        self.image.value = self._canvas.picture(draw, ghost=True)
         sentence = html.escape(self.explorer.alt(**setting))
         self.sentence.value = f'<p aria-live="polite">{sentence}</p>'
         parts = []
         if self.code.value:
-            parts.append(f"<pre>{html.escape(self.explorer.code(setting))}</pre>")
+            parts.append(_copied(self.explorer.code(setting)))
         if self.data.value:
             parts.append(_table(*self.explorer.rows(**setting)))
         self.extra.value = "".join(parts)
@@ -115,10 +164,11 @@ class Panel(widgets.VBox):
                 "the last good one."
             )
 
-    def _reset(self, _: Any) -> None:
+    def _move(self, setting: Mapping[str, Value]) -> None:
+        """Set all controls at once, with one redraw."""
         self._moving = True
-        for control in self.explorer.controls:
-            self.controls[control.name].value = control.start
+        for name, value in setting.items():
+            self.controls[name].value = value
         self._moving = False
         self._changed(None)
 
@@ -126,8 +176,8 @@ class Panel(widgets.VBox):
         """The widget, and for readers without a kernel its picture and sentence."""
         alt = self.explorer.alt(**self.setting)
         data = _view(self, alt)
-        data["image/png"] = base64.b64encode(self.image.value).decode()
-        return data, {"image/png": {"alt": alt}}
+        data["image/png"] = base64.b64encode(self.explorer.png(**self.setting)).decode()
+        return data, {"image/png": {"alt": alt, "width": plots.WIDTH}}
 
 
 class Question(widgets.VBox):
@@ -163,13 +213,17 @@ class Question(widgets.VBox):
             return
         truth = self.predict.answer(self.explorer.numbers())
         notice = record.guess(self.explorer.name, guess, truth)
-        self.reveal(f"<p>{compare(guess, truth, self.predict)} {html.escape(notice)}</p>")
+        mark = self.predict.mark
+        self.reveal(
+            f"<p>{compare(guess, truth, self.predict)} {html.escape(notice)}</p>",
+            mark and (lambda axes: mark(axes, guess)),
+        )
 
-    def reveal(self, verdict: str) -> None:
-        """Show the explorer under `verdict`."""
+    def reveal(self, verdict: str, mark: Callable[..., None] | None = None) -> None:
+        """Show the explorer under `verdict`, with the guess drawn by `mark`."""
         self.button.disabled = self.skip.disabled = self.guess.disabled = True
         self.verdict.value = verdict
-        self.children = [*self._asked, self.explorer.show()]
+        self.children = [*self._asked, Panel(self.explorer, self.explorer.setting(), mark)]
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return _view(self, f"Predict. {self.predict.question} (Run this cell to record a guess.)")
@@ -186,15 +240,14 @@ def compare(guess: float, truth: float, predict: Predict) -> str:
     return f"You said {guess:g}; it is {truth_text}: {verdict}."
 
 
-def _control(control: Slider | Choice, value: Value) -> Any:
-    layout = {"width": "36em", "max_width": "100%"}
+def _control(control: Slider | Choice, value: Value, style: Mapping[str, str]) -> Any:
     if isinstance(control, Choice):
         return widgets.Dropdown(
             options=control.options,
             value=value,
             description=control.label,
-            style=WIDE,
-            layout=layout,
+            style=style,
+            layout=WIDTH,
         )
     make: Callable[..., Any] = widgets.IntSlider if control.whole else widgets.FloatSlider
     decimals = {} if control.whole else {"readout_format": f".{_decimals(control.step)}f"}
@@ -205,8 +258,8 @@ def _control(control: Slider | Choice, value: Value) -> Any:
         step=control.step,
         description=control.label,
         continuous_update=STREAM,
-        style=WIDE,
-        layout=layout,
+        style=style,
+        layout=WIDTH,
         **decimals,
     )
 
@@ -224,6 +277,13 @@ def _table(header: Any, rows: Any) -> str:
     )
     inside = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<table style="border-spacing: 1em 0">{inside}</table>'
+
+
+def _copied(code: str) -> str:
+    """`code`, with a button that puts it on the clipboard where the browser allows it."""
+    copy = "navigator.clipboard.writeText(this.nextElementSibling.textContent)"
+    button = f'<button class="jupyter-button" onclick="{copy}">Copy</button>'
+    return f"<div>{button}<pre>{html.escape(code)}</pre></div>"
 
 
 def _alert(sentence: str) -> str:

@@ -204,5 +204,5 @@ def describe(numbers: Numbers) -> str:
 def picture() -> plots.Picture:
     """Fitted values beside observed returns, with their alternative text."""
     numbers = compute(load_journeys())
-    png = plots.Canvas(layout).picture(lambda axes: draw(axes, numbers))
+    png = plots.still(layout, lambda axes: draw(axes, numbers))
     return plots.Picture(png, describe(numbers))

@@ -94,4 +94,4 @@ def picture(numbers: Maps) -> plots.Picture:
         f"there with the exact velocity and {percent[2]:.1f}% with a learned one, and a one-step "
         f"student of the learned flow leaves {percent[3]:.1f}%."
     )
-    return plots.Picture(plots.Canvas(layout).picture(lambda axes: draw(axes, numbers)), alt)
+    return plots.Picture(plots.still(layout, lambda axes: draw(axes, numbers)), alt)

@@ -246,4 +246,4 @@ def picture(found: Clones, h: int) -> plots.Picture:
         f"flow of single steps, {found.hit[2]:.0%} of a learned flow of chunks of {h}; the "
         "histograms of their single steps nearly agree."
     )
-    return plots.Picture(plots.Canvas(partial(layout, names=names)).picture(marks), alt)
+    return plots.Picture(plots.still(partial(layout, names=names), marks), alt)
