@@ -4,6 +4,7 @@ import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
 from chunkrl.course.worlds.returns import importance_variance, n_step_target
+from chunkrl.course.worlds.windows import MISSING
 from chunkrl.tabular.chunks import n_step, n_step_limit
 from chunkrl.tabular.mdp import one_hot, optimal, policy_value
 from chunkrl.tabular.worlds import lock
@@ -33,6 +34,48 @@ IMPORTS = (
     "from chunkrl.tabular.worlds import lock\n"
     "world = lock(24, slip=0.0, skill=0.9)\n"
 )
+
+
+def averaged(q: np.ndarray, cell: np.ndarray, read: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """q [S, K] with each entry replaced by the mean target [M] of its windows, if it has any."""
+    found, total = np.zeros(q.shape), np.zeros(q.shape)
+    np.add.at(found, (cell, read), 1)
+    np.add.at(total, (cell, read), target)
+    return np.divide(total, found, out=q.copy(), where=found > 0)
+
+
+def one_round(q, cell, read, reward, after, alive, discount):
+    """One round of fitted Q-learning: Q(s, read) = mean of sum_i gamma^i r_i + gamma^n max Q.
+
+    q [S, K]; cell, read, after, alive [M]; reward [M, n] -> [S, K]
+    """
+    best = alive * q.max(-1)[after]
+    return averaged(q, cell, read, n_step_target(reward, best, discount))
+
+
+def goal_goes_on(q, cell, read, reward, after, alive, discount):
+    return one_round(q, cell, read, reward, after, np.ones_like(alive), discount)
+
+
+def one_discount(q, cell, read, reward, after, alive, discount):
+    n = reward.shape[1]
+    return one_round(q, cell, read, reward, after, alive * discount ** (1 - n), discount)
+
+
+def last_window(q, cell, read, reward, after, alive, discount):
+    new = q.copy()
+    new[cell, read] = n_step_target(reward, alive * q.max(-1)[after], discount)
+    return new
+
+
+def small_case() -> tuple:
+    """Six windows of two steps in three cells, of which the last is the goal."""
+    q = np.array([[-3.0, -2.0], [-1.0, MISSING], [0.5, 0.5]])
+    cell, read = np.array([0, 0, 0, 1, 1, 0]), np.array([0, 0, 1, 0, 0, 1])
+    reward = np.array([[-1.0, -1], [-1, -2], [-1, -1], [-1, 0], [-1, 0], [-1, 0]])
+    after, alive = np.array([0, 1, 1, 2, 2, 2]), np.array([1.0, 1, 1, 0, 0, 0])
+    return q, cell, read, reward, after, alive, 0.9
+
 
 EXERCISES = (
     Exercise(
@@ -195,6 +238,53 @@ EXERCISES = (
             Misconception(
                 lambda rewards, value, discount: rewards.sum() + discount ** len(rewards) * value,
                 "The value is right, but the reward of step i is to be discounted by gamma^i.",
+            ),
+        ),
+    ),
+    Exercise(
+        id="04.write",
+        objective="You can write the round of fitted Q-learning that makes both kinds of critic.",
+        question=(
+            "Write one_round(q, cell, read, reward, after, alive, discount): the new q, in which "
+            "each entry (cell, read) is the mean of the targets of its windows."
+        ),
+        kind=Function(one_round, (small_case(),)),
+        hints=(
+            "First the target of each window, all at once: its rewards, then the best entry of the "
+            "cell where it ends. Then the mean of the targets that share (cell, read).",
+            "y_m = sum_i gamma^i r_mi + gamma^n alive_m max_k Q(after_m, k);  Q(s, k) = mean of "
+            "y_m over the windows with cell_m = s and read_m = k",
+            "n = reward.shape[1]\n"
+            "target = reward @ discount ** np.arange(n) + ...\n"
+            "new = q.copy()\n"
+            "for s, k in set(zip(cell, read)):\n"
+            "    new[s, k] = target[(cell == s) & (read == k)].mean()",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "def answer(q, cell, read, reward, after, alive, discount):\n"
+            "    n = reward.shape[1]\n"
+            "    target = reward @ discount ** np.arange(n)\n"
+            "    target = target + discount**n * alive * q.max(-1)[after]\n"
+            "    new = q.copy()\n"
+            "    for s, k in set(zip(cell, read)):\n"
+            "        new[s, k] = target[(cell == s) & (read == k)].mean()\n"
+            "    return new"
+        ),
+        misconceptions=(
+            Misconception(
+                goal_goes_on,
+                "A window that reached the goal has nothing after it: alive is 0 there, and the "
+                "bootstrap goes with it.",
+            ),
+            Misconception(
+                one_discount,
+                "The bootstrap lies n steps ahead and is discounted by gamma^n, not by gamma.",
+            ),
+            Misconception(
+                last_window,
+                "Of several windows with the same entry the last one won. The critic learns their "
+                "mean.",
             ),
         ),
     ),

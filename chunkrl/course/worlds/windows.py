@@ -1,0 +1,63 @@
+"""Windows of logged steps from a tabular world, and critics fitted to them round by round."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from chunkrl.tabular.worlds import World
+
+# round(q, cell, read, reward, after, alive, discount) -> q: one round of fitted Q-learning
+Round = Callable[..., np.ndarray]
+
+MISSING = -1000.0  # of an entry without data: below every value
+UNLEARNED = -5.0
+
+
+class Windows(NamedTuple):
+    """M logged windows of n steps; what follows the goal costs nothing."""
+
+    cell: np.ndarray  # [M]     where each begins
+    actions: np.ndarray  # [M, n]
+    reward: np.ndarray  # [M, n]
+    after: np.ndarray  # [M]     where each ends
+    alive: np.ndarray  # [M]     0 where the goal was reached inside, else 1
+
+
+def collect(world: World, n: int, count: int, seed: int = 0) -> Windows:
+    """`count` windows by the behaviour of `world`, begun in cells drawn uniformly before the goal.
+
+    The last state of `world` is its goal.
+    """
+    rng = np.random.default_rng(seed)
+    goal = len(world.behaviour) - 1
+    state = cell = rng.integers(0, goal, count)
+    actions, reward = np.zeros((count, n), int), np.zeros((count, n))
+    for i in range(n):
+        actions[:, i] = _draw(rng, world.behaviour[state])
+        reward[:, i] = world.mdp.reward[state, actions[:, i]]
+        state = _draw(rng, world.mdp.transition[state, actions[:, i]])
+    return Windows(cell, actions, reward, state, (state != goal).astype(float))
+
+
+def fit(
+    windows: Windows, length: int, rounds: int, one_round: Round, discount: float, reads: int
+) -> np.ndarray:
+    """Q [length + 1, 2^reads] after `rounds` rounds, of a critic that reads `reads` actions.
+
+    Everything starts at 0, and an entry without data stays at MISSING, so that no target takes it
+    for the best.  No window begins at the goal, so that its row
+    stays at what it happened to be, UNLEARNED, as the output of a network would.
+    """
+    read = windows.actions[:, :reads] @ 2 ** np.arange(reads)[::-1]
+    q = np.full((length + 1, 2**reads), MISSING)
+    q[windows.cell, read] = 0.0
+    q[length] = UNLEARNED
+    for _ in range(rounds):
+        q = one_round(q, windows.cell, read, windows.reward, windows.after, windows.alive, discount)
+    return q
+
+
+def _draw(rng: np.random.Generator, probability: np.ndarray) -> np.ndarray:
+    """One index for each row of `probability` [M, K]."""
+    return (rng.random((len(probability), 1)) > probability.cumsum(-1)[:, :-1]).sum(-1)
