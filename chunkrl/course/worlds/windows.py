@@ -46,8 +46,8 @@ def fit(
     """Q [length + 1, 2^reads] after `rounds` rounds, of a critic that reads `reads` actions.
 
     Everything starts at 0, and an entry without data stays at MISSING, so that no target takes it
-    for the best.  No window begins at the goal, so that its row
-    stays at what it happened to be, UNLEARNED, as the output of a network would.
+    for the best.  No window begins at the goal, so that its row stays what it happened to be,
+    UNLEARNED, as the output of a network would.
     """
     read = windows.actions[:, :reads] @ 2 ** np.arange(reads)[::-1]
     q = np.full((length + 1, 2**reads), MISSING)
