@@ -11,7 +11,7 @@ import pytest
 
 from chunkrl import course
 from chunkrl.course import check, hint, progress, record, solution
-from chunkrl.course.exercise import Function, MultipleChoice, Number
+from chunkrl.course.exercise import Function, MultipleChoice, Number, UnreadableError
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import EXPLORERS
 from chunkrl.course.outline import OUTLINE
@@ -132,11 +132,11 @@ def test_number_is_judged_within_its_tolerance() -> None:
     kind = Number(2.0, 0.05, "steps")
     assert kind.same(2.049, kind.right)
     assert not kind.same(2.051, kind.right)
-    assert "within 0.05" in kind.wrong(3.0)
+    assert "off by 0.05" in kind.wrong(3.0)
     assert "3 steps" in kind.wrong(3.0)
     for answer in (2, np.float32(2), np.array([2.0]), np.int64(2)):
         assert kind.read(answer) == 2.0
-    for answer in (True, "2", 2j):
+    for answer in (True, "two", 2j):
         with pytest.raises(Exception, match="takes one number"):
             kind.read(answer)
 
@@ -257,3 +257,37 @@ def test_the_file_is_replaced_whole(home, monkeypatch) -> None:
     assert [file.name for file in home.iterdir()] == ["progress.json"]
     assert record.path().read_text() == before
     json.loads(before)
+
+
+@pytest.mark.parametrize(
+    ("value", "right", "wrong"),
+    [
+        (2.236, (2.2, 2.24, 2.236, "2.24"), (2.3, 2, 2.0, 2.25, "two")),
+        (-4.3372, (-4.3, -4.34), (-4.2, 4.3, -4.4, -4)),
+        (0.0625, (0.062, 0.0625, "6.25%", "6.3%"), (0.06, 0.07, 6.25)),
+        (0.5, ("50%", 0.5, 0.50), (50, 0.51)),
+    ],
+)
+def test_a_number_may_be_rounded_to_two_digits(value, right, wrong) -> None:
+    kind = Number(value, 1e-4)
+    for answer in right:
+        assert kind.same(kind.read(answer), value), answer
+    for answer in wrong:
+        try:
+            assert not kind.same(kind.read(answer), value), answer
+        except UnreadableError:
+            assert answer == "two"
+
+
+def test_a_count_is_not_rounded() -> None:
+    kind = Number(17, 1e-9)
+    assert kind.same(kind.read("17"), 17)
+    assert not kind.same(kind.read(17.2), 17)
+    assert "exactly" in kind.wrong(16.0)
+
+
+def test_replies_show_numbers_and_no_addresses() -> None:
+    plain = Function(lambda x: x + 1, ((12.0,),))
+    assert plain.wrong([np.array(12.0)]) == "For x=12.0 it gives 12; it should be 13."
+    called = Function(lambda f: 1.0, ((lambda: 0,),))
+    assert called.wrong([np.array(2.0)]) == "For f=a function it gives 2; it should be 1."

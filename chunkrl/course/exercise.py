@@ -16,7 +16,10 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Number:
-    """One number, right within `tolerance` (absolute)."""
+    """One number, right within `tolerance` (absolute), or rounded to two digits or more.
+
+    A tolerance below 1e-6 means a number that is counted or exact, which nobody rounds.
+    """
 
     value: float
     tolerance: float
@@ -27,8 +30,12 @@ class Number:
         return self.value
 
     def read(self, answer: Any) -> float:
-        """The answer as a float, from any kind of number or array of one element."""
+        """The answer as a float: any kind of number, an array of one element, "17" or "50%"."""
         try:
+            if isinstance(answer, str):
+                text = answer.strip()
+                percent = text.endswith("%")
+                answer = float(text.rstrip("% ")) / (100 if percent else 1)
             array = np.asarray(answer)
             if array.dtype.kind not in "iuf" or array.size != 1:
                 raise TypeError
@@ -42,15 +49,17 @@ class Number:
         return number
 
     def same(self, a: float, b: float) -> bool:
-        return abs(a - b) <= self.tolerance
+        return abs(a - b) <= self.tolerance or (self.tolerance >= 1e-6 and _rounded(a, b))
 
     def like(self, a: float, b: float) -> bool:
         """Whether `a` is meant as the misconception `b`: within half a percent, as people round."""
         return abs(a - b) <= max(self.tolerance, 0.005 * abs(b))
 
     def wrong(self, answer: float) -> str:
-        stated = "exactly" if self.tolerance < 1e-6 else f"to within {self.tolerance:g}"
-        return f"{answer:g} {self.unit}".rstrip() + f" is not it; answers are judged {stated}."
+        given = f"{answer:g} {self.unit}".rstrip()
+        if self.tolerance < 1e-6:
+            return f"{given} is not it; this one is judged exactly."
+        return f"{given} is not it; it may be off by {self.tolerance:g}, or rounded to two digits."
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class MultipleChoice:
 
     def read(self, answer: Any) -> str:
         """The key that was chosen, whatever its case."""
-        key = answer.strip().lower() if isinstance(answer, str) else answer
+        key = answer.strip(" .()\"'").lower() if isinstance(answer, str) else answer
         if key not in tuple(self.options):
             keys = ", ".join(repr(option) for option in self.options)
             raise UnreadableError(f"This exercise takes one of {keys}; it got {_brief(answer)}.")
@@ -158,6 +167,7 @@ class Exercise:
     hints: tuple[str, str, str]  # a nudge, the formula, the shape of the code
     solution: str
     misconceptions: tuple[Misconception, ...]
+    why: str = ""  # why the answer is right, and where it leads: for who has found it
 
     def judge(self, answer: Any) -> tuple[bool, str]:
         """Whether the answer is right, and the sentence for the reader."""
@@ -167,14 +177,28 @@ class Exercise:
         except UnreadableError as error:
             return False, str(error)
         if kind.same(value, kind.right):
-            return True, self.objective
+            return True, f"{self.objective} {self.why}".strip()
         for misconception in self.misconceptions:
             if kind.like(value, kind.read(misconception.answer)):
                 return False, misconception.message
         return False, kind.wrong(value)
 
 
+def _rounded(given: float, value: float) -> bool:
+    """Whether `given` is `value` to one decimal or more and at least two significant digits."""
+    return any(
+        round(given, decimals) == given
+        and abs(value) * 10**decimals >= 10
+        and abs(given - value) <= 0.5 * 10.0**-decimals * (1 + 1e-9)
+        for decimals in range(1, 7)
+    )
+
+
 def _brief(value: Any) -> str:
+    if callable(value):
+        return "a function"
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return f"{value.item():.6g}"
     if isinstance(value, np.ndarray) and value.size <= 6:
         return np.array2string(value, precision=5, separator=", ")
     text = " ".join(repr(value).split())

@@ -11,7 +11,7 @@ ANSWERS = {
             "answer = -(1 + 0.99 + 0.99**2 + 0.99**4)",
             "import numpy as np\nanswer = np.float32(-3.9307)",
         ),
-        near_misses=(-3.94, -3.92, -3.9),
+        near_misses=(-3.94, -3.92, -3.8),
     ),
     "q2": Answers(
         equivalents=("answer = 80.0", "import numpy as np\nanswer = np.array(80)"),
