@@ -8,11 +8,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from chunkrl.course import links
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.outline import OUTLINE
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-WORDS, CODE_CELLS, BYTES, DEF_LINES = 1800, 25, 600_000, 10
+WORDS, CODE_CELLS, BYTES, DEF_LINES = 1800, 28, 600_000, 10
+FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)  # what a reader may leave closed
 CLAIM = "nbval-check-output"
 
 
@@ -33,7 +35,7 @@ def problems(name: str, notebook) -> list[str]:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     claims = [cell for cell in code if CLAIM in cell.metadata.get("tags", ())]
-    if (words := len(prose.split())) > WORDS:
+    if (words := len(FOLD.sub("", prose).split())) > WORDS:
         found.append(f"{words} words")
     if len(code) > CODE_CELLS:
         found.append(f"{len(code)} code cells")
@@ -87,6 +89,32 @@ def test_notebook_keeps_the_contract(path: Path) -> None:
     assert problems(path.name, nbformat.read(path, as_version=4)) == []
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.name for path in NOTEBOOKS])
+def test_links_lead_to_the_line_of_what_they_name(path: Path) -> None:
+    """`python -m chunkrl.course.execute` sets them; here they are compared."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            assert links.refresh(cell.source, path.parent) == cell.source
+            for name, _, file, line in links.LINK.findall(cell.source):
+                assert line or name == Path(file).stem, f"{file} does not define {name}"
+
+
+def test_a_link_is_set_to_the_line_of_a_name(tmp_path) -> None:
+    (tmp_path / "chunkrl").mkdir()
+    (tmp_path / "chunkrl" / "a.py").write_text("X: int = 3\n\n\nclass B:\n    def step(self):\n")
+    (tmp_path / "notebooks").mkdir()
+    page = "[`X`](../chunkrl/a.py) [`B.step`](../chunkrl/a.py#L1) [`no`](../chunkrl/a.py#L9)"
+    linked = links.refresh(page, tmp_path / "notebooks")
+    assert linked == (
+        "[`X`](../chunkrl/a.py#L1) [`B.step`](../chunkrl/a.py#L5) [`no`](../chunkrl/a.py)"
+    )
+
+
+def test_folds_do_not_count_as_words(good) -> None:
+    good.cells.append(new_markdown_cell("<details>" + "word " * 1799 + "</details>"))
+    assert problems("03_x.ipynb", good) == []
+
+
 def test_notebooks_are_there_and_named_after_the_outline() -> None:
     """An empty folder is said to be empty instead of looking like notebooks that pass."""
     if not NOTEBOOKS:
@@ -129,8 +157,8 @@ def long_function(lines: int) -> str:
 
 BREAKS = {
     "1808 words": lambda nb: nb.cells.append(new_markdown_cell("word " * 1799)),
-    "26 code cells": lambda nb: nb.cells.extend(
-        new_code_cell("", execution_count=9) for _ in range(23)
+    "29 code cells": lambda nb: nb.cells.extend(
+        new_code_cell("", execution_count=9) for _ in range(26)
     ),
     "bytes": lambda nb: nb.cells[2].outputs[0].data.update({"image/png": "A" * 600_000}),
     "the kernel is not python3": lambda nb: nb.metadata.kernelspec.update(name="mine"),

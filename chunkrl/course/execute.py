@@ -1,11 +1,14 @@
-"""Runs notebooks and stores their outputs as they are committed, without widget state."""
+"""Runs notebooks and stores outputs as they are committed: no widget state, links to lines."""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+
 from chunkrl import command
+from chunkrl.course import links
 from chunkrl.errors import ConfigError
 
 DROPPED = "metadata.language_info cell.metadata.execution"  # they differ from machine to machine
@@ -16,6 +19,7 @@ def execute(notebooks: list[Path]) -> None:
     if shutil.which("nbstripout", path=str(Path(sys.executable).parent)) is None:
         raise ConfigError("nbstripout is not installed: pip install 'chunkrl[dev]'")
     for notebook in notebooks:
+        _link(notebook)
         # What a cell prints is one output, however the kernel happened to send it: merged in a
         # second pass, because nbconvert merges before it executes.
         for step in ("--execute", "--coalesce-streams"):
@@ -30,6 +34,14 @@ def execute(notebooks: list[Path]) -> None:
             str(notebook),
         ]
         subprocess.run([sys.executable, "-m", *strip], check=True)
+
+
+def _link(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = links.refresh(cell.source, path.parent)
+    nbformat.write(notebook, path)
 
 
 def main(notebooks: list[Path] | None = None, /) -> None:
