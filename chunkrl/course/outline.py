@@ -25,4 +25,5 @@ OUTLINE: tuple[Notebook, ...] = (
     Notebook("11", "How far should you imagine?", ("02", "10")),
     Notebook("12", "Does it work on a robot?", ("06", "08")),
     Notebook("13", "How wrong is a value on a robot?", ("11", "12")),
+    Notebook("14", "Write Q-chunking", ("12",)),
 )
