@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from chunkrl.errors import ChunkRLError, ChunkRLWarning
 
@@ -35,22 +35,27 @@ def listen(program: str) -> None:
     def wait() -> None:
         while os.read(heard, 1) != bytes([signal.SIGINT]):
             pass
-        with suppress(Exception):
-            for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
-                child.kill()
-        with suppress(OSError):
-            os.write(2, f"\n{program}: {STOPPED}\n".encode())
-        os._exit(130)
+        stop(program)
 
     threading.Thread(target=wait, name="Ctrl-C", daemon=True).start()
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, lambda *_: None)
 
 
+def stop(program: str) -> NoReturn:
+    """End this process and its workers at once, as after Ctrl-C."""
+    with suppress(Exception):
+        for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
+            child.kill()
+    with suppress(OSError):
+        os.write(2, f"\n{program}: {STOPPED}\n".encode())
+    os._exit(130)
+
+
 @contextmanager
 def sentences(program: str) -> Iterator[None]:
-    """End the process with one line where an error was raised on purpose, a file cannot be used,
-    nothing can be printed or the user pressed Ctrl-C."""
+    """End the process with one line where an error was raised on purpose, a file cannot be used or
+    nothing can be printed."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that ASCII lacks
     usual = warnings.formatwarning
@@ -69,8 +74,6 @@ def sentences(program: str) -> Iterator[None]:
 
         file = f"{error.filename}: " if error.filename is not None else ""
         sys.exit(f"{program}: {file}{disk.explained(error)}")
-    except KeyboardInterrupt:
-        sys.exit(f"{program}: {STOPPED}")
     finally:
         _drop_output()
         warnings.formatwarning = usual
