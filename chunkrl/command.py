@@ -43,10 +43,15 @@ def listen(program: str) -> None:
 
 
 def stop(program: str) -> NoReturn:
-    """End this process and its workers at once, as after Ctrl-C."""
+    """End this process and those that it started at once, as after Ctrl-C."""
     with suppress(Exception):
-        for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
-            child.kill()
+        import psutil
+
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                # One of Python's own gives back what workers shared, once this process is gone.
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    child.kill()
     with suppress(OSError):
         os.write(2, f"\n{program}: {STOPPED}\n".encode())
     os._exit(130)

@@ -110,6 +110,9 @@ worker = spawn.Process(target=time.sleep, args=(60,))
 worker.start()
 print(worker.pid, flush=True)
 worker.join()""",
+    "another program": """
+import subprocess, sys
+subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"])""",
     "the end": "import atexit; atexit.register(time.sleep, 60)",
 }
 
@@ -118,7 +121,7 @@ worker.join()""",
 def test_ctrl_c_ends_whatever_is_done(tmp_path, code):
     file = tmp_path / "busy.py"
     file.write_text(
-        "import time\nfrom chunkrl import command\nif __name__ == '__main__':\n"
+        f"{HEARS}\nimport time\nfrom chunkrl import command\nif __name__ == '__main__':\n"
         "    command.listen('chunkrl')\n    print('begun', flush=True)\n    "
         + code.strip().replace("\n", "\n    ")
     )
