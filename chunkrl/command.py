@@ -15,6 +15,8 @@ from chunkrl.errors import ChunkRLError, ChunkRLWarning
 STOPPED = "stopped; training and data go on where they were when the command is repeated"
 NARROWEST = 40  # columns of help; tyro searches for ever where its words do not fit
 
+starting = threading.Lock()  # held while a worker is started: left alone then, it would complain
+
 
 def listen(program: str) -> None:
     """End this process with a sentence and the exit code 130 at Ctrl-C, whatever it is doing.
@@ -44,6 +46,8 @@ def listen(program: str) -> None:
 
 def stop(program: str) -> NoReturn:
     """End this process and those that it started at once, as after Ctrl-C."""
+    starting.acquire(timeout=1)
+    started = []
     with suppress(Exception):
         import psutil
 
@@ -51,9 +55,12 @@ def stop(program: str) -> NoReturn:
             with suppress(psutil.Error):
                 # One of Python's own gives back what workers shared, once this process is gone.
                 if "resource_tracker" not in " ".join(child.cmdline()):
-                    child.kill()
+                    started.append(child.pid)
     with suppress(OSError):
         os.write(2, f"\n{program}: {STOPPED}\n".encode())
+    for pid in started:  # last, and without a pause in which another thread could notice
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
     os._exit(130)
 
 

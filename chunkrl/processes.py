@@ -17,6 +17,7 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
+from chunkrl import command
 from chunkrl.errors import ChunkRLError, WorkerError
 
 # Simulations keep a core busy each: more threads in a worker only get in each other's way.  NumPy
@@ -38,11 +39,11 @@ class Worker(SpawnProcess):
     main = True
 
     def start(self) -> None:
-        hidden = {} if self.main else {"__main__": types.ModuleType("__main__")}
+        main = {} if self.main else {"__main__": types.ModuleType("__main__")}
         resource_tracker.ensure_running()  # its start would let Ctrl-C through
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until `run`
         try:
-            with _replaced(os.environ, ENVIRONMENT), _replaced(sys.modules, hidden):
+            with command.starting, _replaced(os.environ, ENVIRONMENT), _replaced(sys.modules, main):
                 super().start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -113,6 +113,16 @@ worker.join()""",
     "another program": """
 import subprocess, sys
 subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"])""",
+    "processes that are begun one after the other": """
+import multiprocessing.util as util, psutil
+from chunkrl.processes import Spawn
+def slow(function, seconds):
+    return lambda *args, **kwargs: (function(*args, **kwargs), time.sleep(seconds))[0]
+util.spawnv_passfds = slow(util.spawnv_passfds, 0.4)
+psutil.Process.children = slow(psutil.Process.children, 0.6)
+spawn = Spawn()
+while True:
+    spawn.Process(target=time.sleep, args=(60,)).start()""",
     "the end": "import atexit; atexit.register(time.sleep, 60)",
 }
 
