@@ -70,6 +70,8 @@ def sentences(program: str) -> Iterator[None]:
     nothing can be printed."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that ASCII lacks
+    if os.environ.get("COLUMNS", "").isdigit():
+        os.environ["COLUMNS"] = str(max(NARROWEST, int(os.environ["COLUMNS"])))
     usual = warnings.formatwarning
     warnings.formatwarning = lambda message, category, *place, **line: (
         f"{program}: {message}\n"
@@ -105,11 +107,4 @@ def run(main: Callable[..., Any], program: str) -> None:
     with sentences(program):
         import tyro
 
-        widen()
         tyro.cli(main, prog=program)
-
-
-def widen() -> None:
-    """Let help be as wide as its words, whatever COLUMNS says."""
-    if os.environ.get("COLUMNS", "").isdigit():
-        os.environ["COLUMNS"] = str(max(NARROWEST, int(os.environ["COLUMNS"])))

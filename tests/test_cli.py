@@ -234,7 +234,7 @@ def test_info_names_versions_devices_rendering_and_data(chunkrl, home):
 
 
 def test_success_by_goal_in_words():
-    assert cli.by_goal({"success": 0.5, "episodes": 4}) == ""
+    assert runs.by_goal({"success": 0.5, "episodes": 4}) == ""
     row = {"success": 0.5, "success_goal1": 0.25, "success_goal2": 0.75}
-    assert cli.by_goal(row) == ", by goal 25% 75%"
-    assert cli.by_goal({"success_goal1": float("nan")}) == ", by goal unknown"
+    assert runs.by_goal(row) == ", by goal 25% 75%"
+    assert runs.by_goal({"success_goal1": float("nan")}) == ", by goal unknown"
