@@ -19,7 +19,7 @@ from unittest import mock
 import numpy as np
 
 from chunkrl.envs.ogbench import sharing, tasks
-from chunkrl.play.slot import Chunk, Slot, Start
+from chunkrl.play.slot import Slot, Start
 from chunkrl.processes import ENVIRONMENT
 
 TASK = "cube-double-play-singletask-v0"
@@ -50,7 +50,7 @@ def milliseconds(slots: list[Slot], rounds: int, length: int) -> float:
         actions = rng.uniform(-1, 1, (len(slots), length, 5))
         begin = time.process_time()
         for row, action in enumerate(actions):
-            slots[row].handle(Chunk(row, action))
+            slots[row].step(action)
         times.append(time.process_time() - begin)
     return 1e3 * min(times) / (len(slots) * length)
 
@@ -62,12 +62,12 @@ def worker(pipe, count: int) -> None:
     begin = time.process_time()
     for row in range(count):
         slots.append(Slot(tasks.make_env(task)))
-        slots[row].handle(Start(row, row))
+        slots[row].start(Start(row))
         figures += [memory("VmRSS")] if row == 0 else []
     seconds = time.process_time() - begin
     steps = [milliseconds(slots, ROUNDS, LENGTH), milliseconds(slots, ROUNDS * LENGTH, 1)]
     figures += [memory("VmRSS"), memory("VmHWM")]
-    slots[0].handle(Start(0, 0, record=True))
+    slots[0].start(Start(0, record=True))
     pipe.send([*figures, memory("VmRSS"), seconds, *steps])
 
 

@@ -1,12 +1,19 @@
-"""`python -m chunkrl` is the command line."""
-
-from chunkrl import command
+"""`python -m chunkrl` is the command line; imports stand where Ctrl-C ends them in a sentence."""
 
 
 def main() -> None:
-    command.listen("chunkrl")  # before the imports, which take a second
-    from chunkrl import cli
+    try:
+        from chunkrl import command
 
+        command.listen("chunkrl")  # before the other imports, which take a second
+        from chunkrl import cli
+    except KeyboardInterrupt:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it may be pressed again
+        from chunkrl import command
+
+        command.stop("chunkrl")
     cli.main()
 
 

@@ -4,17 +4,14 @@ import importlib.metadata
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
 
-from chunkrl import command
+from chunkrl import checks, command
 from chunkrl.envs.ogbench import TASK
 from chunkrl.errors import ConfigError
-
-if TYPE_CHECKING:
-    from chunkrl.types import Agent
 
 app = tyro.extras.SubcommandApp()
 data_app = tyro.extras.SubcommandApp()
@@ -25,6 +22,7 @@ Timing = Literal["pre", "post"] | None
 Count = int | None
 Choice = bool | None
 File = Path | None
+Shards = tuple[int, ...] | None
 
 
 def about(help: str) -> Any:
@@ -38,11 +36,9 @@ def tuned(help: str) -> Any:
 
 
 def train(
-    method: Annotated[Positional[str], about("one of those listed by `chunkrl train --help`")],
+    method: str,
     task: Annotated[str, about("OGBench's name; those with -oraclerep have goals (mac)")] = TASK,
-    preset: Annotated[
-        Preset, about("seconds, minutes on 2 CPU cores, the papers' sizes")
-    ] = "laptop",
+    preset: Annotated[Preset, about("seconds, minutes on 2 cores, the papers' sizes")] = "laptop",
     seeds: Annotated[tuple[int, ...], about("each trained from nothing, all in one run")] = (0,),
     folder: Annotated[File, about("of the run; the same again continues it")] = None,
     updates: Annotated[Count, tuned("gradient steps; may grow when a run continues")] = None,
@@ -53,12 +49,8 @@ def train(
     success_timing: Annotated[Timing, about("score the state before or after a step")] = None,
     data: Annotated[File, about("npz file to learn from, such as one you made")] = None,
     shards: Annotated[File, about("folder of a 100M set, in place of one file (mac)")] = None,
-    replace_every: Annotated[
-        Count, about("updates that a shard stays on the device (1000)")
-    ] = None,
-    workers: Annotated[
-        Count, about("processes for data and episodes; one per core; 0: this one plays")
-    ] = None,
+    replace_every: Annotated[Count, about("updates that a shard stays in use (1000)")] = None,
+    workers: Annotated[Count, about("processes; default: one per core; 0: this one plays")] = None,
     **settings: Any,
 ) -> None:
     """Train a method on an OGBench task.
@@ -72,12 +64,14 @@ def train(
     from chunkrl.train import runs
 
     size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
-    if folder is None:
-        others = {"seeds": None if seeds == (0,) else "-".join(map(str, seeds))}
-        others |= {"timing": success_timing, "sparse": sparse, "data": data and data.stem}
-        others |= {"shards": shards and shards.resolve().name}
-        name = f"{method}-{task}-{preset}"
-        folder = Path("runs") / default_name(name, size | settings | others)
+    if folder is None:  # with every option that was given, so that no two runs meet
+        given: dict[str, Any] = size | settings
+        given |= {"seeds": None if seeds == (0,) else "-".join(map(str, seeds))}
+        given |= {"timing": success_timing, "sparse": sparse, "data": data and data.stem}
+        given |= {"shards": shards and shards.resolve().name}
+        joined = {k: "x".join(map(str, v)) if isinstance(v, tuple) else v for k, v in given.items()}
+        options = [f"{key}{value}" for key, value in joined.items() if value is not None]
+        folder = Path("runs", "-".join([method, task, preset, *options]))
     print(f"run folder: {folder}")
     result = experiment.run(
         method, task, preset, seeds, folder, success_timing, workers, settings=settings,
@@ -88,7 +82,7 @@ def train(
         print(
             f"seed {row['seed']}: success {runs.in_words(row)} over {row['episodes']} episodes "
             f"after {row['step']} updates, {row['seconds']:.0f} s "
-            f"(success timing: {result.config['success_timing']}){by_goal(row)}"
+            f"(success timing: {result.config['success_timing']}){runs.by_goal(row)}"
         )
 
 
@@ -112,52 +106,24 @@ def train_command(words: tyro.conf.PositionalRequiredArgs[list[str]]) -> None:
         name = word.split("=")[0].removeprefix("--").replace("-", "_")
         if word.startswith("--") and name in SETTINGS and name not in method.parameters:
             refuse(method.name, name, method.parameters)
-    own = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[kind | None, tuned(SETTINGS[name].help)],
-        )
+    own = {
+        name: Annotated[kind | None, tuned(SETTINGS[name].help)]
         for name, (kind, _) in method.parameters.items()
         if name not in SIZES
-    ]
+    }
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    common += [inspect.Parameter(k, keyword, default=None, annotation=v) for k, v in own.items()]
 
     def command(**options: Any) -> None:
         train(method.name, **options)
 
     command.__doc__ = f"{method.build.__doc__}\n\n{inspect.cleandoc(train.__doc__ or '')}"
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in common + own}
-    vars(command)["__signature__"] = inspect.Signature(common + own)
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in common}
+    vars(command)["__signature__"] = inspect.Signature(common)
     tyro.cli(command, args=words[1:], prog=f"chunkrl train {words[0]}")
 
 
 app.command(name="train")(train_command)
-
-
-def default_name(name: str, given: dict) -> str:
-    """The name of a run's folder: with every option that was given, so that no two runs meet."""
-    joined = {k: "x".join(map(str, v)) if isinstance(v, tuple) else v for k, v in given.items()}
-    options = [f"{key}{value}" for key, value in joined.items() if value is not None]
-    return "-".join([name, *options])
-
-
-def by_goal(row: dict) -> str:
-    """The success rate for each goal, where the task has goals."""
-    from chunkrl.train import runs
-
-    rates = [runs.rate(x) for name, x in row.items() if name.startswith("success_goal")]
-    return f", by goal {' '.join(rates)}" if rates else ""
-
-
-def executed(asked: int | None, agent: "Agent") -> int:
-    """The actions of each chunk to execute.  Raises ConfigError for more than a chunk has."""
-    if asked is not None and not 1 <= asked <= agent.chunk:
-        raise ConfigError(
-            f"--execute {asked}: a chunk of this agent has {agent.chunk} actions; choose 1 to"
-            f" {agent.chunk}"
-        )
-    return asked or agent.execute
 
 
 @app.command
@@ -168,9 +134,7 @@ def evaluate(
     execute: Annotated[Count, about("actions of each chunk; default: as the agent does")] = None,
     success_timing: Annotated[Timing, about("score the state before or after a step")] = None,
     video: Annotated[File, about(".webp file of the first seed's first episode")] = None,
-    workers: Annotated[
-        Count, about("processes that play; default: one per core; 0: this one plays")
-    ] = None,
+    workers: Annotated[Count, about("processes; default: one per core; 0: this one plays")] = None,
 ) -> None:
     """Play episodes with the agents of a run folder; add what they did to evaluation.json there."""
     from chunkrl import disk
@@ -181,36 +145,32 @@ def evaluate(
 
     folder = disk.user_path(folder)
     loaded = experiment.load(folder)
-    execute = executed(execute, loaded.agent)
+    if execute is not None:
+        checks.within("--execute", execute, 1, loaded.agent.chunk)
+    execute = execute or loaded.agent.execute
     # What would not be kept is refused before any episode is played.
     runs.add_evaluations(folder, [])
     if video is not None:
         video = webp_path(disk.user_path(video))
         disk.require_writable(video)
     timing = success_timing or runs.read_config(folder, ["success_timing"])["success_timing"]
-    frames, lost = [], None
-    how = {"execute": execute, "success_timing": timing, "episode_seed": seed}
-    how |= {"step": loaded.rows[-1]["step"]}
-    count = experiment.processes(workers)
-    with Evaluator(loaded.task, count, success_timing=timing, execute=execute) as play:
+    step = loaded.rows[-1]["step"]
+    how = {"execute": execute, "success_timing": timing, "episode_seed": seed, "step": step}
+    frames, told = [], []
+    with Evaluator(loaded.task, workers, success_timing=timing, execute=execute) as play:
         for i, trained in enumerate(loaded.config["seeds"]):
             result = play.run(loaded.act(i), episodes, seed, record=int(bool(video) and i == 0))
             frames += result.frames
-            summary = runs.summary(result)
-            runs.add_evaluations(folder, [{"seed": trained, **how, **summary}])
-            try:
-                print(
-                    f"seed {trained}: success {runs.in_words(summary)}, return "
-                    f"{summary['return']:.1f}, length {summary['length']:.0f} over "
-                    f"{summary['episodes']} episodes{by_goal(summary)}"
-                )
-            except OSError as error:  # who listened is gone: the other seeds are stored first
-                lost = error
+            row = runs.summary(result)
+            runs.add_evaluations(folder, [{"seed": trained, **how, **row}])
+            told.append(
+                f"seed {trained}: success {runs.in_words(row)}, return {row['return']:.1f}, length "
+                f"{row['length']:.0f} over {row['episodes']} episodes{runs.by_goal(row)}"
+            )
     if video:
         save(frames[0], video)
-        print(f"video: {video}")
-    if lost is not None:
-        raise lost
+        told.append(f"video: {video}")
+    print("\n".join(told))  # at the end: all is stored though nobody may listen any more
 
 
 @data_app.command
@@ -233,9 +193,7 @@ def make(
 @data_app.command
 def download(
     dataset: Annotated[Positional[str], about("such as cube-double-play-v0")],
-    shards: Annotated[
-        tuple[int, ...] | None, about("of a 100M set, such as 0 1; default: all")
-    ] = None,
+    shards: Annotated[Shards, about("of a 100M set, such as 0 1; default: all")] = None,
 ) -> None:
     """Download an official OGBench dataset; a download that was cut goes on where it was.
 
@@ -303,7 +261,6 @@ def main() -> None:
         print(f"chunkrl {importlib.metadata.version('chunkrl')}")
         return
     with command.sentences("chunkrl"):
-        command.widen()
         if sys.argv[1:2] == ["train"]:
             train_command(sys.argv[2:])
             return

@@ -8,12 +8,14 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from chunkrl.errors import ChunkRLError, ChunkRLWarning
 
 STOPPED = "stopped; training and data go on where they were when the command is repeated"
 NARROWEST = 40  # columns of help; tyro searches for ever where its words do not fit
+
+starting = threading.Lock()  # held while a worker is started: left alone then, it would complain
 
 
 def listen(program: str) -> None:
@@ -35,24 +37,41 @@ def listen(program: str) -> None:
     def wait() -> None:
         while os.read(heard, 1) != bytes([signal.SIGINT]):
             pass
-        with suppress(Exception):
-            for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
-                child.kill()
-        with suppress(OSError):
-            os.write(2, f"\n{program}: {STOPPED}\n".encode())
-        os._exit(130)
+        stop(program)
 
     threading.Thread(target=wait, name="Ctrl-C", daemon=True).start()
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, lambda *_: None)
 
 
+def stop(program: str) -> NoReturn:
+    """End this process and those that it started at once, as after Ctrl-C."""
+    starting.acquire(timeout=1)
+    started = []
+    with suppress(Exception):
+        import psutil
+
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                # One of Python's own gives back what workers shared, once this process is gone.
+                if "resource_tracker" not in " ".join(child.cmdline()):
+                    started.append(child.pid)
+    with suppress(OSError):
+        os.write(2, f"\n{program}: {STOPPED}\n".encode())
+    for pid in started:  # last, and without a pause in which another thread could notice
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    os._exit(130)
+
+
 @contextmanager
 def sentences(program: str) -> Iterator[None]:
-    """End the process with one line where an error was raised on purpose, a file cannot be used,
-    nothing can be printed or the user pressed Ctrl-C."""
+    """End the process with one line where an error was raised on purpose, a file cannot be used or
+    nothing can be printed."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that ASCII lacks
+    if os.environ.get("COLUMNS", "").isdigit():
+        os.environ["COLUMNS"] = str(max(NARROWEST, int(os.environ["COLUMNS"])))
     usual = warnings.formatwarning
     warnings.formatwarning = lambda message, category, *place, **line: (
         f"{program}: {message}\n"
@@ -69,8 +88,6 @@ def sentences(program: str) -> Iterator[None]:
 
         file = f"{error.filename}: " if error.filename is not None else ""
         sys.exit(f"{program}: {file}{disk.explained(error)}")
-    except KeyboardInterrupt:
-        sys.exit(f"{program}: {STOPPED}")
     finally:
         _drop_output()
         warnings.formatwarning = usual
@@ -90,11 +107,4 @@ def run(main: Callable[..., Any], program: str) -> None:
     with sentences(program):
         import tyro
 
-        widen()
         tyro.cli(main, prog=program)
-
-
-def widen() -> None:
-    """Let help be as wide as its words, whatever COLUMNS says."""
-    if os.environ.get("COLUMNS", "").isdigit():
-        os.environ["COLUMNS"] = str(max(NARROWEST, int(os.environ["COLUMNS"])))

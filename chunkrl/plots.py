@@ -20,16 +20,11 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 
 # Never by colour alone: each series also has its own marker and its own dashes.
+COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+DASHES = ((5, 2), (1, 1.2), (6, 2, 1, 2), (3, 1, 1, 1, 1, 1), (8, 3), (2, 2))
 SERIES: tuple[dict[str, Any], ...] = tuple(
-    {"color": color, "marker": marker, "linestyle": dashes}
-    for color, marker, dashes in (
-        (BLUE, "o", (0, (5, 2))),
-        (VERMILLION, "s", (0, (1, 1.2))),
-        (GREEN, "^", (0, (6, 2, 1, 2))),
-        (PURPLE, "D", (0, (3, 1, 1, 1, 1, 1))),
-        (ORANGE, "v", (0, (8, 3))),
-        (SKY, "P", (0, (2, 2))),
-    )
+    {"color": color, "marker": marker, "linestyle": (0, dashes)}
+    for color, marker, dashes in zip(COLORS, "os^DvP", DASHES, strict=True)
 )
 
 EXACT: dict[str, Any] = {"color": BLACK, "linewidth": 1.5}
@@ -38,14 +33,8 @@ EXACT_BAR: dict[str, Any] = {"facecolor": "none", "edgecolor": BLACK, "linewidth
 
 def estimated(series: int = 0) -> dict[str, Any]:
     """Keyword arguments of `Axes.plot` and `Axes.errorbar` for an estimate: an open marker."""
-    style = SERIES[series]
-    return {
-        "color": style["color"],
-        "marker": style["marker"],
-        "markerfacecolor": "white",
-        "markersize": 5.5,
-        "linestyle": "none",
-    }
+    open_marker = {"markerfacecolor": "white", "markersize": 5.5, "linestyle": "none"}
+    return SERIES[series] | open_marker
 
 
 def learned(series: int = 0) -> dict[str, Any]:
@@ -77,14 +66,8 @@ def label(axes: Axes, x: str, y: str, title: str = "") -> Axes:
 def key(axes: Axes, entries: dict[str, dict[str, Any]], loc: Any) -> None:
     """A legend inside `axes` from `{text: style}`, made once and not at every slider move."""
     handles = [Line2D([], [], **style, label=text) for text, style in entries.items()]
-    _figure(axes).legend(
-        handles=handles,
-        loc=loc,
-        bbox_to_anchor=(0.0, 0.0, 1.0, 1.0),
-        bbox_transform=axes.transAxes,
-        frameon=False,
-        fontsize=9,
-    )
+    inside = {"bbox_to_anchor": (0.0, 0.0, 1.0, 1.0), "bbox_transform": axes.transAxes}
+    _figure(axes).legend(handles=handles, loc=loc, frameon=False, fontsize=9, **inside)
 
 
 MARK: dict[str, Any] = {"color": VERMILLION, "marker": "^", "markersize": 4.0, "linestyle": "none"}
@@ -100,20 +83,15 @@ def lock_strip(
     """
     values = np.asarray(fill, float)
     length = len(values)
+    darkest = 1.2 * top  # still shows its black outline
     axes.imshow(
-        values[None],
-        extent=(0.5, length + 0.5, 0.0, 1.0),
-        aspect="auto",
-        cmap="Greys",
-        vmin=0.0,
-        vmax=1.2 * top,  # the darkest cell still shows its black outline
-        interpolation="nearest",
-    )
+        values[None], extent=(0.5, length + 0.5, 0.0, 1.0), aspect="auto", cmap="Greys", vmin=0.0,
+        vmax=darkest, interpolation="nearest",
+    )  # fmt: skip
     if length <= 60:
         axes.vlines(np.arange(length + 1) + 0.5, 0.0, 1.0, color=BLACK, linewidth=0.6)
-    axes.plot(
-        [0.5, length + 0.5, length + 0.5, 0.5, 0.5], [0, 0, 1, 1, 0], color=BLACK, linewidth=1.2
-    )
+    x, y = [0.5, length + 0.5, length + 0.5, 0.5, 0.5], [0, 0, 1, 1, 0]
+    axes.plot(x, y, color=BLACK, linewidth=1.2)
     marked = np.fromiter(marks, float)
     axes.plot(marked, np.full(len(marked), -0.35), clip_on=False, **MARK)
     axes.set_xlim(length + 0.5, -0.5)
@@ -127,16 +105,8 @@ def headline(axes: Axes, text: str) -> None:
 
 def side(axes: Axes, text: str) -> None:
     """The y label where it changes with the numbers; `label` is given none then."""
-    axes.text(
-        0.0,
-        0.5,
-        text,
-        transform=_beside(axes, left=30),
-        rotation=90,
-        rotation_mode="anchor",
-        ha="center",
-        va="bottom",
-    )
+    turned = {"rotation": 90, "rotation_mode": "anchor", "ha": "center", "va": "bottom"}
+    axes.text(0.0, 0.5, text, transform=_beside(axes, left=30), **turned)
 
 
 def _figure(axes: Axes) -> Figure:
@@ -253,10 +223,8 @@ def nice_top(value: float) -> float:
     """The first round number from `value`: an axis limit that seldom changes."""
     if value <= 0.0:
         return 1.0
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(
-        next(step * power for step in (1, 1.5, 2, 3, 4, 5, 7, 10) if step * power >= value)
-    )
+    steps = 10.0 ** np.floor(np.log10(value)) * np.array([1, 1.5, 2, 3, 4, 5, 7, 10])
+    return float(steps[steps >= value][0])
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import types
 from collections.abc import Iterator, MutableMapping
 from multiprocessing import connection, resource_tracker
@@ -16,7 +17,8 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
-from chunkrl.errors import WorkerError
+from chunkrl import command
+from chunkrl.errors import ChunkRLError, WorkerError
 
 # Simulations keep a core busy each: more threads in a worker only get in each other's way.  NumPy
 # reads this when it is first loaded.  A worker that imports a script with JAX leaves the GPU alone.
@@ -24,6 +26,7 @@ ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
     "JAX_PLATFORMS": "cpu",
     "MALLOC_MMAP_THRESHOLD_": "65536",  # glibc then returns what a compiled model leaves behind
 }
+NO_MEMORY = ("annot allocate memory", "failed to map segment", "ould not allocate memory")
 
 
 class Worker(SpawnProcess):
@@ -36,14 +39,24 @@ class Worker(SpawnProcess):
     main = True
 
     def start(self) -> None:
-        hidden = {} if self.main else {"__main__": types.ModuleType("__main__")}
-        with _uninterrupted(), _replaced(os.environ, ENVIRONMENT), _replaced(sys.modules, hidden):
-            super().start()
+        main = {} if self.main else {"__main__": types.ModuleType("__main__")}
+        resource_tracker.ensure_running()  # its start would let Ctrl-C through
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until `run`
+        try:
+            with command.starting, _replaced(os.environ, ENVIRONMENT), _replaced(sys.modules, main):
+                super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def run(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
         parent: Any = multiprocessing.parent_process()
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+        def end() -> None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+        threading.Thread(target=end, daemon=True).start()
         super().run()
 
 
@@ -113,9 +126,25 @@ def explain(code: int | None, out_of_memory: bool = False, main: bool = False) -
 
 def limit() -> str:
     """A sentence on the limit of a process' address space; empty where there is none."""
-    limit = _address_space()
-    most = f"limited to {(limit or 0) / 1e6:,.0f} MB (`ulimit -v`)"
-    return f". Its address space is {most}: allow more, or use fewer workers" if limit else ""
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY:
+        return ""
+    return (
+        f". Its address space is limited to {most / 1e6:,.0f} MB (`ulimit -v`): allow more, or use"
+        " fewer workers"
+    )
+
+
+def explained(error: Exception, where: str) -> ChunkRLError:
+    """An exception in words; with its traceback where it is the environment's."""
+    if isinstance(error, ChunkRLError):
+        return error
+    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+        cause = str(error) or type(error).__name__
+        return WorkerError(
+            f"memory ran out in {where} ({cause}): use fewer workers or envs{limit()}"
+        )
+    return WorkerError(f"{where} failed:\n{''.join(traceback.format_exception(error))}")
 
 
 def _from_main(thing: Any) -> bool:
@@ -158,22 +187,6 @@ def _replaced(mapping: MutableMapping[str, Any], values: dict[str, Any]) -> Iter
             del mapping[name]
 
 
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until this block ends; a process started in it inherits that, until `run`."""
-    resource_tracker.ensure_running()  # its start would end the block's effect
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
-
-
 def _memory_kills() -> int:
     """How many processes Linux has killed since it started, because memory ran out."""
     with contextlib.suppress(OSError):
@@ -181,9 +194,3 @@ def _memory_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-def _address_space() -> int | None:
-    """The limit in bytes, if there is one."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return None if limit == resource.RLIM_INFINITY else limit

@@ -5,15 +5,6 @@ from chunkrl.envs.ogbench.sim_state import position
 from chunkrl.envs.ogbench.tasks import get, make, make_env, names, reset, spec
 
 __all__ = [
-    "Spec",
-    "SuccessTiming",
-    "Task",
-    "get",
-    "make",
-    "make_env",
-    "names",
-    "position",
-    "reset",
-    "spec",
-    "timing",
-]
+    "Spec", "SuccessTiming", "Task", "get", "make", "make_env", "names", "position", "reset",
+    "spec", "timing",
+]  # fmt: skip

@@ -4,8 +4,10 @@ import importlib.metadata
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -140,6 +142,36 @@ def test_errors_are_sentences(home, monkeypatch, capsys, args, sentence):
     assert "Traceback" not in capsys.readouterr().err
 
 
+LONG = {
+    "train": ("train", "qc-fql", "--preset", "smoke", "--updates", "1000000"),
+    "evaluate": ("evaluate", "run", "--episodes", "10000"),
+    "data make": ("data", "make", "cube-double-play", "--transitions", "1000000"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "wait"),
+    [(name, wait) for name in LONG for wait in (0.0, 0.25, 3.0)] + [("train", 6.0)],
+)
+def test_ctrl_c_at_any_moment_is_a_sentence(trained, home, tmp_path, command, wait):
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{hears}; import chunkrl.__main__ as m; print('begun', flush=True); m.main()"
+    words = [x if x != "run" else str(trained[1]) for x in LONG[command]]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, text=True,
+        env={**os.environ, "CHUNKRL_DATA": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(wait)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130, told
+    assert told.count("chunkrl: stopped;") == 1
+    assert "Traceback" not in told
+    assert "Error" not in told
+
+
 def test_modules_that_are_commands_end_in_sentences_too(tmp_path):
     for words, sentence in (
         (["chunkrl.experiments.report", "c.png"], "name the folders"),
@@ -202,7 +234,7 @@ def test_info_names_versions_devices_rendering_and_data(chunkrl, home):
 
 
 def test_success_by_goal_in_words():
-    assert cli.by_goal({"success": 0.5, "episodes": 4}) == ""
+    assert runs.by_goal({"success": 0.5, "episodes": 4}) == ""
     row = {"success": 0.5, "success_goal1": 0.25, "success_goal2": 0.75}
-    assert cli.by_goal(row) == ", by goal 25% 75%"
-    assert cli.by_goal({"success_goal1": float("nan")}) == ", by goal unknown"
+    assert runs.by_goal(row) == ", by goal 25% 75%"
+    assert runs.by_goal({"success_goal1": float("nan")}) == ", by goal unknown"

@@ -16,7 +16,7 @@ from chunkrl.errors import ConfigError
 from chunkrl.measure.truth import Simulator
 from chunkrl.play import slot
 from chunkrl.play.evaluate import Evaluator
-from chunkrl.play.slot import Chunk, Slot, Start
+from chunkrl.play.slot import Slot, Start
 from chunkrl.train import runs
 from chunkrl.types import Windows
 
@@ -198,9 +198,9 @@ def computed(env, monkeypatch):
     watched.__module__ = original.__module__
     monkeypatch.setattr(kind, "compute_observation", watched)
     played = Slot(env)
-    played.handle(Start(0, 0))
+    played.start(Start(0))
     calls.clear()
-    played.handle(Chunk(0, np.zeros((3, 5), np.float32)))
+    played.step(np.zeros((3, 5), np.float32))
     return len(calls)
 
 
@@ -220,9 +220,9 @@ def test_an_observation_of_one_s_own_is_not_replaced(cube):
     cube.unwrapped.compute_observation = own
     try:
         played = Slot(cube)
-        played.handle(Start(0, 0))
+        played.start(Start(0))
         calls.clear()
-        assert not played.handle(Chunk(0, np.zeros((3, 5), np.float32))).obs.any()
+        assert not played.step(np.zeros((3, 5), np.float32)).obs.any()
         assert len(calls) == 3
         assert cube.unwrapped.compute_observation is own
     finally:

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -11,7 +12,7 @@ from toys import GoalToy, Toy
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError, WorkerError
 from chunkrl.play.evaluate import Evaluator, wilson
-from chunkrl.play.slot import Chunk, Slot, Start
+from chunkrl.play.slot import Slot, Start
 from chunkrl.train import runs
 
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")
@@ -77,10 +78,10 @@ def test_skipping_observations_changes_nothing(task):
     plain, slot = tasks.make_env(task), Slot(tasks.make_env(task))
     actions = np.random.default_rng(0).uniform(-1, 1, (4, 5, 5)).astype(np.float32)
     obs = tasks.reset(plain, 7)
-    np.testing.assert_array_equal(slot.handle(Start(0, 7)).obs, obs.astype(np.float32))
+    np.testing.assert_array_equal(slot.start(Start(7)).obs, obs.astype(np.float32))
     for chunk in actions:
         steps = [plain.step(action) for action in chunk]
-        outcome = slot.handle(Chunk(0, chunk))
+        outcome = slot.step(chunk)
         np.testing.assert_array_equal(outcome.obs, steps[-1][0].astype(np.float32))
         np.testing.assert_array_equal(outcome.reward, [step[1] for step in steps])
         assert outcome.success == bool(steps[-1][-1]["success"])
@@ -100,7 +101,7 @@ def test_a_chunk_costs_one_message_and_one_call(monkeypatch):
     assert len(sent) == 2 * (1 + 2)  # two workers: a start and two chunks of five
     assert batches == [((2, 3), (2,))] * 2
     assert len(set(used)) == 4  # two episodes, two chunks: no key twice
-    assert [command.action.shape for batch in sent[2:] for command in batch] == [(5, 2)] * 4
+    assert [chunk.shape for batch in sent[2:] for chunk in batch.values()] == [(5, 2)] * 4
 
 
 def test_the_rest_of_a_chunk_is_dropped_at_the_end_of_an_episode():
@@ -172,6 +173,14 @@ def children():
     return [process.pid for process in multiprocessing.active_children()]
 
 
+@pytest.mark.parametrize(("asked", "started"), [(0, 0), (1, 1), (None, os.cpu_count())])
+def test_as_many_workers_as_asked_for_or_one_per_core(asked, started):
+    before = len(children())
+    with Evaluator(CUBE, asked, envs=os.cpu_count(), make_env=Toy) as evaluator:
+        evaluator.run(numbered, episodes=1)
+        assert len(children()) == before + started
+
+
 def test_an_interrupted_run_leaves_no_process_and_the_next_one_works():
     before = children()
 
@@ -211,7 +220,7 @@ def test_sizes_must_be_positive(setting, value):
 
 
 def test_an_evaluation_needs_an_episode():
-    with pytest.raises(ConfigError, match="at least one episode"):
+    with pytest.raises(ConfigError, match="episodes = 0: must be at least 1"):
         Evaluator(CUBE).run(numbered, episodes=0)
 
 
@@ -265,8 +274,8 @@ def test_skipping_observations_keeps_the_goal():
     plain, slot = tasks.make_env(GOALS), Slot(tasks.make_env(GOALS))
     actions = np.random.default_rng(0).uniform(-1, 1, (3, 5, 5)).astype(np.float32)
     obs = tasks.reset(plain, 7, 2)
-    np.testing.assert_array_equal(slot.handle(Start(0, 7, goal=2)).obs, obs.astype(np.float32))
+    np.testing.assert_array_equal(slot.start(Start(7, goal=2)).obs, obs.astype(np.float32))
     for chunk in actions:
         steps = [plain.step(action) for action in chunk]
-        outcome = slot.handle(Chunk(0, chunk))
+        outcome = slot.step(chunk)
         np.testing.assert_array_equal(outcome.obs, steps[-1][0].astype(np.float32))

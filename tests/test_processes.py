@@ -122,7 +122,7 @@ def test_exit_codes_in_words(monkeypatch):
     assert "crashed (SIGBUS)" in explain(-7)
     assert "`ulimit -v`" not in explain(-11)
     assert "__main__" not in explain(1)
-    monkeypatch.setattr(processes, "_address_space", lambda: 400 * 10**6)
+    monkeypatch.setattr(processes.resource, "getrlimit", lambda kind: (400 * 10**6, -1))
     for code in (1, -11, -6, None):
         assert "limited to 400 MB (`ulimit -v`)" in explain(code)
     assert "ulimit" not in explain(-15)

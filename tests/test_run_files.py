@@ -5,6 +5,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import threading
@@ -584,14 +585,19 @@ def test_sizes_beyond_memory_are_refused_before_anything_is_compiled(
 
 
 @pytest.mark.parametrize(
-    ("method", "settings"), [("qc", {"candidates": 10**9}), ("mac", {"candidates": 10**9})]
+    ("method", "settings", "words"),
+    [
+        ("qc", {"candidates": 10**9}, "candidates=1000000000"),
+        ("mac", {"candidates": 10**9}, "candidates=1000000000"),
+        ("mac", {"hidden": (10**6, 10**6)}, "hidden=(1000000, 1000000)"),
+    ],
 )
-def test_candidates_beyond_memory_are_named(method, settings):
-    agent = agents.make(method, O, A, hidden=(4,), **settings)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    noise = jax.eval_shape(lambda key: agent.noise(key, 8), key)
-    with pytest.raises(ConfigError, match="candidates=1000000000"):
-        memory.require_arrays({"noise": noise}, agent, 8, 1)
+def test_a_setting_beyond_memory_is_named(monkeypatch, method, settings, words):
+    """Also one of the model that the agent holds."""
+    agent = agents.make(method, O, A, **{"hidden": (4,)} | settings)
+    monkeypatch.setattr(type(agent), "draw", lambda self, key, dataset, size: dataset)
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        memory.require(agent, np.zeros(1), 8, 1)
 
 
 def test_memory_that_runs_out_all_the_same_is_a_sentence():
@@ -659,10 +665,10 @@ def test_evaluate_records_the_step_of_the_checkpoint(folder, begun):
     assert [(x["seed"], x["step"]) for x in runs.read_evaluations(folder)] == [(0, 4), (1, 4)]
 
 
-@pytest.mark.parametrize(("asked", "played_by"), [(0, 0), (3, 3), (None, os.cpu_count())])
-def test_evaluate_has_as_many_workers_as_asked_for(folder, begun, asked, played_by):
+@pytest.mark.parametrize("asked", [0, 3, None])
+def test_evaluate_has_as_many_workers_as_asked_for(folder, begun, asked):
     cli.evaluate(folder, workers=asked)
-    assert Played.workers == played_by
+    assert Played.workers == asked
 
 
 def test_a_success_that_nobody_told_is_unknown(folder, begun, monkeypatch, capsys):

@@ -19,7 +19,7 @@ import pytest
 
 from chunkrl.envs.ogbench import sharing, tasks
 from chunkrl.envs.ogbench.pictures import Camera
-from chunkrl.play.slot import Chunk, Slot, Start
+from chunkrl.play.slot import Slot, Start
 from chunkrl.play.workers import Workers
 
 CUBE = "cube-double-play-oraclerep-v0"
@@ -75,11 +75,11 @@ def play(
     for episode in range(EPISODES):
         for row, slot in slots.items():
             goal = 1 + (row + 2 * episode) % 5
-            start = Start(row, 10 * row + episode, record=row in record, goal=goal)
-            log[row].append(seen(slot, slot.handle(start)))
+            start = Start(10 * row + episode, record=row in record, goal=goal)
+            log[row].append(seen(slot, slot.start(start)))
         for k in range(CHUNKS):
             for row, slot in slots.items():
-                log[row].append(seen(slot, slot.handle(Chunk(row, plan(row, episode, k)))))
+                log[row].append(seen(slot, slot.step(plan(row, episode, k))))
     return log
 
 
@@ -221,8 +221,8 @@ def test_a_worker_with_five_environments_stays_below_400_mb(capsys: Any) -> None
     task = tasks.get("cube-double-play-singletask-v0")
     workers = Workers(1, partial(tasks.make_env, task))
     try:
-        workers.exchange([Start(row, row) for row in range(5)])
-        workers.exchange([Chunk(row, np.zeros((5, 5))) for row in range(5)])
+        workers.exchange({row: Start(row) for row in range(5)})
+        workers.exchange(dict.fromkeys(range(5), np.zeros((5, 5))))
         status = Path(f"/proc/{workers.processes[0].pid}/status").read_text()
     finally:
         workers.close()
@@ -249,7 +249,7 @@ def test_workers_of_the_installed_command_do_without_jax(tmp_path: Path) -> None
         "    from chunkrl.play.workers import Workers\n"
         "    def play(**_):\n"
         "        workers = Workers(1, partial(tasks.make_env, tasks.get(cli.TASK)))\n"
-        "        workers.exchange([Start(0, 0)])\n"
+        "        workers.exchange({0: Start(0)})\n"
         "        maps = Path(f'/proc/{workers.processes[0].pid}/maps').read_text()\n"
         "        print('mujoco' in maps, 'jaxlib' in maps)\n"
         "    cli.app.cli = play\n"

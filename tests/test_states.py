@@ -8,7 +8,7 @@ from chunkrl.data.dataset import load
 from chunkrl.envs.ogbench import sim_state as states
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.play.slot import Chunk, Slot, Start
+from chunkrl.play.slot import Slot, Start
 
 FORCE = 18  # the number of an observation that is no function of the state
 STEPS = 20
@@ -64,12 +64,12 @@ def test_a_restored_episode_depends_on_its_state_alone(play):
     task, path = play
     logged = states.draw(path, 2, STEPS)
     slot = Slot(environment(task, 10))
-    command = Start(0, 5, state=logged.state[0])
-    chunk = Chunk(0, logged.action[0])
-    first = [slot.handle(command), slot.handle(chunk)]
-    slot.handle(Start(0, 1, state=logged.state[1]))
-    slot.handle(Chunk(0, logged.action[1, :4]))
-    again = [slot.handle(command._replace(seed=6)), slot.handle(chunk)]
+    command = Start(5, state=logged.state[0])
+    chunk = logged.action[0]
+    first = [slot.start(command), slot.step(chunk)]
+    slot.start(Start(1, state=logged.state[1]))
+    slot.step(logged.action[1, :4])
+    again = [slot.start(command._replace(seed=6)), slot.step(chunk)]
     np.testing.assert_array_equal(again[0].obs, first[0].obs)
     np.testing.assert_array_equal(again[1].reward, first[1].reward)
     assert first[1].done
@@ -81,9 +81,11 @@ def test_rewards_from_a_restored_state_are_those_of_the_relabelled_data(play):
     logged, scored = states.draw(path, 4, STEPS, seed=1), data.load_task(task, path=path)
     slot = Slot(environment(task))
     for row, state, actions in zip(logged.row, logged.state, logged.action, strict=True):
-        slot.handle(Start(0, 0, state=state))
-        outcome = slot.handle(Chunk(0, actions))
-        np.testing.assert_array_equal(task.reward(outcome.reward), scored.reward[row : row + STEPS])
+        slot.start(Start(0, state=state))
+        outcome = slot.step(actions)
+        np.testing.assert_array_equal(
+            task.reward(np.array(outcome.reward)), scored.reward[row : row + STEPS]
+        )
 
 
 def test_states_are_drawn_one_a_trajectory_with_what_follows(play):

@@ -18,7 +18,7 @@ from chunkrl.envs.family import Task
 from chunkrl.errors import WorkerError
 from chunkrl.play import workers as processes
 from chunkrl.play.evaluate import Evaluator
-from chunkrl.play.slot import Chunk, Pulse, Slots, Start
+from chunkrl.play.slot import Pulse, Slots, Start
 
 TASK = Task("toy", "toy", "toy", "toy", sparse=False)
 HERE = Path(__file__).parent
@@ -71,12 +71,13 @@ def test_a_step_that_takes_too_long_is_given_up():
 def test_a_worker_shows_that_it_moves_at_every_step():
     beats = []
     slots = Slots(Toy, Pulse(lambda: beats.append(1), seconds=0.0))
-    slots.handle([Start(0, 0), Start(1, 0)])
+    slots.exchange({0: Start(0), 1: Start(0)})
     before = len(beats)
-    slots.handle([Chunk(0, np.zeros((5, 2))), Chunk(1, np.zeros((5, 2)))])
+    slots.exchange(dict.fromkeys((0, 1), np.zeros((5, 2))))
     assert len(beats) - before >= 10
     quiet = Slots(Toy, Pulse(lambda: beats.append(2)))
-    quiet.handle([Start(0, 0), Chunk(0, np.zeros((5, 2)))])
+    quiet.exchange({0: Start(0)})
+    quiet.exchange({0: np.zeros((5, 2))})
     assert 2 not in beats  # not faster than once a second
 
 
@@ -198,13 +199,13 @@ def test_workers_do_not_outlive_a_killed_parent(fault):
         from functools import partial
         import numpy as np
         from toys import Toy
-        from chunkrl.play.slot import Chunk, Start
+        from chunkrl.play.slot import Start
         from chunkrl.play.workers import Workers
         if __name__ == "__main__":
             workers = Workers(2, partial(Toy, broken="{fault}"))
-            workers.exchange([Start(0, 0), Start(1, 0)])
+            workers.exchange({{0: Start(0), 1: Start(0)}})
             print(*[process.pid for process in workers.processes], flush=True)
-            workers.exchange([Chunk(0, np.zeros((5, 2))), Chunk(1, np.zeros((5, 2)))])
+            workers.exchange(dict.fromkeys((0, 1), np.zeros((5, 2))))
             time.sleep(60)
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]

@@ -23,13 +23,15 @@ class Resident:
         return self._dataset
 
 
+def paths(tree: Any) -> dict[str, Any]:
+    """Every leaf by its path, such as "params/critic/params/Dense_0/kernel"."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
 def identity(tree: Any) -> dict[str, str]:
     """Type, shape and checksum of every array, by its path: what tells data from other data."""
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): checksum(np.asarray(leaf))
-        for path, leaf in leaves
-    }
+    return {name: checksum(np.asarray(leaf)) for name, leaf in paths(tree).items()}
 
 
 def checksum(array: np.ndarray) -> str:

@@ -1,6 +1,5 @@
 """One experiment from nothing: data, agent, training, evaluation."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,18 +104,13 @@ def run(
     )
     if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
-    with Evaluator(task, processes(workers), success_timing=timing, execute=agent.execute) as play:
+    with Evaluator(task, workers, success_timing=timing, execute=agent.execute) as play:
         states, rows = train.fit(
             agent, dataset, amount.updates, amount.batch_size, seeds, amount.every,
             lambda act, seed: play.run(normalised(normaliser, act), amount.episodes, seed),
             amount.evaluate_every, folder, config, log, progress,
         )  # fmt: skip
     return Experiment(task, agent, states, rows, config, normaliser)
-
-
-def processes(workers: int | None) -> int:
-    """As many as asked for, 0 included; one per core where nothing is said."""
-    return os.cpu_count() or 1 if workers is None else workers
 
 
 def require_one_source(source: Any, shards: Any, replace_every: Any, transitions: Any) -> None:
@@ -196,16 +190,15 @@ def data_file(
 def load(folder: str | Path) -> Experiment:
     """The experiment that `run` left in `folder`, at its last checkpoint.  Raises ChunkRLError."""
     folder = disk.user_path(folder)
-    config = runs.read_config(folder)
+    config, _, _ = runs.stored(folder)
     if "method" not in config:
         raise TrainingError(
             f"{folder} was made by `train.fit`, which does not know of methods: load it with"
             " `train.load(folder, agent)`"
         )
-    config, _, _ = runs.stored(folder, ("task", "settings"))
-    task = tasks.get(config["task"], config.get("sparse"))
-    family.timing(task, config.get("success_timing"))
     try:
+        task = tasks.get(config["task"], config.get("sparse"))
+        family.timing(task, config.get("success_timing"))
         agent = agents.make(config["method"], **config["settings"])
         states, rows = train.restore(folder, agent)
     except ChunkRLError:
@@ -216,16 +209,13 @@ def load(folder: str | Path) -> Experiment:
             " into another folder"
         ) from error
     size = config["settings"]["obs_dim"] + config["settings"].get("goal_dim", 0)
-    return Experiment(task, agent, states, rows, config, _normaliser(folder, config, size))
-
-
-def _normaliser(folder: Path, config: dict, size: int) -> Normaliser:
-    if "normaliser" not in config:
-        return Normaliser.identity(size)
-    stored = {k: np.array(v, np.float32) for k, v in config["normaliser"].items()}
-    if stored.keys() != set(Normaliser._fields) or any(len(x) != size for x in stored.values()):
+    kept = {k: np.array(v, np.float32) for k, v in config.get("normaliser", {}).items()}
+    if kept and {name: len(x) for name, x in kept.items()} != dict.fromkeys(
+        Normaliser._fields, size
+    ):
         raise TrainingError(
             f"{folder / runs.CONFIG}: its normaliser is not one of {size} numbers: bring it back,"
             " or train into another folder"
         )
-    return Normaliser(**stored)
+    normaliser = Normaliser(**kept) if kept else Normaliser.identity(size)
+    return Experiment(task, agent, states, rows, config, normaliser)

@@ -26,13 +26,12 @@ def spelled(method: str) -> str:
 
 def summary(rows: Rows) -> str:
     """The last evaluation in words: each seed's success with its 95% interval."""
-    evaluated = [row for row in rows if "success" in row]
-    if not evaluated:
+    steps = [row["step"] for row in rows if "success" in row]
+    if not steps:
         return "not evaluated yet"
-    step = evaluated[-1]["step"]
-    last = [row for row in evaluated if row["step"] == step]
+    last = [row for row in rows if row["step"] == steps[-1]]
     return (
-        f"{', '.join(map(runs.in_words, last))} after {step} updates ({last[0]['episodes']} "
+        f"{', '.join(map(runs.in_words, last))} after {steps[-1]} updates ({last[0]['episodes']} "
         f"episodes a seed, 95% intervals), mean {runs.rate(np.mean([x['success'] for x in last]))}"
     )
 
@@ -47,12 +46,23 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
     left, *losses = figure.subplots(1, 3, width_ratios=(3, 2, 2))
     many = len(methods) > 3
     for series, (name, rows) in enumerate(methods.items()):
-        if many:
-            _draw_spread(left, name, rows, series)
-        else:
-            _draw_success(left, name, rows, series, len(methods))
+        style = plots.learned(series) | {"linestyle": "-", "elinewidth": 0.8}
+        style |= {"linewidth": 1.0 if many else 0.5}
+        seeds = sorted({row["seed"] for row in rows})
+        curves = [_spread(rows)] if many else [_intervals(rows, seed) for seed in seeds]
+        for i, curve in enumerate(filter(None, curves)):
+            steps, rate, low, high = np.array(curve).T
+            # Marks beside each other: those of one evaluation would hide each other.
+            place = (series + 0.5 - len(methods) / 2) * len(curves) + i + 0.5 - len(curves) / 2
+            steps += 0.006 * place * steps[-1]
+            label = f"{name} ({len(seeds)} seeds)" if i == 0 else None
+            bar = np.clip((rate - low, high - rate), 0, None)
+            left.errorbar(steps, rate, yerr=bar, **style, label=label)
         for axes, metric in zip(losses, LOSSES, strict=True):
-            _draw_metric(axes, metric, rows, series)
+            for seed in seeds:
+                mine = [(x["step"], x[metric]) for x in rows if x["seed"] == seed and metric in x]
+                if mine:
+                    axes.plot(*zip(*mine, strict=True), **plots.reference(series), alpha=0.7)
     success = "success rate, bar: worst to best seed" if many else "success rate"
     for axes, y in zip((left, *losses), (success, *LOSSES.values()), strict=True):
         axes.set_xlabel("updates")
@@ -75,49 +85,20 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
     return plots.Picture(stream.getvalue(), f"Learning curves. {title} {words}.")
 
 
-def _draw_metric(axes, metric: str, rows: Rows, series: int) -> None:
-    for seed in {row["seed"] for row in rows}:
-        mine = [(row["step"], row[metric]) for row in rows if row["seed"] == seed and metric in row]
-        if mine:
-            axes.plot(*zip(*mine, strict=True), **plots.reference(series), alpha=0.7)
+def _intervals(rows: Rows, seed: int) -> list[tuple[float, ...]]:
+    """Steps, success and its 95% interval of one seed."""
+    names = ("step", "success", "success_low", "success_high")
+    mine = [row for row in rows if row["seed"] == seed and "success" in row]
+    return [tuple(row[name] for name in names) for row in mine]
 
 
-def _draw_spread(axes, name: str, rows: Rows, series: int) -> None:
-    played = [row for row in rows if "success" in row]
-    if not played:
-        return
-    steps = sorted({row["step"] for row in played})
-    # While training, the last evaluation may lack seeds.
-    rates = [np.array([row["success"] for row in played if row["step"] == at]) for at in steps]
-    mean = np.array([rate.mean() for rate in rates])
-    spread = [mean - [rate.min() for rate in rates], [rate.max() for rate in rates] - mean]
-    style = plots.learned(series) | {"linestyle": "-", "linewidth": 1.0, "elinewidth": 0.8}
-    # Beside each other: evaluations at the same step would hide each other.
-    at = np.array(steps) + 0.006 * series * steps[-1]
-    axes.errorbar(at, mean, yerr=spread, **style, label=f"{name} ({len(rates[0])} seeds)")
-
-
-def _draw_success(left, name: str, rows: Rows, series: int, methods: int) -> None:
-    style = plots.learned(series)
-    seeds = sorted({row["seed"] for row in rows})
-    for i, seed in enumerate(seeds):
-        mine = [row for row in rows if row["seed"] == seed]
-        played = [row for row in mine if "success" in row]
-        if not played:
-            continue
-        rate = np.array([row["success"] for row in played])
-        low = rate - [row["success_low"] for row in played]
-        high = [row["success_high"] for row in played] - rate
-        steps = np.array([row["step"] for row in played], float)
-        # Marks beside each other: seeds of one evaluation would hide each other.
-        steps += (series * len(seeds) + i - (methods * len(seeds) - 1) / 2) * 0.006 * steps[-1]
-        left.errorbar(
-            steps,
-            rate,
-            yerr=(np.clip(low, 0, None), np.clip(high, 0, None)),
-            **style | {"linestyle": "-", "linewidth": 0.5, "elinewidth": 0.8},
-            label=f"{name} ({len(seeds)} seeds)" if i == 0 else None,
-        )
+def _spread(rows: Rows) -> list[tuple[float, ...]]:
+    """Steps, mean success of the seeds that were evaluated, that of the worst and the best."""
+    played: dict[int, list[float]] = {}
+    for row in rows:
+        if "success" in row:
+            played.setdefault(row["step"], []).append(row["success"])
+    return [(step, np.mean(x), min(x), max(x)) for step, x in played.items()]  # pyright: ignore
 
 
 class Live:
@@ -157,8 +138,7 @@ def main(
     if not runs_of:
         raise ConfigError("name the folders of one or more runs")
     methods: dict[str, Rows] = {}
-    lines = []
-    evaluations: list[dict] = []
+    words, evaluations, config = "", [], {}
     for folder in runs_of:
         config = runs.read_config(
             folder, ("method", "task", "preset", "seeds", "success_timing", "versions")
@@ -166,23 +146,22 @@ def main(
         rows = runs.read_rows(folder)
         if not rows:
             raise TrainingError(f"{folder} has no {runs.METRICS} yet: train for longer")
-        name = spelled(config["method"])
+        name, seeds = spelled(config["method"]), config["seeds"]
         methods[name] = rows
-        seeds = " ".join(str(seed) for seed in config["seeds"])
-        command = f"chunkrl train {config['method'].replace('_', '-')} --task {config['task']} "
-        command += f"--preset {config['preset']} --seeds {seeds} --updates {rows[-1]['step']}"
-        lines.append(
-            f"- **{name}**: {summary(rows)}; {rows[-1]['seconds'] / 60:.0f} minutes for "
-            f"{len(config['seeds'])} seeds together, success timing "
-            f"{config['success_timing']!r}, versions "
-            f"{', '.join(f'{k} {v}' for k, v in config['versions'].items())}. `{command}`"
-        )
         evaluations += [{"method": name, **row} for row in rows if "success" in row]
+        words += (
+            f"- **{name}**: {summary(rows)}; {rows[-1]['seconds'] / 60:.0f} minutes for "
+            f"{len(seeds)} seeds together, success timing {config['success_timing']!r}, versions "
+            f"{', '.join(f'{k} {v}' for k, v in config['versions'].items())}. `chunkrl train "
+            f"{config['method'].replace('_', '-')} --task {config['task']} --preset "
+            f"{config['preset']} --seeds {' '.join(map(str, seeds))} --updates "
+            f"{rows[-1]['step']}`\n"
+        )
     drawn = picture(methods, config["task"])
     disk.write(file, lambda out: out.write(drawn.png))
     runs.write_csv(file.with_suffix(".csv"), evaluations)
-    text = f"![{drawn.alt}]({file.name})\n\nOur runs, not published ones:\n\n" + "\n".join(lines)
-    disk.write(file.with_suffix(".md"), lambda out: out.write((text + "\n").encode()))
+    text = f"![{drawn.alt}]({file.name})\n\nOur runs, not published ones:\n\n{words}"
+    disk.write(file.with_suffix(".md"), lambda out: out.write(text.encode()))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from chunkrl.envs import families
 from chunkrl.envs.family import Task
 from chunkrl.errors import ConfigError
 from chunkrl.play.lockstep import Act, Episode, Lockstep
+from chunkrl.play.slot import Start
 
 if TYPE_CHECKING:
     import gymnasium
@@ -98,8 +99,7 @@ class Simulator:
         rollouts = [
             Episode(
                 number := i * repeats + m,
-                number,
-                state=logged.state[i],
+                Start(number, state=logged.state[i]),
                 first=logged.obs[i],
                 lead=logged.action[i, :lead] if lead else None,
             )
@@ -116,9 +116,9 @@ class Simulator:
         """Rewards, steps, ends and observations, one row per rollout."""
         reward = np.zeros((len(done), self.horizon))
         for row, rollout in zip(reward, done, strict=True):
-            earned = self.task.reward(np.concatenate(rollout.reward))
+            earned = self.task.reward(rollout.reward)
             row[: len(earned)] = earned
-        steps = np.array([r.steps for r in done])
-        ended = np.array([r.terminated for r in done])
+        steps = np.array([len(r.reward) for r in done])
+        ended = np.array([r.shown[-1].terminated for r in done])
         obs = np.array([r.obs + r.obs[-1:] * (decisions - len(r.obs)) for r in done])
         return reward, steps, ended, obs

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chunkrl import checks
 from chunkrl.envs import families
 from chunkrl.envs.family import SuccessTiming, Task, timing
 from chunkrl.errors import ConfigError
 from chunkrl.play.lockstep import Act, Episode, Lockstep
+from chunkrl.play.slot import Start
 from chunkrl.play.workers import PATIENCE
 
 if TYPE_CHECKING:
@@ -67,17 +69,17 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-class Evaluator:
+class Evaluator(Lockstep):
     """Environments kept for many evaluations of a training run.
 
         with Evaluator(task) as evaluator:
             print(evaluator.run(act, episodes=50))
 
-    `envs` environments advance together, spread over `workers` processes (0: in this one, which
-    needs neither a `__main__` guard nor a `make_env` that can be pickled): the policy acts once per
-    chunk, on all of them.  The result is a function of the policy, `seed` and `envs` alone.
-    `execute` limits how many actions of a chunk are executed, and `max_episode_steps` shortens the
-    episodes.
+    `envs` environments advance together, spread over `workers` processes (None: one per core; 0:
+    this one, which needs neither a `__main__` guard nor a `make_env` that can be pickled): the
+    policy acts once per chunk, on all of them.  The result is a function of the policy, `seed` and
+    `envs` alone.  `execute` limits how many actions of a chunk are executed, and
+    `max_episode_steps` shortens the episodes.
 
     `make_env` replaces the environment of the task by any of Gymnasium's (it is pickled and called
     in the workers): observations are vectors, actions lie in [-1, 1] (RescaleAction, elsewhere),
@@ -88,7 +90,7 @@ class Evaluator:
     def __init__(
         self,
         task: Task,
-        workers: int = 2,
+        workers: int | None = 2,
         envs: int = 10,
         success_timing: SuccessTiming | None = None,
         execute: int | None = None,
@@ -96,32 +98,18 @@ class Evaluator:
         make_env: Callable[[], "gymnasium.Env"] | None = None,
         patience: float = PATIENCE,
     ):
-        if any(n is not None and n < 1 for n in (envs, execute, max_episode_steps)):
-            raise ConfigError("envs, execute and max_episode_steps must be at least 1")
+        for name, n in (("execute", execute), ("max_episode_steps", max_episode_steps)):
+            checks.whole(name, 1 if n is None else n)
         if make_env is not None and success_timing is not None:
             raise ConfigError(
                 f"success_timing = {success_timing!r} says nothing beside make_env: leave it out"
             )
-        self.task, self.envs, self.execute = task, envs, execute
+        self.task, self.execute = task, execute
         self.success_timing = timing(task, success_timing)
-        self._player = Lockstep(
-            families.maker(task, success_timing, max_episode_steps, make_env=make_env),
-            workers,
-            envs,
-            patience,
-            main=families.may_need_main(task, make_env),
-        )
         self._sketches = make_env is None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop the workers; a later `run` starts new ones."""
-        self._player.close()
+        make = families.maker(task, success_timing, max_episode_steps, make_env=make_env)
+        main = families.may_need_main(task, make_env)
+        super().__init__(make, workers, envs, patience, main)
 
     def run(
         self, act: Act, episodes: int = 50, seed: int = 0, record: int = 0, trace: bool = False
@@ -132,11 +120,8 @@ class Evaluator:
         many; a row of `obs` is then an observation and its goal, [s, g].  What `act` is given and
         what this raises: see `Lockstep.play`.
         """
-        if episodes < 1:
-            raise ConfigError("an evaluation needs at least one episode")
-        if not 0 <= seed < 2**31:
-            raise ConfigError(f"seed = {seed}: must be from 0 to {2**31 - 1}")
-        goals = self.task.goals
+        episodes, goals = checks.whole("episodes", episodes), self.task.goals
+        checks.within("seed", seed, 0, 2**31 - 1)
         if goals:
             episodes = -(-episodes // goals) * goals
         if record and self._sketches:
@@ -144,25 +129,20 @@ class Evaluator:
 
             warn_if_drawn()
         turns = cycle(range(1, goals + 1) if goals else [None])
-        played = [
-            Episode(i, _env_seed(seed, i), next(turns), record=i < record, trace=trace)
-            for i in range(episodes)
-        ]
-        self._player.play(act, played, seed, self.execute)
-        success = np.array([e.success for e in played])
-        returns = [self.task.reward(np.concatenate(e.reward)).sum() for e in played]
+        played = []
+        for i, goal in zip(range(episodes), turns, strict=False):
+            env_seed = int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
+            played.append(Episode(i, Start(env_seed, goal, record=i < record, trace=trace)))
+        self.play(act, played, seed, self.execute)
+        success = np.array([e.shown[-1].success for e in played])
         return Evaluation(
             task=self.task.name,
             success_timing=self.success_timing,
             seed=seed,
             success=success if np.isnan(success).any() else success.astype(bool),
-            episode_return=np.array(returns),
-            length=np.array([e.steps for e in played]),
-            goal=np.array([e.goal or 0 for e in played]),
+            episode_return=np.array([self.task.reward(e.reward).sum() for e in played]),
+            length=np.array([len(e.reward) for e in played]),
+            goal=np.array([e.start.goal or 0 for e in played]),
             frames=tuple(np.stack(e.frames) for e in played[:record]),
-            trace=tuple(np.stack(e.trail) for e in played) if trace else (),
+            trace=tuple(np.stack(e.trace) for e in played) if trace else (),
         )
-
-
-def _env_seed(seed: int, episode: int) -> int:
-    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0])

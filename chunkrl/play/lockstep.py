@@ -1,15 +1,16 @@
 """Chunks of actions played in parallel environments, which advance together."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 import jax
 import numpy as np
 
 from chunkrl.errors import ConfigError
-from chunkrl.play.slot import Chunk, Outcome, Start
-from chunkrl.play.workers import PATIENCE, Here, Workers
+from chunkrl.play.slot import Outcome, Slots, Start
+from chunkrl.play.workers import PATIENCE, Workers
 
 if TYPE_CHECKING:
     import gymnasium
@@ -22,46 +23,32 @@ class Episode:
     """An episode to be played, and what it showed so far."""
 
     number: int  # of its keys: see `decision_keys`
-    seed: int  # of its environment
-    goal: int | None = None  # number of the goal, where the task has goals
-    state: Any = None  # of the simulator, to begin in
+    start: Start
     first: np.ndarray | None = None  # [O] what the first decision reads, if not what is observed
     lead: np.ndarray | None = None  # [k, A] actions that are executed in place of the first chunk
-    record: bool = False  # keep pictures
-    trace: bool = False  # keep positions of the robot
-
-    started: bool = False
-    obs: list[np.ndarray] = field(default_factory=list)  # in which decisions fall
-    reward: list[np.ndarray] = field(default_factory=list)  # [steps] of each decision
-    terminated: bool = False
-    truncated: bool = False
-    success: float = np.nan  # 0 or 1, at the last step; nan where the environment does not say
-    frames: list[np.ndarray] = field(default_factory=list)
-    trail: list[np.ndarray] = field(default_factory=list)  # positions
+    shown: list[Outcome] = field(default_factory=list)  # by its start, and by each chunk
 
     @property
-    def steps(self) -> int:
-        return sum(map(len, self.reward))
+    def obs(self) -> list[np.ndarray]:
+        """What decisions read: [O] each."""
+        return [outcome.obs for outcome in self.shown if outcome.obs is not None]
 
-    def start(self, row: int) -> Start:
-        return Start(row, self.seed, self.record, self.trace, self.state, self.goal)
+    @property
+    def reward(self) -> np.ndarray:
+        """Of each step, as the environment gives it.  [steps]"""
+        return np.concatenate([outcome.reward for outcome in self.shown])
 
-    def add(self, outcome: Outcome) -> None:
-        """Take in what the start, or the next chunk, led to."""
-        if self.started:
-            self.reward.append(outcome.reward)
-            self.terminated, self.truncated = outcome.terminated, outcome.truncated
-            self.success = outcome.success
-        if outcome.obs is not None:
-            replaced = not self.started and self.first is not None
-            self.obs.append(self.first if replaced else outcome.obs)  # pyright: ignore
-        self.started = True
-        self.frames.extend(outcome.frames)
-        self.trail.extend(outcome.trace)
+    @property
+    def frames(self) -> list[np.ndarray]:
+        return [frame for outcome in self.shown for frame in outcome.frames]
+
+    @property
+    def trace(self) -> list[np.ndarray]:
+        return [position for outcome in self.shown for position in outcome.trace]
 
 
 class Lockstep:
-    """`envs` environments, in `workers` processes or, for 0, in this one.
+    """`envs` environments, in `workers` processes (None: one per core) or, for 0, in this one.
 
     The policy acts once per chunk, on all environments, and each worker gets one message per chunk.
     What an episode shows is a function of the policy, the episode and `envs` alone.  `make_env`,
@@ -71,18 +58,25 @@ class Lockstep:
     def __init__(
         self,
         make_env: Callable[[], "gymnasium.Env"],
-        workers: int,
+        workers: int | None,
         envs: int,
         patience: float = PATIENCE,
         main: bool = True,
     ):
+        workers = os.cpu_count() or 1 if workers is None else workers
         if workers < 0 or envs < 1 or patience <= 0:
             raise ConfigError(
                 "envs must be at least 1, patience above 0, and workers at least 0 (0: none)"
             )
         self.envs = envs
         self._settings = min(workers, envs), make_env, patience, main
-        self._workers: Workers | Here | None = None
+        self._workers: Workers | Slots | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def play(self, act: Act, episodes: Sequence[Episode], seed: int, execute: int | None) -> None:
         """Play `episodes` to their ends, `execute` actions of each chunk (default: all).
@@ -92,23 +86,24 @@ class Lockstep:
         Raises WorkerError when a worker fails, ConfigError when `act` returns something else or
         the environment is not one that agents can act in.
         """
-        count, make_env, _, _ = self._settings
         if self._workers is None:
-            self._workers = Workers(*self._settings) if count else Here(make_env)
+            count, make_env, _, _ = self._settings
+            self._workers = Workers(*self._settings) if count else Slots(make_env)
         upcoming = iter(episodes)
         running = dict(zip(range(self.envs), upcoming, strict=False))  # row -> episode
         try:
             while running:
-                chunks = self._decide(act, running, seed, execute)
-                commands = [
-                    Chunk(row, chunks[row]) if e.started else e.start(row)
-                    for row, e in running.items()
-                ]
-                for outcome in self._workers.exchange(commands):
-                    running[outcome.row].add(outcome)
-                for row in [row for row, e in running.items() if e.terminated or e.truncated]:
-                    del running[row]
-                    running.update(zip([row], upcoming, strict=False))
+                begun = {row: e for row, e in running.items() if e.shown}
+                chunks = self._decide(act, begun, seed, execute)
+                commands = {row: chunks.get(row, e.start) for row, e in running.items()}
+                outcomes = self._workers.exchange(commands)
+                for row, episode in [*running.items()]:
+                    if episode.first is not None and not episode.shown:
+                        outcomes[row].obs = episode.first
+                    episode.shown.append(outcomes[row])
+                    if outcomes[row].done:
+                        del running[row]
+                        running.update(zip([row], upcoming, strict=False))
         except BaseException:
             self.close()  # replies may be under way: the next call needs fresh pipes
             raise
@@ -120,32 +115,32 @@ class Lockstep:
             self._workers = None
 
     def _decide(
-        self, act: Act, running: dict[int, Episode], seed: int, execute: int | None
+        self, act: Act, begun: dict[int, Episode], seed: int, execute: int | None
     ) -> dict[int, np.ndarray]:
-        """One call of the policy for all that have started; the others are padding.  -> [k, A]"""
-        started = {row: e for row, e in running.items() if e.started}
-        given = {r: e.lead for r, e in started.items() if e.lead is not None and not e.reward}
-        asked = {row: e for row, e in started.items() if row not in given}
+        """One call of the policy for all that have begun; the others are padding.  -> [k, A]"""
+        chunks = {r: e.lead for r, e in begun.items() if e.lead is not None and len(e.shown) == 1}
+        asked = {row: e for row, e in begun.items() if row not in chunks}
         if not asked:
-            return given
-        batch = np.zeros((self.envs, len(next(iter(asked.values())).obs[-1])), np.float32)
+            return chunks
+        size = len(next(iter(asked.values())).shown[-1].obs)
+        batch = np.zeros((self.envs, size), np.float32)
         number, decision = np.zeros((2, self.envs), np.int32)
         for row, episode in asked.items():
-            batch[row], number[row] = episode.obs[-1], episode.number
-            decision[row] = len(episode.reward)
-        chunks = np.asarray(act(batch, decision_keys(seed, number, decision)))
-        if chunks.ndim != 3 or len(chunks) != self.envs or chunks.shape[1] < (execute or 1):
+            batch[row], number[row] = episode.shown[-1].obs, episode.number
+            decision[row] = len(episode.shown) - 1
+        chosen = np.asarray(act(batch, decision_keys(seed, number, decision)))
+        if chosen.ndim != 3 or len(chosen) != self.envs or chosen.shape[1] < (execute or 1):
             raise ConfigError(
-                f"the policy returned {chunks.shape} for {self.envs} observations: expected "
+                f"the policy returned {chosen.shape} for {self.envs} observations: expected "
                 f"[{self.envs}, h, A] with h >= {execute or 1} (the actions to execute)"
             )
-        if not np.isfinite(chunks[list(asked)]).all():
+        if not np.isfinite(chosen[list(asked)]).all():
             seen = np.isfinite(batch).all()
             raise ConfigError(
                 "the policy returned an action that is not finite: "
                 + ("did it diverge?" if seen else "the environment showed it what is not finite")
             )
-        return given | {row: chunks[row, :execute] for row in asked}
+        return chunks | {row: chosen[row, :execute] for row in asked}
 
 
 @jax.jit

@@ -1,7 +1,8 @@
-"""One environment, the episode that runs in it, and the messages about it."""
+"""One environment, the episode that runs in it, and what is said about it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from chunkrl.envs import family
 from chunkrl.errors import ConfigError
 from chunkrl.play.video import EVERY
+from chunkrl.processes import explained
 
 if TYPE_CHECKING:
     import gymnasium
@@ -17,34 +19,26 @@ LONGEST = 100_000  # steps of an episode that no time limit cuts: it is taken to
 
 
 class Start(NamedTuple):
-    """Begin an episode in the environment of `row`."""
+    """How an episode begins, and what to keep of it."""
 
-    row: int
-    seed: int
+    seed: int  # of the environment
+    goal: int | None = None  # number of the goal, where the task has goals
+    state: Any = None  # of the simulator, to begin in; None: where the task begins
     record: bool = False  # keep pictures
     trace: bool = False  # keep positions of the robot
-    state: Any = None  # begin in this state of the simulator, not where the task begins
-    goal: int | None = None  # number of the goal, where the task has goals
 
 
-class Chunk(NamedTuple):
-    """Execute `action` in the environment of `row`, open loop, at most to the episode's end."""
+@dataclass
+class Outcome:
+    """What the start of an episode, or a chunk of actions in it, led to."""
 
-    row: int
-    action: np.ndarray  # [k, A]
-
-
-class Outcome(NamedTuple):
-    """What a command led to."""
-
-    row: int
-    obs: np.ndarray | None  # [O] the state in which the next chunk starts; None once it is over
-    reward: np.ndarray = np.zeros(0)  # [steps] as the environment gives it
+    obs: Any = None  # [O] in which the next chunk is chosen; None once it is over
+    reward: list[float] = field(default_factory=list)  # of each step, as the environment gives it
     terminated: bool = False
     truncated: bool = False
     success: float = np.nan  # 0 or 1, at the last step; nan where `info` does not say
-    frames: Sequence[np.ndarray] = ()  # [height, width, 3] each
-    trace: Sequence[np.ndarray] = ()  # positions, one per state
+    frames: list[np.ndarray] = field(default_factory=list)  # [height, width, 3] each
+    trace: list[np.ndarray] = field(default_factory=list)  # positions, one per state
 
     @property
     def done(self) -> bool:
@@ -61,106 +55,107 @@ class Slot:
         self.env, self.alive = env, alive
         family.require_unit_box(getattr(env, "action_space", None))
         # Through a wrapper of somebody else, who may read observations, it is not called.
-        self.observe = getattr(env, "observe", None) if hasattr(type(env), "observe") else None
+        own: Any = env if hasattr(type(env), "observe") else None
+        self.observe: Callable[[bool], Any] = own.observe if own else lambda last: None
 
-    def handle(self, command: Start | Chunk) -> Outcome:
-        return self.start(command) if isinstance(command, Start) else self.step(command)
-
-    def start(self, command: Start) -> Outcome:
-        episode = command.seed, command.goal
-        if command.state is None:
-            obs = family.reset(self.env, *episode)
+    def start(self, start: Start) -> Outcome:
+        """Begin an episode."""
+        if start.state is None:
+            obs = family.reset(self.env, start.seed, start.goal)
         else:
-            obs = family.restore(self.env, command.state, *episode)
+            obs = family.restore(self.env, start.state, start.seed, start.goal)
         self.random = np.random.get_state()  # noqa: NPY002
-        self.record, self.trace, self.steps = command.record, command.trace, 0
-        frames, trace = [], []
-        self.look(frames, trace)
-        return Outcome(command.row, _vector(obs), frames=frames, trace=trace)
+        self.wanted, self.steps = start, 0
+        outcome = Outcome(family.require_vector(obs).astype(np.float32))
+        self.look(outcome)
+        return outcome
 
-    def step(self, command: Chunk) -> Outcome:
-        """Clip to the bounds and execute; the end of the episode drops the rest of the chunk."""
+    def step(self, chunk: np.ndarray) -> Outcome:
+        """Clip [k, A] to the bounds and execute it open loop, at most to the episode's end."""
         space: Any = self.env.action_space
-        if command.action.shape[1:] != space.shape:
+        if chunk.shape[1:] != space.shape:
             raise ConfigError(
-                f"the policy's actions have {command.action.shape[1]} numbers, the environment's"
+                f"the policy's actions have {chunk.shape[1]} numbers, the environment's"
                 f" {space.shape[0]}"
             )
         # Environments of one process take turns, and some draw from NumPy's global generator.
         np.random.set_state(self.random)  # noqa: NPY002
-        reward, frames, trace = [], [], []
-        obs, terminated, truncated, info = None, False, False, {}
-        for k, action in enumerate(np.clip(command.action, space.low, space.high)):
-            if self.observe:
-                self.observe(k == len(command.action) - 1)
-            obs, r, terminated, truncated, info = self.env.step(action)
-            reward.append(float(r))
+        outcome, obs, info = Outcome(), None, {}
+        for k, action in enumerate(np.clip(chunk, space.low, space.high)):
+            self.observe(k == len(chunk) - 1)
+            obs, reward, terminated, truncated, info = self.env.step(action)
+            outcome.reward.append(float(reward))
+            outcome.terminated, outcome.truncated = bool(terminated), bool(truncated)
             self.steps += 1
-            self.look(frames, trace)
+            self.look(outcome)
             self.alive()
-            if terminated or truncated:
+            if outcome.done:
                 break
-        if self.observe:
-            self.observe(True)
+        self.observe(True)
         self.random = np.random.get_state()  # noqa: NPY002
-        over = bool(terminated or truncated)
-        if self.steps >= LONGEST and not over and not family.limited(self.env):
-            raise ConfigError(
-                f"an episode has not ended within {self.steps} steps, and nothing limits its "
-                "length: give max_episode_steps"
-            )
-        return Outcome(
-            command.row,
-            None if over else _vector(obs),
-            np.array(reward, float),
-            bool(terminated),
-            bool(truncated),
-            float(bool(info["success"])) if "success" in info else np.nan,
-            frames,
-            trace,
-        )
+        if "success" in info:
+            outcome.success = float(bool(info["success"]))
+        if not outcome.done:
+            outcome.obs = family.require_vector(obs).astype(np.float32)
+            if self.steps >= LONGEST and not family.limited(self.env):
+                raise ConfigError(
+                    f"an episode has not ended within {self.steps} steps, and nothing limits its "
+                    "length: give max_episode_steps"
+                )
+        return outcome
 
-    def look(self, frames: list[np.ndarray], trace: list[np.ndarray]) -> None:
-        """Add a picture and the position, where they are wanted."""
-        if self.record and self.steps % EVERY == 0:
-            frames.append(self.picture())
-        if self.trace:
+    def look(self, outcome: Outcome) -> None:
+        """Add a picture [height, width, 3] and the position, where they are wanted."""
+        if self.wanted.record and self.steps % EVERY == 0:
+            draw = family.offered(self.env, "picture") or self.env.render
+            if draw == self.env.render and self.env.render_mode != "rgb_array":
+                raise ConfigError(
+                    "pictures are wanted (record), and the environment draws none: make it with "
+                    "render_mode='rgb_array'"
+                )
+            outcome.frames.append(np.asarray(draw()))
+        if self.wanted.trace:
             position = family.offered(self.env, "position")
             if position is None:
                 raise ConfigError(
                     "positions are wanted (trace), and the environment has no method position()"
                 )
-            trace.append(position())
-
-    def picture(self) -> np.ndarray:
-        """What the environment draws of itself, or its `render`.  -> [height, width, 3] uint8"""
-        picture = family.offered(self.env, "picture")
-        if picture is None and self.env.render_mode != "rgb_array":
-            raise ConfigError(
-                "pictures are wanted (record), and the environment draws none: make it with "
-                "render_mode='rgb_array'"
-            )
-        return np.asarray(picture() if picture else self.env.render())
-
-
-def _vector(obs: Any) -> np.ndarray:
-    return family.require_vector(obs).astype(np.float32)
+            outcome.trace.append(position())
 
 
 class Slots:
-    """The environments of one process, made by `make_env` as their rows come up."""
+    """The environments of one process, made by `make_env` as their rows come up.
 
-    def __init__(self, make_env: Callable[[], "gymnasium.Env"], alive: Callable[[], None]):
-        self.make_env, self.alive = make_env, alive
+    `alive` is called while they are at work, and errors name the place `where` they are.
+    """
+
+    def __init__(
+        self,
+        make_env: Callable[[], "gymnasium.Env"],
+        alive: Callable[[], None] = lambda: None,
+        where: str = "the environment",
+    ):
+        self.make_env, self.alive, self.where = make_env, alive, where
         self.slots: dict[int, Slot] = {}
 
-    def handle(self, commands: Sequence[Start | Chunk]) -> list[Outcome]:
-        outcomes = []
-        for command in commands:
-            if command.row not in self.slots:
-                self.slots[command.row] = Slot(self.make_env(), self.alive)
-            outcomes.append(self.slots[command.row].handle(command))
-            self.alive()
+    def exchange(self, commands: dict[int, Start | np.ndarray]) -> dict[int, Outcome]:
+        """Begin an episode, or execute a chunk [k, A], in the environment of each row.
+
+        Raises ChunkRLError.  NumPy's global generator is as before.
+        """
+        before, outcomes = np.random.get_state(), {}  # noqa: NPY002
+        try:
+            for row, command in commands.items():
+                if row not in self.slots:
+                    self.slots[row] = Slot(self.make_env(), self.alive)
+                slot = self.slots[row]
+                start = isinstance(command, Start)
+                outcomes[row] = slot.start(command) if start else slot.step(command)
+                self.alive()
+        except Exception as error:
+            raise explained(error, self.where) from error
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
         return outcomes
 
     def close(self) -> None:
@@ -169,7 +164,7 @@ class Slots:
 
 
 class Pulse:
-    """Calls `beat` now and then: at most every `seconds`, whenever it is told of a step."""
+    """Calls `beat` when it is called itself, but at most every so many seconds."""
 
     def __init__(self, beat: Callable[[], None], seconds: float = 1.0):
         self.beat, self.seconds, self.last = beat, seconds, time.monotonic()

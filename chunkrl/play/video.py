@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chunkrl import disk
 from chunkrl.errors import ConfigError
 
 EVERY = 2  # a picture of every second state: an environment step lasts 0.05 s in manipulation tasks
@@ -35,16 +36,8 @@ def webp(frames: np.ndarray, fps: float = FPS) -> bytes:
     from PIL import Image
 
     images: list[Image.Image] = [Image.fromarray(frame) for frame in frames]
-    buffer = io.BytesIO()
-    images[0].save(
-        buffer,
-        "WEBP",
-        save_all=True,
-        append_images=images[1:],
-        duration=round(1000 / fps),
-        loop=0,
-        quality=70,
-    )
+    buffer, how = io.BytesIO(), {"duration": round(1000 / fps), "loop": 0, "quality": 70}
+    images[0].save(buffer, "WEBP", save_all=True, append_images=images[1:], **how)
     return buffer.getvalue()
 
 
@@ -59,10 +52,7 @@ def webp_path(path: str | os.PathLike) -> Path:
 def save(frames: np.ndarray, path: str | os.PathLike, fps: float = FPS) -> Path:
     """Write an animated WebP; a file at `path` is replaced only by a complete one."""
     path = webp_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(webp(frames, fps))
-    os.replace(unfinished, path)
+    disk.write(path, lambda file: file.write(webp(frames, fps)))
     return path
 
 

@@ -9,15 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl import disk
+from chunkrl.data.sources import paths
 from chunkrl.errors import DataError
 
 DESCRIPTION = "description"  # the key of the JSON text; no leaf path is a bare word of this name
-
-
-def paths(tree: Any) -> dict[str, Any]:
-    """Every leaf by its path, such as "params/critic/params/Dense_0/kernel"."""
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def save(path: str | Path, tree: Any, description: dict) -> None:

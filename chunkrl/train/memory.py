@@ -10,8 +10,8 @@ from typing import Any
 import jax
 
 from chunkrl import memory
+from chunkrl.data.sources import paths
 from chunkrl.errors import ConfigError, TrainingError
-from chunkrl.train.checkpoint import paths
 from chunkrl.types import Agent
 
 
@@ -28,20 +28,16 @@ def require(agent: Agent, dataset: Any, batch_size: int, seeds: int) -> None:
         "batch": jax.eval_shape(partial(agent.draw, size=batch_size), key, dataset),
         "noise": jax.eval_shape(partial(agent.noise, size=batch_size), key),
     }
-    require_arrays(parts, agent, batch_size, seeds)
-
-
-def require_arrays(parts: dict[str, Any], agent: Agent, batch_size: int, seeds: int) -> None:
-    """Raise ConfigError where memory cannot hold `parts`, naming the largest array."""
     arrays = {name: x for name, x in paths(parts).items() if isinstance(x, jax.ShapeDtypeStruct)}
-    asked, there = sum(map(_bytes, arrays.values())), available()
+    sizes = {name: x.size * getattr(x.dtype, "itemsize", 4) for name, x in arrays.items()}
+    asked, there = sum(sizes.values()), available()
     if asked <= there:
         return
-    name, largest = max(arrays.items(), key=lambda item: _bytes(item[1]))
-    shape = list(largest.shape)
+    name = max(sizes, key=lambda name: sizes[name])
+    shape = list(arrays[name].shape)
     raise ConfigError(
         f"one update needs {memory.size(asked)} and more, but there are {memory.size(there)} of"
-        f" memory: the array {name} of shape {shape} alone takes {memory.size(_bytes(largest))}."
+        f" memory: the array {name} of shape {shape} alone takes {memory.size(sizes[name])}."
         f" Choose less than {_settings(agent, batch_size, seeds, shape)}"
     )
 
@@ -71,14 +67,16 @@ def sentences(agent: Agent, batch_size: int) -> Iterator[None]:
 
 def _settings(agent: Agent, batch_size: int, seeds: int, shape: Sequence[int] = ()) -> str:
     """The sizes that were given; those that the longest axis of `shape` has, if there are any."""
-    sizes: dict[str, Any] = {"batch_size": batch_size, "seeds": seeds}
-    for field in dataclasses.fields(agent) if dataclasses.is_dataclass(agent) else ():
-        if type(value := getattr(agent, field.name)) in (int, tuple):
-            sizes[field.name] = value
-    values = lambda size: size if isinstance(size, tuple) else (size,)
-    chosen = {k: v for k, v in sizes.items() if max(shape, default=None) in values(v)}
+    sizes = {"batch_size": batch_size, "seeds": seeds, **_sizes(agent)}
+    longest = max(shape, default=None)
+    chosen = {k: v for k, v in sizes.items() if longest in (v if isinstance(v, tuple) else (v,))}
     return ", ".join(f"{name}={size}" for name, size in (chosen or sizes).items())
 
 
-def _bytes(array: jax.ShapeDtypeStruct) -> int:
-    return math.prod(array.shape) * getattr(array.dtype, "itemsize", 4)
+def _sizes(part: Any) -> dict[str, Any]:
+    """The whole numbers among the settings of an agent and of the parts it is made of."""
+    sizes: dict[str, Any] = {}
+    for field in dataclasses.fields(part) if dataclasses.is_dataclass(part) else ():
+        value = getattr(part, field.name)
+        sizes |= {field.name: value} if type(value) in (int, tuple) else _sizes(value)
+    return sizes

@@ -57,7 +57,7 @@ def update_many(
 
     # On a CPU batched matrix products leave the cores idle, and those of one seed are too small to
     # fill them: there each seed is a program in a thread of its own.
-    program = _seed(_rows(agent, batch_size))
+    program = _seed(_most_rows(agent, batch_size))
 
     def run(state_and_key):
         state, key = state_and_key
@@ -90,7 +90,7 @@ def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, ke
     return state, Report(mean, bad, finite)
 
 
-def _rows(agent: Agent, batch_size: int) -> int:
+def _most_rows(agent: Agent, batch_size: int) -> int:
     """No network sees more rows at once than there are of noise: one for every candidate."""
     noise = jax.eval_shape(partial(agent.noise, size=batch_size), jax.random.key(0))
     return max((math.prod(leaf.shape[:-1]) for leaf in jax.tree.leaves(noise)), default=batch_size)
@@ -98,11 +98,9 @@ def _rows(agent: Agent, batch_size: int) -> int:
 
 @cache
 def _seed(rows: int) -> Callable:
+    options = compiler.options(rows)
     return jax.jit(
-        _update_seed,
-        static_argnums=(0, 1, 2),
-        donate_argnums=3,
-        compiler_options=compiler.options(rows),
+        _update_seed, static_argnums=(0, 1, 2), donate_argnums=3, compiler_options=options
     )
 
 
@@ -163,75 +161,23 @@ def fit(
 ) -> tuple[Any, list[dict]]:
     """Train `seeds` together for `updates` steps each.  -> states (leaves [S, ...]), metric rows
 
-    `dataset` is what `agent.draw` draws from, checked as files are; or a `Source` of it, such as
-    `Shards`, which take turns on the device.
-    Each device call makes `every` updates; it ends in one row per seed (`log(step, row)`, and
-    `metrics.csv` in `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end,
-    `evaluate(act, seed)` plays episodes (see `Evaluator.run`).  Called again with the same folder,
-    training goes on from the last checkpoint, to the same numbers as if it had never stopped;
-    `updates` may then be larger.  `config` is stored with the run and must not change.
+    `dataset` is what `agent.draw` draws from, or a `Source` of it, such as `Shards`.  Each device
+    call makes `every` updates; it ends in one row per seed (`log(step, row)`, and `metrics.csv` in
+    `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end, `evaluate(act,
+    seed)` plays episodes (see `Evaluator.run`).  Called again with the same folder, training goes
+    on to the same numbers as if it had never stopped; `updates` may then be larger.  `config` is
+    stored with the run and must not change.
 
     Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays),
-    where memory runs out and where `folder` holds another run; BusyError where another process
-    trains in it; WriteError where the disk is full; ConfigError for numbers and data that do not
-    fit, and DataError for data that are wrong.
+    memory runs out or `folder` holds another run; BusyError where another process trains in it;
+    WriteError where the disk is full; ConfigError and DataError for what does not fit or is wrong.
     """
-    plan = _planned(agent, dataset, updates, batch_size, seeds, every, evaluate_every)
-    identity = {"versions": runs.versions(), **(config or {}), **plan.identity}
-    if folder is not None:
-        folder, identity = disk.user_path(folder), runs.plain(identity)
-    enable_compilation_cache()
-    with memory.sentences(agent, plan.batch_size), runs.hold(folder) if folder else nullcontext():
-        return _train(plan, folder, identity, evaluate, log, progress)
-
-
-class _Plan(NamedTuple):
-    """What training is to do."""
-
-    agent: Agent
-    source: Source
-    updates: int
-    batch_size: int
-    seeds: tuple[int, ...]
-    every: int
-    evaluate_every: int | None
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What tells a run of it from others, but for the number of updates."""
-        numbers = ("batch_size", "seeds", "every", "evaluate_every")
-        asked = {name: getattr(self, name) for name in numbers}
-        return {"agent": repr(self.agent), **asked, "data": self.source.identity}
-
-    def advance(self, states, keys, step: int) -> tuple[Any, list[dict]]:
-        """The `every` updates that end at `step`.  -> states, a row per seed"""
-        keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
-        begun = step - self.every
-        # No name for what it draws from: a reference would keep a replaced shard on the device.
-        states, report = update_many(
-            self.agent, self.every, self.batch_size, states, self.source.at(begun), keys
-        )
-        report = jax.device_get(report)
-        require_finite(report, begun, self.seeds)
-        means = [{k: float(mean[i]) for k, mean in report.mean.items()} for i in range(len(keys))]
-        seeds = zip(self.seeds, means, strict=True)
-        return states, [{"step": step, "seed": seed} | mean for seed, mean in seeds]
-
-    def evaluates(self, step: int) -> bool:
-        """Whether episodes are played after that many updates."""
-        return step == self.updates or step % (self.evaluate_every or self.updates) == 0
-
-
-def _planned(
-    agent: Agent, dataset: Any, updates, batch_size, seeds, every, evaluate_every
-) -> _Plan:
-    """The plan of a call of `fit`, if it can be carried out."""
     seeds = require_seeds(seeds)
     batch_size, every = checks.whole("batch_size", batch_size), checks.whole("every", every)
     updates = checks.whole("updates", updates)
     if evaluate_every is not None:
         evaluate_every = checks.whole("evaluate_every", evaluate_every)
-    if updates < every or updates % every or (evaluate_every or every) % every:
+    if updates % every or (evaluate_every or every) % every:
         raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
     require_device()
     source = dataset if isinstance(dataset, Source) else Resident(dataset)
@@ -239,44 +185,70 @@ def _planned(
         raise ConfigError(f"a shard must stay for a multiple of every={every} updates")
     check.fits(agent, source.at(0), batch_size)
     memory.require(agent, source.at(0), batch_size, len(seeds))
-    return _Plan(agent, source, updates, batch_size, seeds, every, evaluate_every)
-
-
-def _train(
-    plan: _Plan, folder: Path | None, identity: dict, evaluate, log, progress: bool
-) -> tuple[Any, list[dict]]:
-    """Carry out `plan`, from the checkpoint in `folder` where there is one."""
-    keys = jax.vmap(jax.random.key)(jnp.asarray(plan.seeds))
-    key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
-    states, rows, start = init(plan.agent, key_init), [], 0
-    if folder:
-        states, rows, start = runs.resume(folder, identity, states)
-    if start > plan.updates:
-        raise ConfigError(f"{folder} is at {start} updates already: choose as many, or more")
-    clock = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
-    # A run that was stopped at a step which is now the last has not been evaluated there.
-    again = start == plan.updates and evaluate is not None and "success" not in rows[-1]
-    first = start if again else start + plan.every
-    with tqdm(total=plan.updates, initial=start, unit="update", disable=not progress) as bar:
-        for step in range(first, plan.updates + 1, plan.every):
-            if step > start:
-                states, new = plan.advance(states, key_train, step)
-                rows += new
-                bar.update(plan.every)
-            new = rows[-len(plan.seeds) :]
-            if evaluate and plan.evaluates(step):
-                for i, row in enumerate(new):
-                    entropy = np.random.SeedSequence((row["seed"], step)).generate_state(1)[0]
-                    result = evaluate(policy(plan.agent, states, i), int(entropy >> 1))  # int32
-                    row.update(runs.summary(result))
-                bar.set_postfix(success=runs.rate(np.mean([row["success"] for row in new])))
-            for row in new:
-                row["seconds"] = round(time.perf_counter() - clock, 2)
-                if log:
-                    log(step, row)
-            if folder:
-                runs.save(folder, identity, states, rows, step)
+    identity: dict[str, Any] = {
+        "versions": runs.versions(), **(config or {}), "agent": repr(agent),
+        "batch_size": batch_size, "seeds": seeds, "every": every,
+        "evaluate_every": evaluate_every, "data": source.identity,
+    }  # fmt: skip
+    if folder is not None:
+        folder, identity = disk.user_path(folder), runs.plain(identity)
+    enable_compilation_cache()
+    with memory.sentences(agent, batch_size), runs.hold(folder) if folder else nullcontext():
+        keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+        key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
+        states, rows, start = init(agent, key_init), [], 0
+        if folder:
+            states, rows, start = runs.resume(folder, identity, states)
+        if start > updates:
+            raise ConfigError(f"{folder} is at {start} updates already: choose as many, or more")
+        clock = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
+        # A run that was stopped at a step which is now the last has not been evaluated there.
+        again = start == updates and evaluate is not None and "success" not in rows[-1]
+        first = start + every * (not again)
+        with tqdm(total=updates, initial=start, unit="update", disable=not progress) as bar:
+            for step in range(first, updates + 1, every):
+                if step > start:
+                    keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
+                    # No name for the data: a reference would keep a replaced shard on the device.
+                    states, report = update_many(
+                        agent, every, batch_size, states, source.at(step - every), keys
+                    )
+                    rows += _rows(jax.device_get(report), step, every, seeds)
+                    bar.update(every)
+                new = rows[-len(seeds) :]
+                if evaluate and (step == updates or step % (evaluate_every or updates) == 0):
+                    for i, row in enumerate(new):
+                        (entropy,) = np.random.SeedSequence((row["seed"], step)).generate_state(1)
+                        result = evaluate(policy(agent, states, i), int(entropy >> 1))  # int32
+                        row.update(runs.summary(result))
+                    bar.set_postfix(success=runs.rate(np.mean([row["success"] for row in new])))
+                for row in new:
+                    row["seconds"] = round(time.perf_counter() - clock, 2)
+                    if log:
+                        log(step, row)
+                if folder:
+                    runs.save(folder, identity, states, rows, step)
     return states, rows
+
+
+def _rows(report: Report, step: int, every: int, seeds: Sequence[int]) -> list[dict]:
+    """A row per seed for the `every` updates that end at `step`.
+
+    Raises TrainingError where a parameter is not finite, naming the update that began it.
+    """
+    for i, seed in enumerate(seeds):
+        if not report.finite[i]:
+            first = min(int(bad[i]) for bad in report.bad.values())
+            names = ", ".join(name for name, bad in report.bad.items() if bad[i] == first)
+            what = f"{names} at update {step - every + first + 1}"
+            if first == every:
+                what = "a parameter after the last update"
+            raise TrainingError(
+                f"seed {seed}: not finite: {what}. The last good checkpoint is kept; lower the "
+                "learning rate, or look for outliers in the data with `chunkrl data check`"
+            )
+    means = [{k: float(mean[i]) for k, mean in report.mean.items()} for i in range(len(seeds))]
+    return [{"step": step, "seed": seed} | row for seed, row in zip(seeds, means, strict=True)]
 
 
 def load(folder: str | Path, agent: Agent) -> tuple[Any, list[dict]]:
@@ -324,18 +296,3 @@ def require_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     if not 0 <= min(seeds) <= max(seeds) < 2**31:
         raise ConfigError(f"seeds = {list(seeds)}: each must be from 0 to {2**31 - 1}")
     return seeds
-
-
-def require_finite(report: Report, step: int, seeds: Sequence[int]) -> None:
-    """Raise TrainingError where a metric or a parameter is not finite, naming the update."""
-    for i, seed in enumerate(seeds):
-        first = min(int(bad[i]) for bad in report.bad.values())
-        names = [name for name, bad in report.bad.items() if bad[i] == first]
-        if not report.finite[i]:
-            what = f"{', '.join(names)} at update {step + first + 1}"
-            if all(np.isfinite(mean[i]) for mean in report.mean.values()):
-                what = "a parameter after the last update"
-            raise TrainingError(
-                f"seed {seed}: not finite: {what}. The last good checkpoint is kept; lower the "
-                "learning rate, or look for outliers in the data with `chunkrl data check`"
-            )

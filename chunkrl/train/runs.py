@@ -29,23 +29,11 @@ PROTOCOL = ("seed", "step", "execute", "success_timing", "episode_seed", "episod
 
 # What config.json holds under a name, where it holds the name.
 WHAT = {
-    "agent": str,
-    "batch_size": int,
-    "every": int,
-    "evaluate_every": int | None,
-    "seeds": list[int],
-    "data": dict[str, Any],
-    "method": str,
-    "task": str,
-    "preset": str,
-    "settings": dict[str, Any],
-    "success_timing": str,
-    "episodes": int,
-    "data_file": str,
-    "data_path": str,
-    "versions": dict[str, str],
-    "normaliser": dict[str, list[Real]],
-}
+    "agent": str, "batch_size": int, "every": int, "evaluate_every": int | None, "seeds": list[int],
+    "data": dict[str, Any], "method": str, "task": str, "preset": str, "settings": dict[str, Any],
+    "success_timing": str, "episodes": int, "data_file": str, "data_path": str,
+    "versions": dict[str, str], "normaliser": dict[str, list[Real]],
+}  # fmt: skip
 CIRCUMSTANCES = {"versions", "data_path"}  # what may differ when the same run goes on
 PLAIN = str | int | float | None
 DEEPEST = 20  # lists in lists in JSON that is ours; Python's own limit is not the same everywhere
@@ -77,6 +65,12 @@ def in_words(row: dict) -> str:
     """The success of a `summary` with its interval: "50% [9%, 91%]"."""
     bounds = f" [{rate(row['success_low'])}, {rate(row['success_high'])}]"
     return rate(row["success"]) + ("" if math.isnan(row["success"]) else bounds)
+
+
+def by_goal(row: dict) -> str:
+    """The success rate for each goal, where the task has goals."""
+    rates = [rate(x) for name, x in row.items() if name.startswith("success_goal")]
+    return f", by goal {' '.join(rates)}" if rates else ""
 
 
 def versions() -> dict[str, str]:
@@ -142,7 +136,7 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
     way = lambda result: [result.get(name) for name in PROTOCOL]
     new = [way(result) for result in results]
     lock, doing = folder / f".{EVALUATION}.lock", f"adds to {folder / EVALUATION}"
-    with _writable(folder), locks.hold(lock, doing, note=lambda _: None):  # for milliseconds
+    with disk.writing(folder), locks.hold(lock, doing, note=lambda _: None):  # for milliseconds
         disk.sweep(folder, EVALUATION)
         old = [result for result in read_evaluations(folder) if way(result) not in new]
         if results:
@@ -237,16 +231,16 @@ def name(config: dict) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def require_same(folder: Path, config: dict, stored: Iterable[str] = ()) -> None:
+def require_same(folder: Path, config: dict, whole: bool = False) -> None:
     """Raise TrainingError where `folder` holds a run with another value of anything in `config`.
 
-    Names of `stored` that `config` lacks differ too.  CIRCUMSTANCES may.
+    If `config` is the `whole` of it, what the run has beyond that differs too.  CIRCUMSTANCES may.
     """
     if not any((folder / file).exists() for file in (CONFIG, CHECKPOINT)):
         return
     theirs, ours = read_config(folder), plain(config)
-    names = sorted((ours.keys() | set(stored)) - CIRCUMSTANCES - {"agent"})
-    for key in [*names, *({"agent"} & ours.keys())]:  # it follows from the others: last
+    names = (ours.keys() | theirs.keys() if whole else ours.keys()) - CIRCUMSTANCES
+    for key in sorted(names, key=lambda key: (key == "agent", key)):  # which follows from the rest
         for what, old, new in _differences(key, theirs.get(key), ours.get(key)):
             raise TrainingError(
                 f"{folder} holds a run with {what} = {SHORT.repr(old)}, not {SHORT.repr(new)}:"
@@ -270,21 +264,12 @@ def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]
 def hold(folder: Path) -> Iterator[None]:
     """Train in `folder` alone.  Raises BusyError, which names the process that does already."""
     with ExitStack() as stack:
-        with _writable(folder):
+        with disk.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locks.hold(folder / ".lock", f"trains in {folder}"))
-            for file in (CONFIG, METRICS, CHECKPOINT):
-                disk.sweep(folder, file)
+        for file in (CONFIG, METRICS, CHECKPOINT):
+            disk.sweep(folder, file)
         yield
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    """Make a sentence of a folder that cannot be used."""
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(f"{folder} cannot be written: {disk.explained(error)}") from error
 
 
 def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], int]:
@@ -292,12 +277,11 @@ def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], in
 
     For whoever holds `folder`.  Raises TrainingError where it holds a run of another configuration.
     """
-    begun = (folder / CONFIG).exists()
-    require_same(folder, config, read_config(folder) if begun else ())
-    if begun and name(read_config(folder)) != name(config):  # such as a name with the value null
-        raise TrainingError(f"{folder / CONFIG} was changed: bring it back, or delete this folder")
-    if not begun:
+    require_same(folder, config, whole=True)
+    if not (folder / CONFIG).exists():
         write_json(folder / CONFIG, config)
+    elif name(read_config(folder)) != name(config):  # such as a name with the value null
+        raise TrainingError(f"{folder / CONFIG} was changed: bring it back, or delete this folder")
     if not (folder / CHECKPOINT).exists():
         return states, [], 0
     found = restore(folder, states)
@@ -346,9 +330,13 @@ def _require_rows(path: Path, rows: Any, config: dict, step: int) -> None:
     """Raise TrainingError unless there is a row of numbers for each seed at each step."""
     every, seeds = config["every"], config["seeds"]
     fine = every > 0 and is_a(list[dict[str, Real]], rows)
-    fine = fine and len(rows) * every == step * len(seeds)
-    places = fine and [(at, seed) for at in range(every, step + 1, every) for seed in seeds]
-    if not fine or [(row.get("step"), row.get("seed")) for row in rows] != places:
+    # Counted first: the step of a damaged file may be huge.
+    if (
+        not fine
+        or len(rows) * every != step * len(seeds)
+        or [(row.get("step"), row.get("seed")) for row in rows]
+        != [(at, seed) for at in range(every, step + 1, every) for seed in seeds]
+    ):
         raise TrainingError(
             f"{path} is at update {step}, for which {METRICS} does not have a row for each seed at "
             f"every {every} updates: bring back what was changed, or choose another folder"
