@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, SupportsFloat
 
 from chunkrl import disk, locks
-from chunkrl.errors import ChunkRLWarning, ConfigError, TrainingError, WriteError
+from chunkrl.errors import ChunkRLWarning, ConfigError, DataError, TrainingError, WriteError
 from chunkrl.train import checkpoint
 
 INTEGERS = ("step", "seed", "episodes")
@@ -47,8 +47,6 @@ WHAT = {
     "normaliser": dict[str, list[Real]],
 }
 CIRCUMSTANCES = {"versions", "data_path"}  # what may differ when the same run goes on
-PLAIN = str | int | float | None
-DEEPEST = 20  # lists in lists in JSON that is ours; Python's own limit is not the same everywhere
 
 SHORT = reprlib.Repr()  # for values in a sentence
 SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 3, 120, 120
@@ -106,18 +104,9 @@ def warn_of_versions(folder: Path, config: dict) -> None:
 def read_json(path: Path) -> Any:
     """What a JSON file holds.  Raises TrainingError, naming it, where it is damaged."""
     try:
-        value = json.loads(path.read_text())
-        layer = [value]
-        for _ in range(DEEPEST):
-            inner = [x.values() if isinstance(x, dict) else x for x in layer]
-            layer = [y for x in inner if not isinstance(x, PLAIN) for y in x]
-        if layer:
-            raise ValueError("too many lists inside one another")
-    except (OSError, ValueError, RecursionError) as error:
-        raise TrainingError(
-            f"{path} is damaged ({error}): bring it back, or choose another folder"
-        ) from error
-    return value
+        return disk.read_json(path)
+    except DataError as error:
+        raise TrainingError(f"{error}: bring it back, or choose another folder") from error
 
 
 def write_json(path: Path, value: Any) -> None:
