@@ -31,17 +31,12 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     For every path that enters from outside.  Raises ConfigError for what no file can be named.
     """
     try:
-        text = os.fspath(path)
-    except TypeError:
-        raise ConfigError(f"{path!r} is no path: give a text or a pathlib.Path.") from None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError(f"No file can have the name {text!r}: choose another path.")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ConfigError(
-            f"The home folder that {text!r} begins with is not known: write the path out."
-        ) from None
+        found = Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:  # a number, or the home of nobody
+        raise ConfigError(f"{path!r} is no path ({error}): choose another path.") from None
+    if not os.fspath(path) or "\0" in str(found):
+        raise ConfigError(f"No file can have the name {path!r}: choose another path.")
+    return found
 
 
 def read(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:

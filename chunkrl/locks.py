@@ -4,12 +4,15 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from chunkrl import disk
 from chunkrl.errors import BusyError
 
 POLL = 0.1  # seconds between two tries
@@ -34,12 +37,15 @@ def hold(lock: str | Path, doing: str, note: Callable[[str], Any] | None = None)
         try:
             system.acquire(timeout=PATIENCE if note else 0)
         except Timeout:
-            sentence = f"{_owner(lock)} {doing}"
+            owner = "Another process"
+            with contextlib.suppress(OSError):
+                if name := lock.read_text(errors="replace").strip():
+                    owner = f"Process {name}"
             if note is None:
                 raise BusyError(
-                    f"{sentence}. Wait until it has ended, stop it, or choose another path."
+                    f"{owner} {doing}. Wait until it has ended, stop it, or choose another path."
                 ) from None
-            note(f"{sentence}: waiting for it")
+            note(f"{owner} {doing}: waiting for it")
             system.acquire()
     except OSError as error:
         if error.errno not in UNSUPPORTED:
@@ -57,8 +63,14 @@ def hold(lock: str | Path, doing: str, note: Callable[[str], Any] | None = None)
             system.release()
 
 
-def _owner(lock: Path) -> str:
-    with contextlib.suppress(OSError):
-        if name := lock.read_text(errors="replace").strip():
-            return f"Process {name}"
-    return "Another process"
+@contextlib.contextmanager
+def making(target: Path, verb: str, progress: bool) -> Iterator[None]:
+    """Alone at work on `target`, whose folder is made; waits for others and, with `progress`, says
+    so.  Raises WriteError.  In a folder that cannot be written nobody is kept out."""
+    note = partial(print, file=sys.stderr) if progress else str
+    with disk.writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(target.parent, os.W_OK)  # what is finished is read where it is not
+        lock = hold(target.with_name(f".{target.name}.lock"), f"{verb} {target}", note)
+        with lock if writable else contextlib.nullcontext():
+            yield

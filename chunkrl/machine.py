@@ -1,9 +1,9 @@
 """What this computer has, what to do about what it lacks, and how fast it multiplies matrices."""
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,86 +28,65 @@ def findings() -> list[Finding]:
     """
     from chunkrl.train.runs import versions
 
-    return [
-        Finding("python", sys.version.split()[0]),
-        *(Finding(name, version) for name, version in versions().items()),
-        _found("devices", _devices),
-        _found("rendering", _rendering),
-        _found("data", _data),
-    ]
+    found = [Finding("python", sys.version.split()[0])]
+    found += [Finding(name, version) for name, version in versions().items()]
+    for name, look in (("devices", _devices), ("rendering", _rendering), ("data", _data)):
+        try:
+            found.append(Finding(name, *look()))
+        except Exception as error:  # every library fails in its own way
+            fix = "" if isinstance(error, ChunkRLError | OSError) else "reinstall what it names"
+            found.append(Finding(name, " ".join(str(error).split()) or type(error).__name__, fix))
+    return found
 
 
-def _found(name: str, look: Callable[[], Finding]) -> Finding:
-    try:
-        return look()
-    except Exception as error:  # every library fails in its own way
-        fix = "" if isinstance(error, ChunkRLError | OSError) else "reinstall what it names"
-        return Finding(name, " ".join(str(error).split()) or type(error).__name__, fix)
-
-
-def _devices() -> Finding:
+def _devices() -> tuple[str, str]:
     import jax
 
     from chunkrl import train
 
     train.require_device()
-    on_cpu = jax.default_backend() == "cpu"
     gpu = "for an NVIDIA GPU: pip install 'chunkrl[cuda13]' (or cuda12)"
-    return Finding("devices", ", ".join(map(str, jax.devices())), gpu if on_cpu else "")
+    return ", ".join(map(str, jax.devices())), gpu if jax.default_backend() == "cpu" else ""
 
 
-def _rendering() -> Finding:
+def _rendering() -> tuple[str]:
     from chunkrl.envs.rendering import rendering_backend
 
-    return Finding("rendering", rendering_backend())
+    return (rendering_backend(),)
 
 
-def _data() -> Finding:
+def _data() -> tuple[str, str]:
     from chunkrl.envs.ogbench.files import data_dir
 
     try:
-        folder, unreadable = data_dir(), []
+        folder, denied = data_dir(), []
     except (ChunkRLError, RuntimeError) as error:  # a user without a home folder
-        return Finding("data", str(error), "set CHUNKRL_DATA to a folder")
+        return str(error), "set CHUNKRL_DATA to a folder"
     names = []
-    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
+    for parent, folders, files in os.walk(folder, onerror=denied.append):
         names += [f"{Path(name).stem} (unfinished)" for name in folders if name.endswith(".parts")]
-        npz = [Path(parent, name) for name in files if name.endswith(".npz")]
-        whole = [x for x in npz if not x.stem.endswith("-val") and x.parent.suffix != ".parts"]
-        names += [str(path.relative_to(folder)) for path in whole]
-    found = f"{_short(folder)}: {', '.join(sorted(names)) or 'empty'}"
-    if denied := [error for error in unreadable if not isinstance(error, FileNotFoundError)]:
-        return Finding(
-            "data", f"{found} ({denied[0]})", "let yourself read it, or set CHUNKRL_DATA"
-        )
-    if not _writable(folder):
-        return Finding("data", f"{found} (cannot be written)", "set CHUNKRL_DATA to another folder")
-    make = "`chunkrl data make` generates, `chunkrl data download` fetches"
-    return Finding("data", found, "" if names else make)
-
-
-def _writable(folder: Path) -> bool:
-    """Whether files can be made in a folder that is there, or will be."""
+        train = [Path(parent, x) for x in files if x.endswith(".npz") and "-val." not in x]
+        names += [str(x.relative_to(folder)) for x in train if x.parent.suffix != ".parts"]
+    short = str(folder)
+    with contextlib.suppress(RuntimeError, ValueError):  # no home, or a folder elsewhere
+        short = f"~/{folder.relative_to(Path.home())}"
+    found = f"{short}: {', '.join(sorted(names)) or 'empty'}"
+    for error in denied:
+        if not isinstance(error, FileNotFoundError):
+            return f"{found} ({error})", "let yourself read it, or set CHUNKRL_DATA"
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
-
-
-def _short(folder: Path) -> str:
-    """With ~ for the home folder, as one types it."""
-    try:
-        home = Path.home()
-    except RuntimeError:  # a user without one
-        return str(folder)
-    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return f"{found} (cannot be written)", "set CHUNKRL_DATA to another folder"
+    make = "`chunkrl data make` generates, `chunkrl data download` fetches"
+    return found, "" if names else make
 
 
 def report() -> str:
     """The findings as lines of text."""
-    lines = []
+    text = ""
     for name, found, fix in findings():
-        lines.append(f"{name:10s} {found}")
-        lines += [f"{'':10s} {fix}"] if fix else []
-    return "\n".join(lines)
+        text += f"{name:10s} {found}\n" + (f"{'':10s} {fix}\n" if fix else "")
+    return text.rstrip()
 
 
 def gflops() -> float:

@@ -68,23 +68,30 @@ def load(path: str | Path, *, compact: bool = False, min_length: int = 1) -> Arr
     path = disk.user_path(path)
     data = _read(path)
     ends = _ends(path, data)
+    if not ends[-1]:
+        raise DataError(
+            f"{path}: 'terminals' is 0 at the last index {len(ends) - 1}: cut off. {REMEDY}"
+        )
+    last = np.flatnonzero(ends)
+    lengths = np.diff(last, prepend=-1) - ("next_observations" not in data)
+    short, least = np.flatnonzero(lengths < max(min_length, 1)), max(min_length, 1)
+    if short.size:
+        raise DataError(
+            f"{path}: trajectory {short[0]}, which ends at index {last[short[0]]} of 'terminals',"
+            f" has {lengths[short[0]]} transitions, fewer than {least}. Choose a shorter chunk and"
+            " backup, or generate longer episodes."
+        )
     if "next_observations" in data:
-        _check_lengths(path, ends, min_length, states=0)
         data, ends = _with_last_states(path, data, ends)
-    else:
-        _check_lengths(path, ends, min_length, states=1)
     before_end = np.append(ends[1:], True)
     if compact:
-        return data | {
-            "terminals": (ends | before_end).astype(np.float32),
-            "valids": (~ends).astype(np.float32),
-        }
+        marks = {"terminals": ends | before_end, "valids": ~ends}
+        return data | {name: mark.astype(np.float32) for name, mark in marks.items()}
     starts = ~ends  # rows that a transition starts from; the row after each is where it leads
-    following = np.append(False, starts[:-1])
-    data["next_observations"] = data["observations"][following]
-    for key in data.keys() - {"next_observations"}:
-        data[key] = _keep(data[key], starts)
-    return data | {"terminals": before_end[starts].astype(np.float32)}
+    following = data["observations"][np.append(False, starts[:-1])]
+    kept = {key: _keep(values, starts) for key, values in data.items()}
+    terminals = before_end[starts].astype(np.float32)
+    return kept | {"next_observations": following, "terminals": terminals}
 
 
 def notes(path: str | Path) -> list[str]:
@@ -106,9 +113,9 @@ def _read(path: Path) -> Arrays:
             )
     for name in NEEDED:
         if name not in names:
-            found = ", ".join(names) or "none"
+            found = f"(found: {', '.join(names) or 'none'})"
             raise DataError(
-                f"{path} has no array {name!r} (found: {found}). It is no OGBench dataset. {REMEDY}"
+                f"{path} has no array {name!r} {found}. It is no OGBench data. {REMEDY}"
             )
     # `observations` first: the others are compared with its rows.
     arrays = check.columns(disk.read(path, FORMS), FORMS, str(path), REMEDY)
@@ -143,10 +150,8 @@ def _with_last_states(path: Path, data: Arrays, ends: np.ndarray) -> tuple[Array
     """Rows of states in place of rows of transitions: one more at the end of each trajectory."""
     obs, following = data["observations"], data.pop("next_observations")
     if following.shape != obs.shape:
-        raise DataError(
-            f"{path}: 'next_observations' has the shape {following.shape}, 'observations' has"
-            f" {obs.shape}. {REMEDY}"
-        )
+        shapes = f"the shape {following.shape}, 'observations' has {obs.shape}"
+        raise DataError(f"{path}: 'next_observations' has {shapes}. {REMEDY}")
     apart = np.flatnonzero((following[:-1] != obs[1:]).any(axis=1) & ~ends[:-1])
     if apart.size:
         raise DataError(
@@ -154,9 +159,8 @@ def _with_last_states(path: Path, data: Arrays, ends: np.ndarray) -> tuple[Array
             " 'observations'. Mark each end of a trajectory in 'terminals' or 'timeouts'."
         )
     rows = np.repeat(np.arange(len(ends)), 1 + ends)
-    last = np.append(rows[1:] == rows[:-1], False)
-    last = np.append(False, last[:-1])  # the second of two rows made of one
-    data = {key: data[key][rows] for key in list(data)}
+    last = np.diff(rows, prepend=-1) == 0  # the second of two rows made of one
+    data = {key: values[rows] for key, values in data.items()}
     data["observations"][last] = following[ends]
     return data, last
 
@@ -169,24 +173,3 @@ def _keep(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         values[kept : kept + len(block)] = block
         kept += len(block)
     return values[:kept]
-
-
-def _check_lengths(path: Path, ends: np.ndarray, min_length: int, states: int) -> None:
-    """The file ends with the end of a trajectory, and none is too short.
-
-    A trajectory of L transitions has L + `states` rows.
-    """
-    if not ends[-1]:
-        raise DataError(
-            f"{path}: 'terminals' is 0 at the last index {len(ends) - 1}: cut off. {REMEDY}"
-        )
-    last = np.flatnonzero(ends)
-    lengths = np.diff(last, prepend=-1) - states
-    short = np.flatnonzero(lengths < max(min_length, 1))
-    if short.size:
-        number = short[0]
-        raise DataError(
-            f"{path}: trajectory {number}, which ends at index {last[number]} of 'terminals', has"
-            f" {lengths[number]} transitions, fewer than {max(min_length, 1)}. Choose a shorter"
-            " chunk and backup, or generate longer episodes."
-        )

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from chunkrl.envs import families
-from chunkrl.envs.family import SuccessTiming, Task, timing
+from chunkrl.envs.family import SuccessTiming, Task, maker, timing
 from chunkrl.errors import ConfigError
 from chunkrl.play.lockstep import Act, Episode, Lockstep
 from chunkrl.play.workers import PATIENCE
@@ -104,13 +103,8 @@ class Evaluator:
             )
         self.task, self.envs, self.execute = task, envs, execute
         self.success_timing = timing(task, success_timing)
-        self._player = Lockstep(
-            families.maker(task, success_timing, max_episode_steps, make_env=make_env),
-            workers,
-            envs,
-            patience,
-            main=families.may_need_main(task, make_env),
-        )
+        make, main = maker(task, success_timing, max_episode_steps, make_env=make_env)
+        self._player = Lockstep(make, workers, envs, patience, main=main)
         self._sketches = make_env is None
 
     def __enter__(self) -> Self:

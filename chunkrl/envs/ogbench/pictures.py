@@ -1,13 +1,11 @@
 """Pictures of OGBench's scenes: rendered by MuJoCo, or drawn from above without OpenGL."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import gymnasium
 import numpy as np
 
 from chunkrl.envs.rendering import drawing_mujoco, import_mujoco, rendering_error
-
-if TYPE_CHECKING:
-    import gymnasium
 
 SIZE = 240  # pixels, height and width
 UNSET = (0.5, 0.5, 0.5, 1.0)  # a geom's own colour, which outranks its material's, in MuJoCo
@@ -16,7 +14,7 @@ UNSET = (0.5, 0.5, 0.5, 1.0)  # a geom's own colour, which outranks its material
 class Camera:
     """Takes pictures of one of OGBench's environments."""
 
-    def __init__(self, env: "gymnasium.Env"):
+    def __init__(self, env: gymnasium.Env):
         self.env = env
         self.raw: Any = env.unwrapped
         self._renderer = None if rendering_error() else _renderer(self.raw.model)
@@ -41,7 +39,7 @@ def _renderer(model: Any) -> Any:
     return renderer
 
 
-def sketch(env: "gymnasium.Env") -> np.ndarray:
+def sketch(env: gymnasium.Env) -> np.ndarray:
     """The scene from above: the bounding box of each object, and the gripper.  -> [size, size, 3]
 
     Manipulation is seen with the robot's base at the top, mazes with x to the right and y up.
