@@ -92,28 +92,23 @@ def _archive(path: str | Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipf
             raise DataError(f"{path} is a single array: an npz of named arrays is needed.")
         try:
             with zipfile.ZipFile(file) as archive:
-                yield archive, _members(file, archive)
+                entries = archive.infolist()
+                file.seek(-12 - len(archive.comment), os.SEEK_END)  # how many there should be
+                if int.from_bytes(file.read(2), "little") != len(entries):
+                    raise zipfile.BadZipFile("its directory lacks some arrays")
+                members = {entry.filename.removesuffix(".npy"): entry for entry in entries}
+                if len(members) < len(entries):
+                    raise zipfile.BadZipFile("two arrays have one name")
+                for entry in entries:
+                    archive.open(entry).close()  # compares the name with that beside the data
+                yield archive, members
         except ChunkRLError:
             raise
         except Exception as error:  # zipfile and zlib answer damage with a dozen types
             if not start.startswith(b"PK"):
                 raise DataError(f"{path} is no npz archive but another kind of file.") from error
-            raise DataError(
-                f"{path} is not a complete npz archive ({error}), but cut off or damaged. {AGAIN}"
-            ) from error
-
-
-def _members(file: IO[bytes], archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The members by the names of their arrays, all that the end of the file counts."""
-    file.seek(-12 - len(archive.comment), os.SEEK_END)
-    if int.from_bytes(file.read(2), "little") != len(archive.infolist()):
-        raise zipfile.BadZipFile("its directory lacks some arrays")  # zipfile would not notice
-    members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-    if len(members) < len(archive.infolist()):
-        raise zipfile.BadZipFile("two arrays have one name")
-    for member in members.values():
-        archive.open(member).close()  # compares the name with the one that stands at the data
-    return members
+            what = f"is not a complete npz archive ({error}), but cut off or damaged"
+            raise DataError(f"{path} {what}. {AGAIN}") from error
 
 
 def read_json(path: Path) -> Any:
@@ -130,6 +125,11 @@ def read_json(path: Path) -> Any:
     except (DataError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({_cause(error)})") from error
     return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write` of `value` as JSON."""
+    write(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
 
 
 def _cause(error: Exception) -> str:
@@ -177,9 +177,7 @@ def sweep(folder: str | Path, name: str | None = None, *, alone: bool = True) ->
 def require_room(folder: str | Path, disk: int, memory_needed: int, what: str) -> None:
     """Raise ConfigError where `what` needs more bytes than memory or the disk of `folder` has."""
     free = shutil.disk_usage(folder).free
-    short = memory.shortage(memory_needed)
-    if disk > free:
-        short = f"{memory.size(disk)} on the disk are needed, {memory.size(free)} are free"
+    short = memory.shortage(disk, free, "on the disk") or memory.shortage(memory_needed)
     if short:
         raise ConfigError(f"{what} does not fit in {folder}: {short}. Ask for less or make room.")
 
@@ -189,10 +187,8 @@ def require_writable(path: Path) -> None:
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = temporary_name(path)
-        probe.write_bytes(b" ")
-        probe.unlink()
+        write(temporary_name(path), lambda file: file.write(b" "))
+        temporary_name(path).unlink()
 
 
 @contextlib.contextmanager

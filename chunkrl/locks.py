@@ -65,12 +65,14 @@ def hold(lock: str | Path, doing: str, note: Callable[[str], Any] | None = None)
 
 @contextlib.contextmanager
 def making(target: Path, verb: str, progress: bool) -> Iterator[None]:
-    """Alone at work on `target`, whose folder is made; waits for others and, with `progress`, says
-    so.  Raises WriteError.  In a folder that cannot be written nobody is kept out."""
-    note = partial(print, file=sys.stderr) if progress else str
+    """Work on `target`, whose folder is made, alone: waits for others, and tells with `progress`.
+
+    In a folder that cannot be written, finished files can still be read: nobody is kept out.
+    Raises WriteError for all that the system refuses.
+    """
+    lock, note = target.with_name(f".{target.name}.lock"), partial(print, file=sys.stderr)
     with disk.writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(target.parent, os.W_OK)  # what is finished is read where it is not
-        lock = hold(target.with_name(f".{target.name}.lock"), f"{verb} {target}", note)
-        with lock if writable else contextlib.nullcontext():
+        alone = hold(lock, f"{verb} {target}", note if progress else str)
+        with alone if os.access(target.parent, os.W_OK) else contextlib.nullcontext():
             yield

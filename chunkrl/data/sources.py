@@ -24,15 +24,14 @@ class Resident:
 
 
 def identity(tree: Any) -> dict[str, str]:
-    """Type, shape and checksum of every array, by its path: what tells data from other data."""
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): checksum(np.asarray(leaf))
-        for path, leaf in leaves
-    }
+    """Of every array by its path, what tells it from others: "float32[1000, 28] 89abcdef".
 
-
-def checksum(array: np.ndarray) -> str:
-    """Such as "float32[1000, 28] 89abcdef", where the last is the CRC-32 of the bytes."""
-    content: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return f"{array.dtype}{list(array.shape)} {zlib.crc32(content.data):08x}"
+    The last is the CRC-32 of its bytes.
+    """
+    found = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        array = np.asarray(leaf)
+        content: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        found[name] = f"{array.dtype}{list(array.shape)} {zlib.crc32(content.data):08x}"
+    return found

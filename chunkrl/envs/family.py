@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -13,13 +12,9 @@ from gymnasium import wrappers
 
 from chunkrl.errors import ConfigError
 
-if TYPE_CHECKING:
-    from chunkrl.data.normalise import Normaliser
-    from chunkrl.types import Reads
-
 # fmt: off
 FAMILIES = {
-    # family     module with the functions of `Family`
+    # family     its module: see `named`
     "ogbench":   "chunkrl.envs.ogbench.relabel",
     "gym":       "chunkrl.envs.gym",
 }
@@ -77,54 +72,25 @@ def timing(task: Task, chosen: SuccessTiming | None = None) -> SuccessTiming:
     return chosen or ("post" if task.goals else "pre")
 
 
-class Family(Protocol):
-    """A family of environments: one module with these functions, and a row in FAMILIES.
+def named(name: str) -> Any:
+    """The module of a family of environments, in which are
 
-    Its environments are Gymnasium's. They may answer more, as methods of the environment or of a
+        names() -> the names that `get` knows        get(name) -> Task
+        spec(task) -> Spec
+        make_env(task, success_timing, max_episode_steps, ends) -> actions are in [-1, 1]
+        data(task, reads, path) -> the train file as the agent `reads` it, and its Normaliser
+
+    `ends`: whether a solved task ends the episode.  Each raises ConfigError for what it cannot do,
+    such as data that such an agent does not read.
+
+    The environments are Gymnasium's.  They may answer more, as methods of the environment or of a
     wrapper: `restore(state) -> obs` begins in a state of the data, `position() -> [D]` says where
     the robot is, `picture() -> [H, W, 3]` draws, and `observe(wanted)`, of the outermost wrapper,
     says whether the player reads the next observation; where not, it may be None.
     """
-
-    def names(self) -> tuple[str, ...]:
-        """The names that `get` knows."""
-        ...
-
-    def get(self, name: str) -> Task:
-        """The task of a name.  Raises ConfigError."""
-        ...
-
-    def make_env(
-        self,
-        task: Task,
-        success_timing: SuccessTiming | None = None,
-        max_episode_steps: int | None = None,
-        ends: bool = True,
-    ) -> gymnasium.Env:
-        """The environment of `task`, whose actions are vectors in [-1, 1].
-
-        `ends`: whether a solved task ends the episode.  Raises ConfigError for unknown settings.
-        """
-        ...
-
-    def spec(self, task: Task) -> Spec:
-        """The sizes of `task`."""
-        ...
-
-    def data(self, task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
-        """The train file of `task` as `reads` describes it, and how it was normalised.
-
-        Raises ConfigError where there are no data, or none that such an agent reads.
-        """
-        ...
-
-
-def named(name: str) -> Family:
-    """The functions of a family.  Raises ConfigError."""
     if name not in FAMILIES:
         raise ConfigError(f"unknown family {name!r}: there are {', '.join(FAMILIES)}")
-    module: Any = import_module(FAMILIES[name])
-    return module
+    return import_module(FAMILIES[name])
 
 
 def get(name: str) -> Task:
@@ -147,9 +113,9 @@ def maker(
     if make_env is None:
         make = named(task.family).make_env
         return partial(make, task, success_timing, max_episode_steps, ends), task.family == "gym"
-    return make_env if max_episode_steps is None else partial(
-        _cut, make_env, max_episode_steps
-    ), True
+    if max_episode_steps is not None:
+        make_env = partial(_cut, make_env, max_episode_steps)
+    return make_env, True
 
 
 def _cut(make_env: Callable[[], gymnasium.Env], max_episode_steps: int) -> gymnasium.Env:

@@ -109,11 +109,6 @@ def read_json(path: Path) -> Any:
         raise TrainingError(f"{error}: bring it back, or choose another folder") from error
 
 
-def write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=2) + "\n"
-    disk.write(path, lambda file: file.write(text.encode()))
-
-
 def read_evaluations(folder: Path) -> list[dict]:
     """What evaluation.json holds, nothing where there is none.  Raises TrainingError."""
     path = folder / EVALUATION
@@ -135,7 +130,7 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
         disk.sweep(folder, EVALUATION)
         old = [result for result in read_evaluations(folder) if way(result) not in new]
         if results:
-            write_json(folder / EVALUATION, old + results)
+            disk.write_json(folder / EVALUATION, old + results)
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
@@ -286,7 +281,7 @@ def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], in
     if begun and name(read_config(folder)) != name(config):  # such as a name with the value null
         raise TrainingError(f"{folder / CONFIG} was changed: bring it back, or delete this folder")
     if not begun:
-        write_json(folder / CONFIG, config)
+        disk.write_json(folder / CONFIG, config)
     if not (folder / CHECKPOINT).exists():
         return states, [], 0
     found = restore(folder, states)

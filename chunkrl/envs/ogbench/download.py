@@ -35,10 +35,7 @@ SHARDS = 100  # files in a 100M folder, 1M transitions each
 BLOCK = 1 << 20  # bytes
 ATTEMPTS = 3  # in a row without a single new byte, before the next mirror is asked
 SLOWEST = 10_000  # bytes per second that a mirror has to give
-# More than any train file of OGBench has: 5M steps of an ant or humanoid, 1M of a robot arm.
-GB = 10**9
-LARGEST = {"antmaze": 4 * GB, "antsoccer": 4 * GB, "humanoidmaze": 6 * GB}
-LARGEST_ELSE, VALIDATION = 2 * GB, 0.25  # a validation file has a tenth of the steps
+LARGEST = 6 * 10**9  # bytes, more than any file of OGBench has: 5M steps of a humanoid
 WEB = ("http://", "https://")
 SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?')
 
@@ -49,6 +46,11 @@ class _Refused(Exception):
 
 class _Silent(_Refused):
     """A mirror that does not answer at all."""
+
+
+def _require_small(size: int) -> None:
+    if size > LARGEST:
+        raise _Refused(f"{memory.size(size)} or more are beyond what a dataset can have")
 
 
 def mirrors() -> tuple[str, ...]:
@@ -112,15 +114,13 @@ def _fetch(
     for place in (file, part):
         if os.path.lexists(place) and not stat.S_ISREG(os.lstat(place).st_mode):
             raise DataError(f"{place} is a link or no plain file, not written to: remove it.")
-    limit = LARGEST.get(file.name.split("-")[0], LARGEST_ELSE)
-    limit = int(limit * VALIDATION) if file.name.endswith("-val.npz") else limit
     tried = []
     for mirror in mirrors():
         url = f"{mirror}/{path}"
         try:
             if mirror in dead:
                 raise _Refused(dead[mirror])
-            _Transfer(url, part, limit, progress, timeout).obtain()
+            _Transfer(url, part, progress, timeout).obtain()
             return os.replace(part, file)
         except _Refused as reason:
             tried.append(f"  {url}: {reason}\n")
@@ -143,7 +143,6 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
 
     url: str
     part: Path
-    limit: int  # bytes
     progress: bool
     timeout: float
     checksum: str | None = None
@@ -166,8 +165,7 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
                     self.part.unlink()
                     if not again:
                         raise _Refused(f"what it gave is no dataset ({damage})")
-                    again, idle = False, 0
-                    continue
+                    again = False
             except urllib.error.HTTPError as error:
                 raise _Refused(f"HTTP {error.code} {error.reason}") from error
             except (urllib.error.URLError, ValueError) as error:  # the latter is not a URL
@@ -191,7 +189,7 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
                 return f"its SHA-256 begins with {found[:12]}, not {self.checksum[:12]}"
             with zipfile.ZipFile(self.part) as archive:
                 unpacked = sum(member.file_size for member in archive.infolist())
-            if unpacked > 4 * self.limit:
+            if unpacked > 4 * LARGEST:
                 return f"unpacked it would have {memory.size(unpacked)}"
             load(self.part)
         except Exception as error:  # zipfile answers damage with a dozen types
@@ -204,13 +202,10 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
         try:
             response = self.ask({"Range": f"bytes={have}-"} if have else {})
         except urllib.error.HTTPError as error:
-            with error:
-                if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
-                    raise
-                if error.headers.get("Content-Range", "").endswith(f"/{have}"):
-                    return True  # nothing is missing
-            self.part.unlink()  # longer than the file
-            return False
+            error.close()
+            if have and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return True  # nothing is missing, or there is too much: `damage` sees that
+            raise
         with response:
             appends = response.status == http.client.PARTIAL_CONTENT
             have = have if appends else 0  # a server without ranges sends the whole file again
@@ -219,7 +214,7 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else None
             if total:
-                self.require_small(total)
+                _require_small(total)
                 disk.require_room(self.part.parent, total - have, 0, self.part.stem)
             begin, received = time.monotonic(), 0
             block = response.read1(BLOCK)
@@ -233,7 +228,7 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
                 while block:
                     bar.update(file.write(block))
                     received += len(block)
-                    self.require_small(have + received)
+                    _require_small(have + received)
                     elapsed = time.monotonic() - begin
                     if elapsed > self.timeout:
                         if received < SLOWEST * elapsed:
@@ -241,10 +236,6 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
                         begin, received, have = time.monotonic(), 0, have + received
                     block = response.read1(BLOCK)
         return total is None or self.size == total
-
-    def require_small(self, size: int) -> None:
-        if size > self.limit:
-            raise _Refused(f"{memory.size(size)} or more are beyond what this dataset can have")
 
     def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str):
         if not newurl.startswith("https://" if req.full_url.startswith("https:") else WEB):

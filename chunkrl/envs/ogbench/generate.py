@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import shutil
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -71,26 +70,57 @@ def generate(
         raise ConfigError(f"The file to write must end in .npz, which {target} does not.")
     parts = target.with_suffix(".parts")
     description = {**dataclasses.asdict(plan), "train_episodes": train, "versions": versions()}
+    recipe_file, files = recipe_path(target), {"val": val_path(target), "train": target}
     with locks.making(target, "makes", progress):
-        if not _made_before(target, parts, description):
-            counts = {"train": train, "val": max(train // 10, 1)}
-            _require_room(plan, sum(counts.values()), target, parts)
-            _open_parts(parts, description)
-            episodes = {
-                split: [parts / f"{split}-{i:06d}.npz" for i in range(count)]
-                for split, count in counts.items()
-            }
-            _collect(plan, [*episodes["train"], *episodes["val"]], workers, executor, progress)
-            files = {"val": val_path(target), "train": target}
-            for split in files:  # here first: without room for both, neither gets its name
-                _join(episodes[split], parts / f"{split}.npz")
-            for split, file in files.items():
-                os.replace(parts / f"{split}.npz", file)
-            _write_recipe(recipe_path(target), description)
-        disk.sweep(target.parent, recipe_path(target).name)
+        there = [file for file in files.values() if os.path.lexists(file)]
+        whole = recipe_file.exists()  # written last
+        if whole:
+            holds = f"{recipe_file}, which belongs to {target}, holds"
+            remedy = "Choose another path or remove both"
+            _require_same(recipe_file, description, "versions", holds, remedy)
+        elif there and not parts.exists():  # else stopped between the arrays and the recipe
+            raise DataError(f"{there[0]} was not made here. Choose another path or remove it.")
+        if not whole or not all(file.exists() for file in files.values()):
+            _make(plan, train, files, description, workers, executor, progress)
+        disk.sweep(target.parent, recipe_file.name)
         shutil.rmtree(parts, ignore_errors=True)
     warn_of_versions(target)
     return target
+
+
+def _make(
+    plan: Recipe,
+    train: int,
+    files: dict[str, Path],
+    description: dict[str, Any],
+    workers: int | None,
+    executor: Executor | None,
+    progress: bool,
+) -> None:
+    """Collect what is missing, and put the episodes together in `files`, the recipe last."""
+    parts = files["train"].with_suffix(".parts")
+    counts = {"train": train, "val": max(train // 10, 1)}
+    _require_room(plan, sum(counts.values()), files["train"], parts)
+    parts.mkdir(exist_ok=True)
+    disk.sweep(parts)
+    # Episodes do not depend on how many of them are wanted, so neither does their reuse.  Those of
+    # other versions are refused: no recipe would describe a file of both.
+    if (recipe_file := parts / "recipe.json").exists():
+        holds = f"{parts} holds the unfinished work of another recipe, with"
+        remedy = "Finish it with the same settings, choose another path, or remove the folder"
+        _require_same(recipe_file, description, "train_episodes", holds, remedy)
+    else:
+        disk.write_json(recipe_file, description)
+    episodes = {
+        split: [parts / f"{split}-{i:06d}.npz" for i in range(count)]
+        for split, count in counts.items()
+    }
+    _collect(plan, [*episodes["train"], *episodes["val"]], workers, executor, progress)
+    for split in files:  # here first: without room for both, neither gets its name
+        _join(episodes[split], parts / f"{split}.npz")
+    for split, file in files.items():
+        os.replace(parts / f"{split}.npz", file)
+    disk.write_json(recipe_path(files["train"]), description)
 
 
 def _require_room(plan: Recipe, episodes: int, target: Path, parts: Path) -> None:
@@ -102,52 +132,13 @@ def _require_room(plan: Recipe, episodes: int, target: Path, parts: Path) -> Non
     disk.require_room(target.parent, files + arrays - there, arrays + episodes * NAMES, what)
 
 
-def _write_recipe(path: Path, description: dict[str, Any]) -> None:
-    write(path, lambda file: file.write((json.dumps(description, indent=2) + "\n").encode()))
-
-
-def _made_before(target: Path, parts: Path, description: dict[str, Any]) -> bool:
-    """Whether `target` is already there, complete (the recipe is written last) and the same."""
-    recipe_file, files = recipe_path(target), (target, val_path(target))
-    there = [file for file in files if os.path.lexists(file)]
-    if not recipe_file.exists():
-        if not there or parts.exists():
-            return False  # nothing, or stopped between the arrays and the recipe
-        raise DataError(f"{there[0]} was not made here. Choose another path or remove it.")
-    if difference := _differences(recipe_file, description, but="versions"):
-        raise DataError(
-            f"{recipe_file}, which belongs to {target}, holds {difference}. Choose another path or"
-            " remove both."
-        )
-    return all(file.exists() for file in files)
-
-
-def _open_parts(parts: Path, description: dict[str, Any]) -> None:
-    """Make the folder of finished episodes, unless it is there; refuse that of another recipe.
-
-    Episodes do not depend on how many are wanted, so neither does their reuse.  Those of other
-    versions are refused: no recipe would describe a file of both.
-    """
-    parts.mkdir(exist_ok=True)
-    disk.sweep(parts)
-    recipe_file = parts / "recipe.json"
-    if not recipe_file.exists():
-        _write_recipe(recipe_file, description)
-    elif difference := _differences(recipe_file, description, but="train_episodes"):
-        raise DataError(
-            f"{parts} holds the unfinished work of another recipe, with {difference}. Finish it"
-            " with the same settings, choose another path, or remove the folder."
-        )
-
-
-def _differences(file: Path, wanted: dict[str, Any], but: str) -> str:
-    """How the recipe in `file` differs from the wanted one, in words; empty if it does not."""
+def _require_same(file: Path, recipe: dict[str, Any], but: str, what: str, remedy: str) -> None:
+    """Raise DataError, with what differs, where `file` holds another recipe; `but` is no matter."""
     found = stored_recipe(file)
-    return ", ".join(
-        f"{key} = {found.get(key)!r} instead of {value!r}"
-        for key, value in wanted.items()
-        if key != but and found.get(key) != value
-    )
+    pairs = [(k, found.get(k), v) for k, v in recipe.items() if k != but and found.get(k) != v]
+    if pairs:
+        differences = ", ".join(f"{key} = {old!r} instead of {new!r}" for key, old, new in pairs)
+        raise DataError(f"{what} {differences}. {remedy}.")
 
 
 def _is_whole(part: Path, plan: Recipe) -> bool:

@@ -125,17 +125,14 @@ _skeletons: dict[tuple, Model] = {}
 def _loan(compile: Compile, xml: str, assets: Assets) -> Loan:
     """Each environment is given the same one for the same XML; it goes with the last of them."""
     key = xml, frozenset(assets.items())
-    loan = _loans.get(key) or Loan(_lean(compile, xml, assets))
-    _loans[key] = loan
+    _loans[key] = loan = _loans.get(key) or Loan(_lean(compile, xml, assets))
     return loan
 
 
 def _skeleton(compile: Compile, xml: str, assets: Assets) -> Model:
     """Joints and masses, which are all that inverse kinematics reads and never writes: 20 kB."""
-    key = xml, frozenset(assets.items())
-    if key not in _skeletons:
-        bare = xml.replace("<compiler ", '<compiler discardvisual="true" ', 1)
-        _skeletons[key] = _lean(compile, bare, assets)
+    key = xml.replace("<compiler ", '<compiler discardvisual="true" ', 1), frozenset(assets.items())
+    _skeletons[key] = _skeletons.get(key) or _lean(compile, key[0], assets)
     return _skeletons[key]
 
 

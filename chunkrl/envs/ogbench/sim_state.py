@@ -52,16 +52,11 @@ def draw(path: str | Path, count: int, length: int, seed: int = 0) -> Logged:
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(long, count, replace=False))
     rows = np.array([rng.integers(begins[i], ends[i] - length + 1) for i in chosen])
-    return at(data, rows, length)
-
-
-def at(data: dict[str, np.ndarray], rows: np.ndarray, length: int) -> Logged:
-    """The states of `rows` of what `load` read, with the next `length` actions."""
     window = rows[:, None] + np.arange(length)
     qpos, qvel = (data[name][rows].astype(np.float64) for name in ("qpos", "qvel"))
-    buttons = data["button_states"][rows] if "button_states" in data else [None] * len(rows)
-    states = tuple(map(SimState, qpos, qvel, buttons))
+    buttons = data["button_states"][rows] if "button_states" in data else [None] * count
     action, following = data["actions"][window], data["next_observations"][window]
+    states = tuple(map(SimState, qpos, qvel, buttons))
     return Logged(rows, data["observations"][rows], action, following, states)
 
 

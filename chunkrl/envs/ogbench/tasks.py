@@ -16,13 +16,9 @@ from chunkrl.errors import ConfigError
 
 # The kinds of dataset that OGBench collects in each family of environments.
 KINDS = {
-    "cube": ("play", "noisy"),
-    "scene": ("play", "noisy"),
-    "puzzle": ("play", "noisy"),
-    "pointmaze": ("navigate", "stitch"),
+    **dict.fromkeys(("cube", "scene", "puzzle"), ("play", "noisy")),
+    **dict.fromkeys(("pointmaze", "humanoidmaze", "antsoccer"), ("navigate", "stitch")),
     "antmaze": ("navigate", "stitch", "explore"),
-    "humanoidmaze": ("navigate", "stitch"),
-    "antsoccer": ("navigate", "stitch"),
 }
 SPARSE = ("scene", "puzzle-3x3")  # domains that the Q-chunking paper scores with -1/0
 GOALS = 5  # evaluation goals of each of OGBench's environments
@@ -38,18 +34,13 @@ def get(name: str, sparse: bool | None = None) -> Task:
         near = near or difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, near[:3]))}?" if near else f"such as {TASK!r}"
         raise ConfigError(f"unknown task {name!r}; {hint}")
-    if name.endswith("-oraclerep-v0"):
-        domain, kind, _, _ = name.rsplit("-", 3)
-        return Task(name, domain, f"{domain}-{kind}-v0", f"{domain}-v0", False, GOALS)
-    before, after = name.split("-singletask")
+    before, end = name.split("-oraclerep") if "-oraclerep" in name else name.split("-singletask")
     domain, kind = before.rsplit("-", 1)
-    return Task(
-        name=name,
-        domain=domain,
-        dataset=f"{domain}-{kind}-v0",
-        env_name=f"{domain}-singletask{after}",
-        sparse=domain in SPARSE if sparse is None else sparse,
-    )
+    dataset = f"{domain}-{kind}-v0"
+    if "-oraclerep" in name:
+        return Task(name, domain, dataset, f"{domain}{end}", sparse=False, goals=GOALS)
+    sparse = domain in SPARSE if sparse is None else sparse
+    return Task(name, domain, dataset, f"{domain}-singletask{end}", sparse)
 
 
 @cache
@@ -60,13 +51,11 @@ def names() -> tuple[str, ...]:
     """
     import ogbench  # noqa: F401  (registers the environments)
 
-    return tuple(
-        name.replace("-singletask", f"-{kind}-singletask")
-        if "-singletask" in name
-        else name.replace("-v0", f"-{kind}-oraclerep-v0")
-        for name in gymnasium.registry
-        for kind in KINDS.get(name.split("-")[0], ())
-    )
+    found = []
+    for name in gymnasium.registry:
+        old, new = ("-singletask",) * 2 if "-singletask" in name else ("-v0", "-oraclerep-v0")
+        found += [name.replace(old, f"-{kind}{new}") for kind in KINDS.get(name.split("-")[0], ())]
+    return tuple(found)
 
 
 def make_env(
@@ -116,7 +105,7 @@ def spec(task: Task) -> Spec:
 
 
 class TaskEnv(gymnasium.Wrapper):
-    """One of OGBench's environments as an agent plays it: see `Family`.
+    """One of OGBench's environments as an agent plays it: see `family.named`.
 
     With `goals`, the goal of the episode is appended to every observation: [s_t, g].  OGBench gives
     it once, in `info` of the reset.
