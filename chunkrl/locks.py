@@ -26,7 +26,6 @@ def hold(lock: str | Path, doing: str, note: Callable[[str], Any] | None = None)
 
     The operating system drops the lock of a process that ends in whatever way.  The folder has to
     exist.  `doing` completes the sentence "Process 4711 on HOST ..." for others: "makes x.npz".
-
     With `note`, waits for the owner; after half a second `note` gets the sentence that names it.
     Without, raises BusyError with that sentence.  On a file system without locks nobody is kept
     out.  Not reentrant.

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-import time
+import timeit
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,10 +49,10 @@ def _devices() -> tuple[str, str]:
     return ", ".join(map(str, jax.devices())), gpu if jax.default_backend() == "cpu" else ""
 
 
-def _rendering() -> tuple[str]:
+def _rendering() -> tuple[str, str]:
     from chunkrl.envs.rendering import rendering_backend
 
-    return (rendering_backend(),)
+    return rendering_backend(), ""
 
 
 def _data() -> tuple[str, str]:
@@ -99,13 +99,10 @@ def gflops() -> float:
 
     matrix = jnp.ones((SIZE, SIZE), jnp.float32)
     product = jax.jit(jnp.matmul)
-    product(matrix, matrix).block_until_ready()
-    best = float("inf")
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        product(matrix, matrix).block_until_ready()
-        best = min(best, time.perf_counter() - begin)
-    return 2 * SIZE**3 / best / 1e9
+    multiply = lambda: product(matrix, matrix).block_until_ready()
+    multiply()  # compiles it
+    seconds = timeit.repeat(multiply, number=1, repeat=REPEATS)
+    return 2 * SIZE**3 / min(seconds) / 1e9
 
 
 def minutes(stated: float, speed: float) -> float:

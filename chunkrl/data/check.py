@@ -111,13 +111,13 @@ def dataset(data: Any, where: str = "the data") -> Any:
 
 def fits(agent: Any, data: Any, size: int) -> None:
     """Raise ConfigError unless `agent` can draw `size` from `data`, of the widths that it has."""
-    for name, attribute in (("obs", "obs_dim"), ("action", "action_dim"), ("goal", "goal_dim")):
-        sizes = getattr(agent, "model", agent)  # an agent around a model has the model's
-        wanted, given = getattr(sizes, attribute, None), getattr(data, name, None)
+    sizes = getattr(agent, "model", agent)  # an agent around a model has the model's
+    for name in ("obs", "action", "goal"):
+        wanted, given = getattr(sizes, f"{name}_dim", None), getattr(data, name, None)
         if wanted is not None and given is not None and given.shape[-1] != wanted:
             raise ConfigError(
                 f"the data's {name!r} has {given.shape[-1]} columns, the agent was made for"
-                f" {attribute} = {wanted}: use other data, or make it for these"
+                f" {name}_dim = {wanted}: use other data, or make it for these"
             )
     if isinstance(data, ChunkDataset) and len(data.starts):
         last = int(np.max(data.starts))
@@ -129,10 +129,10 @@ def fits(agent: Any, data: Any, size: int) -> None:
     try:  # shapes alone tell whether the data hold what the agent draws
         jax.eval_shape(partial(agent.draw, size=size), jax.random.key(0), data)
     except (AttributeError, TypeError, ValueError, LookupError) as error:
-        cause = str(error).partition("\n")[0]
+        kinds = f"{type(agent).__name__} cannot draw batches from this {type(data).__name__}"
         raise ConfigError(
-            f"{type(agent).__name__} cannot draw batches from this {type(data).__name__} ({cause}):"
-            " give it what `load_task` makes, or `load_chunks` for the model-based methods"
+            f"{kinds} ({str(error).partition(chr(10))[0]}): give it what `load_task` makes, or"
+            " `load_chunks` for the model-based methods"
         ) from error
 
 

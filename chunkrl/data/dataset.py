@@ -12,40 +12,28 @@ from chunkrl.errors import DataError
 Arrays = dict[str, np.ndarray]
 NEEDED = ("observations", "actions", "terminals")
 CUTS = ("timeouts", "truncations")  # 1 where a time limit ended a trajectory: D4RL's, Gymnasium's
-SIMULATOR = STATE._replace(cast=None)
-FORMS = {
-    "observations": STATE,
-    "actions": ACTION,
-    "terminals": FLAG,
-    **dict.fromkeys((*CUTS, "valids"), FLAG),
-    "next_observations": STATE,
-    "rewards": NUMBER,
-    "masks": FLAG,
-    # The simulator's state, from which tasks are scored.
-    "qpos": SIMULATOR,
-    "qvel": SIMULATOR,
-    "button_states": SIMULATOR._replace(wanted="integers [rows, buttons]", kinds="biu"),
-}
+CUT = "marks trajectories that a time limit ended: ends, no success"
 OWN = "is the file's own: used for training where there is no simulator state (qpos)"
-MEANINGS = {
-    **dict.fromkeys(CUTS, "marks trajectories that a time limit ended: ends, no success"),
-    "valids": "is there: read as OGBench's compact layout, one row per state",
-    "next_observations": "is there: read as one row per transition",
-    "rewards": OWN,
-    "masks": OWN,
+COMPACT = "is there: read as OGBench's compact layout, one row per state"
+TRANSITIONS = "is there: read as one row per transition"
+SIMULATOR = STATE._replace(cast=None)  # the state from which tasks are scored
+BUTTONS = SIMULATOR._replace(wanted="integers [rows, buttons]", kinds="biu")
+FIELDS = {  # form, names of other collections for it, meaning beyond OGBench's
+    "observations": (STATE, "observation obs states", ""),
+    "actions": (ACTION, "action acts", ""),
+    "terminals": (FLAG, "terminal terminated terminations done dones is_terminal is_last", ""),
+    "timeouts": (FLAG, "timeout truncated truncation", CUT),
+    "truncations": (FLAG, "", CUT),
+    "valids": (FLAG, "valid", COMPACT),
+    "next_observations": (STATE, "next_observation next_obs next_states", TRANSITIONS),
+    "rewards": (NUMBER, "reward", OWN),
+    "masks": (FLAG, "mask discounts", OWN),
+    "qpos": (SIMULATOR, "", ""),
+    "qvel": (SIMULATOR, "", ""),
+    "button_states": (BUTTONS, "", ""),
 }
-# Names of other collections for what must not be overlooked here.
-OTHERS = {
-    "observations": "observation obs states",
-    "actions": "action acts",
-    "next_observations": "next_observation next_obs next_states",
-    "terminals": "terminal terminated terminations done dones is_terminal is_last",
-    "timeouts": "timeout truncated truncation",
-    "rewards": "reward",
-    "masks": "mask discounts",
-    "valids": "valid",
-}
-OTHER_NAMES = {other: name for name, others in OTHERS.items() for other in others.split()}
+FORMS = {name: form for name, (form, _, _) in FIELDS.items()}
+OTHER_NAMES = {other: name for name, (_, others, _) in FIELDS.items() for other in others.split()}
 REMEDY = "Download or generate the file again."
 
 
@@ -97,8 +85,8 @@ def load(path: str | Path, *, compact: bool = False, min_length: int = 1) -> Arr
 def notes(path: str | Path) -> list[str]:
     """What the keys of a file mean beyond OGBench's, and which are not read, as sentences."""
     names = disk.names(path)
-    unread = ", ".join(repr(name) for name in names if name not in FORMS)
-    meanings = [f"{name!r} {MEANINGS[name]}" for name in names if name in MEANINGS]
+    unread = ", ".join(repr(name) for name in names if name not in FIELDS)
+    meanings = [f"{n!r} {FIELDS[n][2]}" for n in names if n in FIELDS and FIELDS[n][2]]
     return meanings + ([f"not read: {unread}"] if unread else [])
 
 

@@ -220,11 +220,9 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
             block = response.read1(BLOCK)
             if not have and block[:1] not in (b"P", b""):  # before it replaces what was fetched
                 raise _Refused("what it gave is no dataset (no npz archive)")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-            flags |= os.O_APPEND if appends else os.O_TRUNC
             look = {"unit": "B", "unit_scale": True, "disable": not self.progress}
             bar = tqdm(desc=self.part.stem, initial=have, total=total, **look)
-            with bar, open(os.open(self.part, flags, 0o666), "wb") as file:
+            with bar, open(self.part, "ab" if appends else "wb") as file:
                 while block:
                     bar.update(file.write(block))
                     received += len(block)

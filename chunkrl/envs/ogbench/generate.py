@@ -6,6 +6,7 @@ import os
 import shutil
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,12 @@ def generate(
     Writes what OGBench's published scripts write: `path` and `<path>-val.npz` (default: under
     `data_dir()/generated`, named by size), with the recipe in `<path>.json`.  Episodes are whole
     (1000 transitions for manipulation; `states` changes that), so the number is rounded up.
-    Returns the path of the train file.
 
     The arrays depend on the recipe, the versions named in it and the machine's floating point; a
     smaller dataset of the same seed is the beginning of a larger one.  Finished episodes are kept
-    in `<path>.parts`, where a run that was stopped, even by `kill -9`, goes on.  Where another
-    process makes the same file, waits for it.  A file of other versions is used, with a warning.
-    `executor` replaces the pool of `workers` processes (default: one per core).
+    in `<path>.parts`, where a run that was stopped goes on.  Waits where another process makes the
+    same file.  A file of other versions is used, with a warning.  `executor` replaces the pool of
+    `workers` processes (default: one per core).
 
     Raises ConfigError for an unknown dataset or sizes that do not fit this machine, DataError where
     `path` holds something else, WriteError where the disk is full, WorkerError when a process dies.
@@ -98,9 +98,13 @@ def _make(
     progress: bool,
 ) -> None:
     """Collect what is missing, and put the episodes together in `files`, the recipe last."""
-    parts = files["train"].with_suffix(".parts")
-    counts = {"train": train, "val": max(train // 10, 1)}
-    _require_room(plan, sum(counts.values()), files["train"], parts)
+    target, counts = files["train"], {"train": train, "val": max(train // 10, 1)}
+    parts, number = target.with_suffix(".parts"), sum(counts.values())
+    arrays = number * plan.states * plan.row_bytes
+    needed = arrays + max(arrays + number * HEADERS, number * BLOCK)  # twice for a while
+    needed -= sum(file.stat().st_size for file in parts.glob("*.npz"))
+    what = f"{target.name}, {number * (plan.states - 1):.3g} transitions with validation,"
+    disk.require_room(target.parent, needed, arrays + number * NAMES, what)
     parts.mkdir(exist_ok=True)
     disk.sweep(parts)
     # Episodes do not depend on how many of them are wanted, so neither does their reuse.  Those of
@@ -111,25 +115,17 @@ def _make(
         _require_same(recipe_file, description, "train_episodes", holds, remedy)
     else:
         disk.write_json(recipe_file, description)
-    episodes = {
-        split: [parts / f"{split}-{i:06d}.npz" for i in range(count)]
-        for split, count in counts.items()
-    }
+    episodes = {k: [parts / f"{k}-{i:06d}.npz" for i in range(n)] for k, n in counts.items()}
     _collect(plan, [*episodes["train"], *episodes["val"]], workers, executor, progress)
     for split in files:  # here first: without room for both, neither gets its name
-        _join(episodes[split], parts / f"{split}.npz")
+        arrays = {}
+        for key in read(episodes[split][0]):  # at most the dataset and one array are in memory
+            arrays[key] = np.concatenate([read(part, [key])[key] for part in episodes[split]])
+        save = partial(np.savez_compressed, allow_pickle=False, **arrays)
+        write(parts / f"{split}.npz", save)
     for split, file in files.items():
         os.replace(parts / f"{split}.npz", file)
-    disk.write_json(recipe_path(files["train"]), description)
-
-
-def _require_room(plan: Recipe, episodes: int, target: Path, parts: Path) -> None:
-    """Raise ConfigError where the files, which exist twice for a while, will not fit."""
-    arrays = episodes * plan.states * plan.row_bytes
-    there = sum(file.stat().st_size for file in parts.glob("*.npz"))
-    files = max(arrays + episodes * HEADERS, episodes * BLOCK)
-    what = f"{target.name}, {episodes * (plan.states - 1):.3g} transitions with validation,"
-    disk.require_room(target.parent, files + arrays - there, arrays + episodes * NAMES, what)
+    disk.write_json(recipe_path(target), description)
 
 
 def _require_same(file: Path, recipe: dict[str, Any], but: str, what: str, remedy: str) -> None:
@@ -147,14 +143,6 @@ def _is_whole(part: Path, plan: Recipe) -> bool:
         return part.exists() and all(len(x) == plan.states for x in read(part).values())
     except DataError:
         return False
-
-
-def _join(parts: list[Path], target: Path) -> None:
-    """Episodes laid end to end in one compressed file, as OGBench's scripts write it."""
-    arrays = {}
-    for key in read(parts[0]):  # one at a time: at most the dataset and one array are in memory
-        arrays[key] = np.concatenate([read(part, [key])[key] for part in parts])
-    write(target, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
 
 def _collect(

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
-from chunkrl.envs.rendering import not_drawing
+from chunkrl.envs.rendering import import_mujoco, not_drawing
 
 Model = Any  # mujoco.MjModel, which MuJoCo's stubs lack
 Compile = Callable[..., Model]
@@ -138,9 +138,7 @@ def _skeleton(compile: Compile, xml: str, assets: Assets) -> Model:
 
 def _lean(compile: Compile, xml: str, assets: Assets) -> Model:
     """Compile, and leave behind nothing but the model."""
-    import mujoco
-
-    engine: Any = mujoco
+    engine = import_mujoco()
     meshes = getattr(engine, "mj_getCache", lambda: None)()  # none in older releases
     most = engine.mj_getCacheCapacity(meshes) if meshes else 0
     if meshes:
@@ -161,11 +159,10 @@ def one_copy(instead: Callable[[Compile, str, Assets], Any] = _skeleton) -> Iter
     dm_control only reads XML here; opening a display would take 50 MB.
     """
     with not_drawing():
-        import mujoco
         from dm_control.utils import io
 
-    thread, engine = threading.get_ident(), mujoco.MjModel
-    compile = engine.from_xml_string
+    thread, model = threading.get_ident(), import_mujoco().MjModel
+    compile = model.from_xml_string
 
     def choose(xml: str, assets: Assets | None = None, **rest: Any) -> Any:
         if threading.get_ident() != thread:
@@ -176,7 +173,7 @@ def one_copy(instead: Callable[[Compile, str, Assets], Any] = _skeleton) -> Iter
         TURN,
         not_drawing(),
         mock.patch.object(io, "GetResource", _read),
-        mock.patch.object(engine, "from_xml_string", choose),
+        mock.patch.object(model, "from_xml_string", choose),
     ):
         yield
 
