@@ -5,7 +5,6 @@ import os
 import sys
 import timeit
 from pathlib import Path
-from typing import NamedTuple
 
 from chunkrl.errors import ChunkRLError
 
@@ -13,30 +12,25 @@ REFERENCE_GFLOPS = 175.0  # the best of 40 tries on the two CPU cores that the c
 SIZE, REPEATS = 768, 20
 
 
-class Finding(NamedTuple):
-    """One thing looked at; `fix` is one line, or "" where nothing is missing."""
+def report() -> str:
+    """Versions, devices, rendering and data, with a remedy for each thing missing, as text.
 
-    name: str
-    found: str
-    fix: str = ""
-
-
-def findings() -> list[Finding]:
-    """Versions, devices, rendering and data, with a remedy for each thing missing.
-
-    Each is looked at by itself: what is broken becomes a finding, and the rest is still told.
+    Each is looked at by itself: what is broken is told, and so is the rest.
     """
     from chunkrl.train.runs import versions
 
-    found = [Finding("python", sys.version.split()[0])]
-    found += [Finding(name, version) for name, version in versions().items()]
+    found = {"python": (sys.version.split()[0], "")}
+    found |= {name: (version, "") for name, version in versions().items()}
     for name, look in (("devices", _devices), ("rendering", _rendering), ("data", _data)):
         try:
-            found.append(Finding(name, *look()))
+            found[name] = look()
         except Exception as error:  # every library fails in its own way
             fix = "" if isinstance(error, ChunkRLError | OSError) else "reinstall what it names"
-            found.append(Finding(name, " ".join(str(error).split()) or type(error).__name__, fix))
-    return found
+            found[name] = " ".join(str(error).split()) or type(error).__name__, fix
+    text = ""
+    for name, (what, fix) in found.items():
+        text += f"{name:10s} {what}\n" + (f"{'':10s} {fix}\n" if fix else "")
+    return text.rstrip()
 
 
 def _devices() -> tuple[str, str]:
@@ -79,14 +73,6 @@ def _data() -> tuple[str, str]:
         return f"{found} (cannot be written)", "set CHUNKRL_DATA to another folder"
     make = "`chunkrl data make` generates, `chunkrl data download` fetches"
     return found, "" if names else make
-
-
-def report() -> str:
-    """The findings as lines of text."""
-    text = ""
-    for name, found, fix in findings():
-        text += f"{name:10s} {found}\n" + (f"{'':10s} {fix}\n" if fix else "")
-    return text.rstrip()
 
 
 def gflops() -> float:

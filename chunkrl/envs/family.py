@@ -161,11 +161,9 @@ def offered(env: Any, name: str, opaque: bool = False) -> Callable[..., Any] | N
     return offered(env.env, name, opaque) if through else None
 
 
-def limited(env: Any) -> bool:
+def limited(env: gymnasium.Env) -> bool:
     """Whether a wrapper cuts the episodes."""
-    while isinstance(env, gymnasium.Wrapper) and not isinstance(env, wrappers.TimeLimit):
-        env = env.env
-    return isinstance(env, wrappers.TimeLimit)
+    return env.has_wrapper_attr("_max_episode_steps")
 
 
 def require_unit_box(space: Any) -> None:

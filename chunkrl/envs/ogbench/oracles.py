@@ -10,7 +10,8 @@ import numpy as np
 
 from chunkrl.envs.ogbench.recipes import Recipe
 
-Episode = dict[str, np.ndarray]
+Rows = list[dict[str, Any]]
+TYPES = {"terminals": bool, "button_states": np.int64}  # the others are float32
 
 # Probability that a target goes on top of another cube, drawn once per episode from this range.
 STACKING = {
@@ -23,7 +24,7 @@ STACKING = {
 ACTION_NOISE = np.array([1.0, 1.0, 1.0, 3.0, 10.0])  # x, y, z, yaw, gripper: in units of the level
 
 
-def episode(recipe: Recipe, split: str, index: int) -> Episode:
+def episode(recipe: Recipe, split: str, index: int) -> dict[str, np.ndarray]:
     """Episode `index` of `split` ("train" or "val"), in the keys and types of OGBench's files.
 
     A function of its arguments alone: every generator that OGBench draws from, the global one of
@@ -39,13 +40,14 @@ def episode(recipe: Recipe, split: str, index: int) -> Episode:
         env.unwrapped.action_space.seed(int(space.generate_state(1)[0]))
         env.unwrapped.np_random = np.random.default_rng(reset)
         rows = collect(np.random.default_rng(own))
-        if recipe.env != "scene-v0" or _cube_visible(rows["qpos"]):
-            return rows
+        found = {k: np.array([x[k] for x in rows], TYPES.get(k, np.float32)) for k in rows[0]}
+        if recipe.env != "scene-v0" or _cube_visible(found["qpos"]):
+            return found
         attempt += 1
 
 
 @functools.lru_cache(maxsize=1)
-def _collector(recipe: Recipe) -> tuple[Any, Callable[[np.random.Generator], Episode]]:
+def _collector(recipe: Recipe) -> tuple[Any, Callable[[np.random.Generator], Rows]]:
     """The environment, whose making takes as long as an episode, and what runs an episode in it."""
     from chunkrl.envs.ogbench import tasks
 
@@ -67,7 +69,7 @@ def _manipulate(
     oracles: dict[str, Any],
     restore: Callable[[], None],
     rng: np.random.Generator,
-) -> Episode:
+) -> Rows:
     """One episode of cube, scene or puzzle: as one target is reached, the next is drawn."""
     restore()
     obs, info = env.reset()
@@ -89,10 +91,10 @@ def _manipulate(
             target_obs, target_info = env.unwrapped.set_new_target(p_stack=p_stack)
             oracle = oracles[target_info["privileged/target_task"]]
             oracle.reset(target_obs, target_info)
-    return _arrays(rows)
+    return rows
 
 
-def _navigate(env: Any, recipe: Recipe, rng: np.random.Generator) -> Episode:
+def _navigate(env: Any, recipe: Recipe, rng: np.random.Generator) -> Rows:
     """One episode of a point maze: walk cell by cell along a shortest path, with noise."""
     maze = env.unwrapped
     free = np.pad(maze.maze_map == 0, 1)
@@ -118,10 +120,10 @@ def _navigate(env: Any, recipe: Recipe, rng: np.random.Generator) -> Episode:
             goal = junctions[rng.integers(len(junctions))]
             # By position: given a cell, OGBench's method would write NaN into the model.
             maze.set_goal(goal_xy=maze.add_noise(maze.ij_to_xy(goal)))
-    return _arrays(rows)
+    return rows
 
 
-def _step(env: Any, rows: list[dict], obs: np.ndarray, action: np.ndarray) -> tuple:
+def _step(env: Any, rows: Rows, obs: np.ndarray, action: np.ndarray) -> tuple:
     """Add the row of s_t, a_t with the simulator's state before the step.  -> obs, done, info"""
     action = np.clip(action, -1.0, 1.0)
     following, _, terminated, truncated, info = env.step(action)
@@ -129,13 +131,6 @@ def _step(env: Any, rows: list[dict], obs: np.ndarray, action: np.ndarray) -> tu
     names = ("qpos", "qvel", "button_states")
     rows.append(row | {name: info[f"prev_{name}"] for name in names if f"prev_{name}" in info})
     return following, terminated or truncated, info
-
-
-def _arrays(rows: list[dict[str, Any]]) -> Episode:
-    types = {"terminals": bool, "button_states": np.int64}
-    return {
-        key: np.array([row[key] for row in rows], types.get(key, np.float32)) for key in rows[0]
-    }
 
 
 def _oracles(env: Any, recipe: Recipe) -> dict[str, Any]:
