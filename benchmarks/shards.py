@@ -18,7 +18,7 @@ import numpy as np
 
 from chunkrl import agents, train
 from chunkrl.data import shards
-from chunkrl.data.sources import Resident
+from chunkrl.data.shards import Resident
 from chunkrl.envs.ogbench.convert import convert
 
 TASK, DOMAIN, OBS, ACTION, GOAL = "cube-double-play-oraclerep-v0", "cube-double", 37, 5, 6

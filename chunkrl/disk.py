@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import glob
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from chunkrl import memory
 from chunkrl.errors import ChunkRLError, ConfigError, DataError, WriteError
 
 AGAIN = "Remove it, then download or generate it again."
+PLAIN = str | int | float | None
+DEEPEST = 20  # lists in lists in JSON that is ours; Python's own limit is not the same everywhere
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
@@ -28,17 +31,12 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     For every path that enters from outside.  Raises ConfigError for what no file can be named.
     """
     try:
-        text = os.fspath(path)
-    except TypeError:
-        raise ConfigError(f"{path!r} is no path: give a text or a pathlib.Path.") from None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError(f"No file can have the name {text!r}: choose another path.")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ConfigError(
-            f"The home folder that {text!r} begins with is not known: write the path out."
-        ) from None
+        found = Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:  # a number, or the home of nobody
+        raise ConfigError(f"{path!r} is no path ({error}): choose another path.") from None
+    if not os.fspath(path) or "\0" in str(found):
+        raise ConfigError(f"No file can have the name {path!r}: choose another path.")
+    return found
 
 
 def read(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
@@ -51,7 +49,17 @@ def read(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, np.nd
         wanted = members if keys is None else {k: members[k] for k in keys if k in members}
         if short := memory.shortage(sum(member.file_size for member in wanted.values())):
             raise DataError(f"{path} is too large to be read here: {short}.")
-        return {name: _array(path, archive, name, member) for name, member in wanted.items()}
+        arrays = {}
+        for name, member in wanted.items():
+            try:
+                with archive.open(member) as file:
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+                    if file.read(1):  # at the end zipfile compares the checksum
+                        raise ValueError("its header and its size disagree")
+            except Exception as error:
+                cause = f"{path}: the array {name!r} cannot be read ({_cause(error)})"
+                raise DataError(f"{cause}. {AGAIN}") from error
+        return arrays
 
 
 def names(path: str | Path) -> list[str]:
@@ -84,45 +92,48 @@ def _archive(path: str | Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipf
             raise DataError(f"{path} is a single array: an npz of named arrays is needed.")
         try:
             with zipfile.ZipFile(file) as archive:
-                yield archive, _members(file, archive)
+                entries = archive.infolist()
+                file.seek(-12 - len(archive.comment), os.SEEK_END)  # how many there should be
+                if int.from_bytes(file.read(2), "little") != len(entries):
+                    raise zipfile.BadZipFile("its directory lacks some arrays")
+                members = {entry.filename.removesuffix(".npy"): entry for entry in entries}
+                if len(members) < len(entries):
+                    raise zipfile.BadZipFile("two arrays have one name")
+                for entry in entries:
+                    archive.open(entry).close()  # compares the name with that beside the data
+                yield archive, members
         except ChunkRLError:
             raise
         except Exception as error:  # zipfile and zlib answer damage with a dozen types
             if not start.startswith(b"PK"):
                 raise DataError(f"{path} is no npz archive but another kind of file.") from error
-            raise DataError(
-                f"{path} is not a complete npz archive ({error}), but cut off or damaged. {AGAIN}"
-            ) from error
+            what = f"is not a complete npz archive ({error}), but cut off or damaged"
+            raise DataError(f"{path} {what}. {AGAIN}") from error
 
 
-def _members(file: IO[bytes], archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The members by the names of their arrays, all that the end of the file counts."""
-    file.seek(-22 - len(archive.comment), os.SEEK_END)
-    if int.from_bytes(file.read(12)[10:], "little") != len(archive.infolist()):
-        raise zipfile.BadZipFile("its directory lacks some arrays")  # zipfile would not notice
-    members = {}
-    for member in archive.infolist():
-        archive.open(member).close()  # compares the name with the one that stands at the data
-        name = member.filename.removesuffix(".npy")
-        if name in members:
-            raise zipfile.BadZipFile(f"two arrays have the name {name!r}")
-        members[name] = member
-    return members
-
-
-def _array(
-    path: str | Path, archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo
-) -> np.ndarray:
-    """One array, read to the end of its member: only there zipfile compares the checksum."""
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.  Raises DataError, naming it, where that is damaged."""
     try:
-        with archive.open(member) as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-            if file.read(1):
-                raise ValueError("its header and its size disagree")
-        return array
-    except Exception as error:
-        cause = str(error) or type(error).__name__
-        raise DataError(f"{path}: the array {name!r} cannot be read ({cause}). {AGAIN}") from error
+        with open_file(path) as file:
+            value = json.load(file)
+        layer = [value]
+        for _ in range(DEEPEST):
+            inner = [x.values() if isinstance(x, dict) else x for x in layer]
+            layer = [y for x in inner if not isinstance(x, PLAIN) for y in x]
+        if layer:
+            raise ValueError("too many lists inside one another")
+    except (DataError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged ({_cause(error)})") from error
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write` of `value` as JSON."""
+    write(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
+def _cause(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def write(path: str | Path, save: Callable[[IO[bytes]], Any]) -> None:
@@ -166,9 +177,7 @@ def sweep(folder: str | Path, name: str | None = None, *, alone: bool = True) ->
 def require_room(folder: str | Path, disk: int, memory_needed: int, what: str) -> None:
     """Raise ConfigError where `what` needs more bytes than memory or the disk of `folder` has."""
     free = shutil.disk_usage(folder).free
-    short = memory.shortage(memory_needed)
-    if disk > free:
-        short = f"{memory.size(disk)} on the disk are needed, {memory.size(free)} are free"
+    short = memory.shortage(disk, free, "on the disk") or memory.shortage(memory_needed)
     if short:
         raise ConfigError(f"{what} does not fit in {folder}: {short}. Ask for less or make room.")
 
@@ -178,10 +187,8 @@ def require_writable(path: Path) -> None:
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = temporary_name(path)
-        probe.write_bytes(b" ")
-        probe.unlink()
+        write(temporary_name(path), lambda file: file.write(b" "))
+        temporary_name(path).unlink()
 
 
 @contextlib.contextmanager
@@ -193,10 +200,10 @@ def writing(path: str | Path) -> Iterator[None]:
         raise WriteError(f"{path} cannot be written: {explained(error)}") from error
 
 
-ROOM = "Free some space, or choose a place on another disk"
 REMEDIES = {
-    errno.ENOSPC: ROOM,
-    errno.EDQUOT: ROOM,
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT), "Free some space, or choose a place on another disk"
+    ),
     errno.EFBIG: "Raise the limit (`ulimit -f`), or choose another file system",
     errno.EIO: "The disk or the network may be failing: choose a place elsewhere",
     errno.EMFILE: "Close some files, or raise the limit (`ulimit -n`)",
@@ -207,6 +214,6 @@ REMEDIES = {
 
 def explained(error: OSError) -> str:
     """What the system said and what to do about it, as a sentence."""
-    what = error.strerror or str(error) or type(error).__name__
+    what = error.strerror or _cause(error)
     remedy = REMEDIES.get(error.errno or 0, "Choose another path")
     return f"{what}. {remedy}, then repeat what was done."

@@ -4,12 +4,15 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from chunkrl import disk
 from chunkrl.errors import BusyError
 
 POLL = 0.1  # seconds between two tries
@@ -23,7 +26,6 @@ def hold(lock: str | Path, doing: str, note: Callable[[str], Any] | None = None)
 
     The operating system drops the lock of a process that ends in whatever way.  The folder has to
     exist.  `doing` completes the sentence "Process 4711 on HOST ..." for others: "makes x.npz".
-
     With `note`, waits for the owner; after half a second `note` gets the sentence that names it.
     Without, raises BusyError with that sentence.  On a file system without locks nobody is kept
     out.  Not reentrant.
@@ -34,12 +36,15 @@ def hold(lock: str | Path, doing: str, note: Callable[[str], Any] | None = None)
         try:
             system.acquire(timeout=PATIENCE if note else 0)
         except Timeout:
-            sentence = f"{_owner(lock)} {doing}"
+            owner = "Another process"
+            with contextlib.suppress(OSError):
+                if name := lock.read_text(errors="replace").strip():
+                    owner = f"Process {name}"
             if note is None:
                 raise BusyError(
-                    f"{sentence}. Wait until it has ended, stop it, or choose another path."
+                    f"{owner} {doing}. Wait until it has ended, stop it, or choose another path."
                 ) from None
-            note(f"{sentence}: waiting for it")
+            note(f"{owner} {doing}: waiting for it")
             system.acquire()
     except OSError as error:
         if error.errno not in UNSUPPORTED:
@@ -57,8 +62,16 @@ def hold(lock: str | Path, doing: str, note: Callable[[str], Any] | None = None)
             system.release()
 
 
-def _owner(lock: Path) -> str:
-    with contextlib.suppress(OSError):
-        if name := lock.read_text(errors="replace").strip():
-            return f"Process {name}"
-    return "Another process"
+@contextlib.contextmanager
+def making(target: Path, verb: str, progress: bool) -> Iterator[None]:
+    """Work on `target`, whose folder is made, alone: waits for others, and tells with `progress`.
+
+    In a folder that cannot be written, finished files can still be read: nobody is kept out.
+    Raises WriteError for all that the system refuses.
+    """
+    lock, note = target.with_name(f".{target.name}.lock"), partial(print, file=sys.stderr)
+    with disk.writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        alone = hold(lock, f"{verb} {target}", note if progress else str)
+        with alone if os.access(target.parent, os.W_OK) else contextlib.nullcontext():
+            yield

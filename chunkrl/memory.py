@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 
 
-def shortage(needed: float) -> str:
-    """Say so where `needed` bytes are more than this process can have now; else empty."""
-    free = available()
-    return f"{size(needed)} of memory are needed, {size(free)} are free" if needed > free else ""
+def shortage(needed: float, free: float | None = None, where: str = "of memory") -> str:
+    """Say so where `needed` bytes are more than are free (default: in memory); else empty."""
+    free = available() if free is None else free
+    return f"{size(needed)} {where} are needed, {size(free)} are free" if needed > free else ""
 
 
 def available() -> float:

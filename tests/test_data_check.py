@@ -12,7 +12,7 @@ from test_data_load import TASK, one_env, save, shared_env, solved, trajectories
 
 from chunkrl import agents, cli, train
 from chunkrl.data import check, chunks, dataset, load, load_chunks, load_task
-from chunkrl.data.sources import Resident, identity
+from chunkrl.data.shards import Resident, identity
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.types import Dataset

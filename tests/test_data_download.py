@@ -365,7 +365,7 @@ def test_a_page_does_not_replace_what_was_fetched(tmp_path, files, content, monk
 
 @pytest.mark.parametrize("length", ["told", "untold", "a lie"])
 def test_files_beyond_any_dataset_are_refused(tmp_path, files, monkeypatch, length):
-    monkeypatch.setattr(downloads, "LARGEST_ELSE", 8000)
+    monkeypatch.setattr(downloads, "LARGEST", 2000)
     headers = {} if length == "told" else {"Content-Length": "" if length == "untold" else "1900"}
     with serving(files, headers=headers) as server:
         text = refused(tmp_path, monkeypatch, server)
@@ -377,7 +377,7 @@ def test_archives_that_grow_beyond_any_dataset_are_refused(tmp_path, monkeypatch
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("observations.npy", bytes(10**6))
-    monkeypatch.setattr(downloads, "LARGEST_ELSE", 10**5)
+    monkeypatch.setattr(downloads, "LARGEST", 10**5 // 4)
     with serving({f"/{NAME}-val.npz": stream.getvalue()}) as server:
         assert "unpacked it would have 1.0 MB" in refused(tmp_path, monkeypatch, server)
 

@@ -8,7 +8,7 @@ import pytest
 from gymnasium import spaces, wrappers
 from toys import Line, Toy
 
-from chunkrl.envs import families
+from chunkrl.envs import family
 from chunkrl.envs.family import Task, reset, restore
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.sim_state import SimState
@@ -260,30 +260,30 @@ def test_pictures_and_positions_are_the_environment_s_or_refused():
 
 def test_an_id_of_gymnasium_is_a_task():
     """Rescaled: the torque of +-2 is what +-1 asks for."""
-    task = families.get("Pendulum-v1")
+    task = family.get("Pendulum-v1")
     assert task.family == "gym"
-    assert families.family("gym").spec(task) == (3, 1, 200, 0)
-    env = families.made(task, max_episode_steps=5)
+    assert family.named("gym").spec(task) == (3, 1, 200, 0)
+    env = family.named("gym").make_env(task, max_episode_steps=5)
     reset(env, 0)
     env.step(np.float32([0.5]))
     assert env.unwrapped.last_u == 1.0
     with Evaluator(task, 0, 2, max_episode_steps=5) as evaluator:
         result = evaluator.run(lambda obs, keys: np.ones((len(obs), 2, 1)), 2)
     np.testing.assert_array_equal(result.length, 5)
-    assert families.get(CUBE.name) == CUBE
+    assert family.get(CUBE.name) == CUBE
 
 
 def test_what_a_family_does_not_know_is_refused():
-    pendulum = families.get("Pendulum-v1")
+    pendulum = family.get("Pendulum-v1")
     with pytest.raises(ConfigError, match="decides by itself when success"):
-        families.made(pendulum, "pre")
+        family.named("gym").make_env(pendulum, "pre")
     with pytest.raises(ConfigError, match="cannot go on"):
-        families.made(pendulum, ends=False)
+        family.named("gym").make_env(pendulum, ends=False)
     with pytest.raises(ConfigError, match=r"Pendulum-v1 .*without data: train on a task"):
-        families.family("gym").data(pendulum, Windows(2), "data.npz")
+        family.named("gym").data(pendulum, Windows(2), "data.npz")
     with pytest.raises(ConfigError, match="a Discrete"):
-        families.made(families.get("CartPole-v1"))
+        family.named("gym").make_env(family.get("CartPole-v1"))
     with pytest.raises(ConfigError, match="unknown task 'cube-single-singletask-task2-v0'"):
-        families.get("cube-single-singletask-task2-v0")  # Gymnasium's id of an OGBench environment
+        family.get("cube-single-singletask-task2-v0")  # Gymnasium's id of an OGBench environment
     with pytest.raises(ConfigError, match="unknown family 'atari'"):
-        families.family("atari")
+        family.named("atari")

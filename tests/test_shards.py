@@ -170,7 +170,7 @@ def test_the_next_shard_arrives_while_training_goes_on(made, monkeypatch):
     monkeypatch.setattr(source, "read", slow)
     source.at(0)
     time.sleep(0.6)  # training
-    assert source._coming[1].done()
+    assert source._held[1].done()
     second = source.at(INTERVAL)
     assert source.at(2 * INTERVAL - 1) is second
     source.at(2 * INTERVAL)

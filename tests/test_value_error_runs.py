@@ -8,7 +8,7 @@ import toys
 
 from chunkrl import data, train
 from chunkrl.data.normalise import Normaliser
-from chunkrl.envs.ogbench import entry, files, tasks
+from chunkrl.envs.ogbench import files, relabel, tasks
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.experiments import experiment
 from chunkrl.measure import beliefs
@@ -103,7 +103,7 @@ def tiny_file():
 
 def trained(method, path, settings, folder=None):
     agent = toys.make(method, OBS, ACTION, **settings)
-    dataset, seen = entry.data(TASK, agent.reads, path)
+    dataset, seen = relabel.data(TASK, agent.reads, path)
     config = {
         "method": method, "task": TASK.name, "preset": "smoke", "data_file": path.name,
         "settings": {"obs_dim": OBS, "action_dim": ACTION, **settings},

@@ -52,23 +52,21 @@ def columns(
     Raises DataError naming `where`, the array and the index, for a wrong shape, type or length, for
     NaN and infinity, and for a number out of its range.  Arrays that are right are not copied.
     """
-    refused = lambda what: DataError(f"{where}: {what}. {remedy}".strip())
     checked, first = {}, next(iter(arrays))
-    rows = None
     for name, given in arrays.items():
+        refused = lambda what, name=name: DataError(f"{where}: {name!r} {what}. {remedy}".strip())
         form = forms[name]
         try:
             values = np.asarray(given)
         except ValueError as error:
-            raise refused(f"{name!r} is no array ({error})") from None
+            raise refused(f"is no array ({error})") from None
         floats = "f" if jnp.issubdtype(values.dtype, jnp.floating) else values.dtype.kind
         if floats not in form.kinds:
-            raise refused(f"{name!r} has the type {values.dtype}. Wanted: {form.wanted}")
+            raise refused(f"has the type {values.dtype}. Wanted: {form.wanted}")
         if values.ndim != form.axes or 0 in values.shape[: 1 if form.empty else None]:
-            raise refused(f"{name!r} has the shape {values.shape}. Wanted: {form.wanted}")
-        rows = len(values) if rows is None else rows
-        if len(values) != rows:
-            raise refused(f"{name!r} has {len(values)} rows, {first!r} has {rows}")
+            raise refused(f"has the shape {values.shape}. Wanted: {form.wanted}")
+        if checked and len(values) != len(checked[first]):
+            raise refused(f"has {len(values)} rows, {first!r} has {len(checked[first])}")
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found below
             cast = values if form.cast is None else values.astype(form.cast, copy=False)
         index = _first_not(form.good, cast)
@@ -76,7 +74,7 @@ def columns(
             finite = np.isfinite(cast[index])
             value, why = (values[index], form.otherwise) if finite else (cast[index], "")
             at = index[0] if len(index) == 1 else index
-            raise refused(f"{name!r} is {value} at index {at}{why}")
+            raise refused(f"is {value} at index {at}{why}")
         checked[name] = given if isinstance(given, jax.Array) and cast is values else cast
     return checked
 
@@ -93,9 +91,8 @@ def dataset(data: Any, where: str = "the data") -> Any:
             raise DataError(f"{where}: 'next_obs' has {theirs} columns, 'obs' has {ours}.")
     elif isinstance(data, ChunkDataset):
         given = data._asdict()
-        lists = {name: given.pop(name) for name in ("starts", "goal_rows")}
-        checked = columns(given, CHUNK_DATASET, where)
-        for name, values in lists.items():  # none may be of any type
+        checked = columns({name: given.pop(name) for name in CHUNK_DATASET}, CHUNK_DATASET, where)
+        for name, values in given.items():  # lists of rows; where there are none, of any type
             one = columns({name: values}, {name: ROW}, where) if np.size(values) else {}
             checked |= {name: np.zeros(0, np.int32)} | one
         data, rows = ChunkDataset(**checked), len(checked["obs"])
@@ -114,13 +111,13 @@ def dataset(data: Any, where: str = "the data") -> Any:
 
 def fits(agent: Any, data: Any, size: int) -> None:
     """Raise ConfigError unless `agent` can draw `size` from `data`, of the widths that it has."""
-    for name, attribute in (("obs", "obs_dim"), ("action", "action_dim"), ("goal", "goal_dim")):
-        sizes = getattr(agent, "model", agent)  # an agent around a model has the model's
-        wanted, given = getattr(sizes, attribute, None), getattr(data, name, None)
+    sizes = getattr(agent, "model", agent)  # an agent around a model has the model's
+    for name in ("obs", "action", "goal"):
+        wanted, given = getattr(sizes, f"{name}_dim", None), getattr(data, name, None)
         if wanted is not None and given is not None and given.shape[-1] != wanted:
             raise ConfigError(
                 f"the data's {name!r} has {given.shape[-1]} columns, the agent was made for"
-                f" {attribute} = {wanted}: use other data, or make it for these"
+                f" {name}_dim = {wanted}: use other data, or make it for these"
             )
     if isinstance(data, ChunkDataset) and len(data.starts):
         last = int(np.max(data.starts))
@@ -132,10 +129,10 @@ def fits(agent: Any, data: Any, size: int) -> None:
     try:  # shapes alone tell whether the data hold what the agent draws
         jax.eval_shape(partial(agent.draw, size=size), jax.random.key(0), data)
     except (AttributeError, TypeError, ValueError, LookupError) as error:
-        cause = str(error).partition("\n")[0]
+        kinds = f"{type(agent).__name__} cannot draw batches from this {type(data).__name__}"
         raise ConfigError(
-            f"{type(agent).__name__} cannot draw batches from this {type(data).__name__} ({cause}):"
-            " give it what `load_task` makes, or `load_chunks` for the model-based methods"
+            f"{kinds} ({str(error).partition(chr(10))[0]}): give it what `load_task` makes, or"
+            " `load_chunks` for the model-based methods"
         ) from error
 
 

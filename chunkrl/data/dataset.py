@@ -12,40 +12,28 @@ from chunkrl.errors import DataError
 Arrays = dict[str, np.ndarray]
 NEEDED = ("observations", "actions", "terminals")
 CUTS = ("timeouts", "truncations")  # 1 where a time limit ended a trajectory: D4RL's, Gymnasium's
-SIMULATOR = STATE._replace(cast=None)
-FORMS = {
-    "observations": STATE,
-    "actions": ACTION,
-    "terminals": FLAG,
-    **dict.fromkeys((*CUTS, "valids"), FLAG),
-    "next_observations": STATE,
-    "rewards": NUMBER,
-    "masks": FLAG,
-    # The simulator's state, from which tasks are scored.
-    "qpos": SIMULATOR,
-    "qvel": SIMULATOR,
-    "button_states": SIMULATOR._replace(wanted="integers [rows, buttons]", kinds="biu"),
-}
+CUT = "marks trajectories that a time limit ended: ends, no success"
 OWN = "is the file's own: used for training where there is no simulator state (qpos)"
-MEANINGS = {
-    **dict.fromkeys(CUTS, "marks trajectories that a time limit ended: ends, no success"),
-    "valids": "is there: read as OGBench's compact layout, one row per state",
-    "next_observations": "is there: read as one row per transition",
-    "rewards": OWN,
-    "masks": OWN,
+COMPACT = "is there: read as OGBench's compact layout, one row per state"
+TRANSITIONS = "is there: read as one row per transition"
+SIMULATOR = STATE._replace(cast=None)  # the state from which tasks are scored
+BUTTONS = SIMULATOR._replace(wanted="integers [rows, buttons]", kinds="biu")
+FIELDS = {  # form, names of other collections for it, meaning beyond OGBench's
+    "observations": (STATE, "observation obs states", ""),
+    "actions": (ACTION, "action acts", ""),
+    "terminals": (FLAG, "terminal terminated terminations done dones is_terminal is_last", ""),
+    "timeouts": (FLAG, "timeout truncated truncation", CUT),
+    "truncations": (FLAG, "", CUT),
+    "valids": (FLAG, "valid", COMPACT),
+    "next_observations": (STATE, "next_observation next_obs next_states", TRANSITIONS),
+    "rewards": (NUMBER, "reward", OWN),
+    "masks": (FLAG, "mask discounts", OWN),
+    "qpos": (SIMULATOR, "", ""),
+    "qvel": (SIMULATOR, "", ""),
+    "button_states": (BUTTONS, "", ""),
 }
-# Names of other collections for what must not be overlooked here.
-OTHERS = {
-    "observations": "observation obs states",
-    "actions": "action acts",
-    "next_observations": "next_observation next_obs next_states",
-    "terminals": "terminal terminated terminations done dones is_terminal is_last",
-    "timeouts": "timeout truncated truncation",
-    "rewards": "reward",
-    "masks": "mask discounts",
-    "valids": "valid",
-}
-OTHER_NAMES = {other: name for name, others in OTHERS.items() for other in others.split()}
+FORMS = {name: form for name, (form, _, _) in FIELDS.items()}
+OTHER_NAMES = {other: name for name, (_, others, _) in FIELDS.items() for other in others.split()}
 REMEDY = "Download or generate the file again."
 
 
@@ -68,30 +56,37 @@ def load(path: str | Path, *, compact: bool = False, min_length: int = 1) -> Arr
     path = disk.user_path(path)
     data = _read(path)
     ends = _ends(path, data)
+    if not ends[-1]:
+        raise DataError(
+            f"{path}: 'terminals' is 0 at the last index {len(ends) - 1}: cut off. {REMEDY}"
+        )
+    last = np.flatnonzero(ends)
+    lengths = np.diff(last, prepend=-1) - ("next_observations" not in data)
+    short, least = np.flatnonzero(lengths < max(min_length, 1)), max(min_length, 1)
+    if short.size:
+        raise DataError(
+            f"{path}: trajectory {short[0]}, which ends at index {last[short[0]]} of 'terminals',"
+            f" has {lengths[short[0]]} transitions, fewer than {least}. Choose a shorter chunk and"
+            " backup, or generate longer episodes."
+        )
     if "next_observations" in data:
-        _check_lengths(path, ends, min_length, states=0)
         data, ends = _with_last_states(path, data, ends)
-    else:
-        _check_lengths(path, ends, min_length, states=1)
     before_end = np.append(ends[1:], True)
     if compact:
-        return data | {
-            "terminals": (ends | before_end).astype(np.float32),
-            "valids": (~ends).astype(np.float32),
-        }
+        marks = {"terminals": ends | before_end, "valids": ~ends}
+        return data | {name: mark.astype(np.float32) for name, mark in marks.items()}
     starts = ~ends  # rows that a transition starts from; the row after each is where it leads
-    following = np.append(False, starts[:-1])
-    data["next_observations"] = data["observations"][following]
-    for key in data.keys() - {"next_observations"}:
-        data[key] = _keep(data[key], starts)
-    return data | {"terminals": before_end[starts].astype(np.float32)}
+    following = data["observations"][np.append(False, starts[:-1])]
+    kept = {key: _keep(values, starts) for key, values in data.items()}
+    terminals = before_end[starts].astype(np.float32)
+    return kept | {"next_observations": following, "terminals": terminals}
 
 
 def notes(path: str | Path) -> list[str]:
     """What the keys of a file mean beyond OGBench's, and which are not read, as sentences."""
     names = disk.names(path)
-    unread = ", ".join(repr(name) for name in names if name not in FORMS)
-    meanings = [f"{name!r} {MEANINGS[name]}" for name in names if name in MEANINGS]
+    unread = ", ".join(repr(name) for name in names if name not in FIELDS)
+    meanings = [f"{n!r} {FIELDS[n][2]}" for n in names if n in FIELDS and FIELDS[n][2]]
     return meanings + ([f"not read: {unread}"] if unread else [])
 
 
@@ -106,9 +101,9 @@ def _read(path: Path) -> Arrays:
             )
     for name in NEEDED:
         if name not in names:
-            found = ", ".join(names) or "none"
+            found = f"(found: {', '.join(names) or 'none'})"
             raise DataError(
-                f"{path} has no array {name!r} (found: {found}). It is no OGBench dataset. {REMEDY}"
+                f"{path} has no array {name!r} {found}. It is no OGBench data. {REMEDY}"
             )
     # `observations` first: the others are compared with its rows.
     arrays = check.columns(disk.read(path, FORMS), FORMS, str(path), REMEDY)
@@ -143,10 +138,8 @@ def _with_last_states(path: Path, data: Arrays, ends: np.ndarray) -> tuple[Array
     """Rows of states in place of rows of transitions: one more at the end of each trajectory."""
     obs, following = data["observations"], data.pop("next_observations")
     if following.shape != obs.shape:
-        raise DataError(
-            f"{path}: 'next_observations' has the shape {following.shape}, 'observations' has"
-            f" {obs.shape}. {REMEDY}"
-        )
+        shapes = f"the shape {following.shape}, 'observations' has {obs.shape}"
+        raise DataError(f"{path}: 'next_observations' has {shapes}. {REMEDY}")
     apart = np.flatnonzero((following[:-1] != obs[1:]).any(axis=1) & ~ends[:-1])
     if apart.size:
         raise DataError(
@@ -154,9 +147,8 @@ def _with_last_states(path: Path, data: Arrays, ends: np.ndarray) -> tuple[Array
             " 'observations'. Mark each end of a trajectory in 'terminals' or 'timeouts'."
         )
     rows = np.repeat(np.arange(len(ends)), 1 + ends)
-    last = np.append(rows[1:] == rows[:-1], False)
-    last = np.append(False, last[:-1])  # the second of two rows made of one
-    data = {key: data[key][rows] for key in list(data)}
+    last = np.diff(rows, prepend=-1) == 0  # the second of two rows made of one
+    data = {key: values[rows] for key, values in data.items()}
     data["observations"][last] = following[ends]
     return data, last
 
@@ -169,24 +161,3 @@ def _keep(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         values[kept : kept + len(block)] = block
         kept += len(block)
     return values[:kept]
-
-
-def _check_lengths(path: Path, ends: np.ndarray, min_length: int, states: int) -> None:
-    """The file ends with the end of a trajectory, and none is too short.
-
-    A trajectory of L transitions has L + `states` rows.
-    """
-    if not ends[-1]:
-        raise DataError(
-            f"{path}: 'terminals' is 0 at the last index {len(ends) - 1}: cut off. {REMEDY}"
-        )
-    last = np.flatnonzero(ends)
-    lengths = np.diff(last, prepend=-1) - states
-    short = np.flatnonzero(lengths < max(min_length, 1))
-    if short.size:
-        number = short[0]
-        raise DataError(
-            f"{path}: trajectory {number}, which ends at index {last[number]} of 'terminals', has"
-            f" {lengths[number]} transitions, fewer than {max(min_length, 1)}. Choose a shorter"
-            " chunk and backup, or generate longer episodes."
-        )

@@ -1,4 +1,4 @@
-"""Datasets too large for the device: shards on disk, one at a time resident."""
+"""What training draws from: data that stay on the device, or shards on disk that take turns."""
 
 import io
 import json
@@ -17,8 +17,9 @@ from chunkrl.errors import DataError
 from chunkrl.types import ChunkDataset
 
 DESCRIPTION = "shards.json"  # task, files and normaliser of the whole set
+SHARD = "shard.json"  # beside the arrays of one shard: their checksums, as earlier versions had not
 CONVERT = "delete the folder and convert again"
-SHARD = "shard.json"  # beside the arrays of one shard
+KEYS = ("task", "guard", "shards", "normaliser")
 
 
 def is_converted(folder: Path) -> bool:
@@ -28,15 +29,17 @@ def is_converted(folder: Path) -> bool:
 
 def describe(folder: Path) -> dict[str, Any]:
     """What `convert` wrote about the set in `folder`.  Raises DataError for anything else."""
-    description = _read_json(folder / DESCRIPTION, "`chunkrl data shards` makes it")
+    if not is_converted(folder):
+        raise DataError(f"{folder} has no {DESCRIPTION}: `chunkrl data shards` makes it.")
+    description = _read(folder / DESCRIPTION)
     try:
-        described = {key: description[key] for key in ("task", "guard", "shards", "normaliser")}
-        obs, goal = normalisers(described)
-        right = obs.scale.ndim == goal.scale.ndim == 1 and len(described["shards"]) > 0
-        right &= all(isinstance(name, str) for name in (described["task"], *described["shards"]))
-        right &= all(fit.centre.shape == fit.scale.shape for fit in (obs, goal))
-        if not right:
-            raise ValueError("numbers or names of another kind")
+        described = {key: description[key] for key in KEYS}
+        names = [described["task"], *described["shards"]]
+        if len(names) < 2 or not all(isinstance(name, str) for name in names):
+            raise ValueError("names of another kind")
+        for fit in normalisers(described):
+            if not fit.centre.shape == fit.scale.shape == (fit.scale.size,):
+                raise ValueError("numbers of another kind")
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / DESCRIPTION} is damaged or foreign ({error!r}).") from error
     return described
@@ -62,43 +65,63 @@ def seal(folder: Path) -> None:
     disk.write(folder / SHARD, lambda file: file.write(stamped({"files": files})))
 
 
-def is_sealed(folder: Path) -> bool:
-    """Whether `seal` wrote the checksums; earlier versions kept none."""
-    return "files" in _read_json(folder / SHARD, CONVERT)
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    """Of each file of a shard, as `seal` wrote them."""
-    files = _read_json(folder / SHARD, CONVERT).get("files")
-    if files is None:
-        raise DataError(
-            f"{folder} was made by an earlier version, which kept no checksums: `chunkrl data"
-            " shards` adds them."
-        )
+def checksums(folder: Path) -> dict[str, str] | None:
+    """Of each file of a shard, as `seal` wrote them; None where an earlier version kept none."""
+    files = _read(folder / SHARD).get("files", {})
     if not isinstance(files, dict):
         raise DataError(f"{folder / SHARD} is damaged or foreign: {CONVERT}.")
-    return files
+    return files or None
 
 
-def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """What `stamped` wrote, or an earlier version without a checksum.  Raises DataError."""
-    if not path.exists():
-        raise DataError(f"{path.parent} has no {path.name}: {remedy}.")
     try:
-        with disk.open_file(path) as file:
-            value = json.loads(file.read())
+        value = disk.read_json(path)
         stamp = value.pop("crc32", None)
         if isinstance(stamp, str) and stamp != _crc32(json.dumps(value).encode()):
             raise ValueError("its checksum is another")
-        if odd := value.keys() - {"task", "guard", "shards", "normaliser", "files", "rows"}:
+        if odd := value.keys() - {*KEYS, "files", "rows"}:
             raise ValueError(f"what is {min(odd)!r}?")
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise DataError(f"{path} is damaged or foreign ({error}): {remedy}.") from error
+    except (DataError, ValueError, AttributeError, TypeError) as error:
+        raise DataError(f"{path} is damaged or foreign ({error}): {CONVERT}.") from error
     return value
 
 
 def _crc32(content: bytes) -> str:
     return f"{zlib.crc32(content):08x}"
+
+
+class Resident:
+    """A dataset that stays on the device: what training makes of any that is not a `Source`."""
+
+    interval = 0  # never replaced
+
+    def __init__(self, dataset: Any):
+        dataset = check.dataset(dataset)
+        self.identity = identity(dataset)
+        self._dataset = jax.device_put(dataset)
+
+    def at(self, step: int) -> Any:
+        return self._dataset
+
+
+def paths(tree: Any) -> dict[str, Any]:
+    """Every leaf by its path, such as "params/critic/params/Dense_0/kernel"."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def identity(tree: Any) -> dict[str, str]:
+    """Of every array by its path, what tells it from others: "float32[1000, 28] 89abcdef".
+
+    The last is the CRC-32 of its bytes.
+    """
+    found = {}
+    for name, leaf in paths(tree).items():
+        array = np.asarray(leaf)
+        content: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        found[name] = f"{array.dtype}{list(array.shape)} {zlib.crc32(content.data):08x}"
+    return found
 
 
 class Shards:
@@ -117,17 +140,23 @@ class Shards:
         self.names: list[str] = description["shards"]
         obs, goal = normalisers(description)
         self.normaliser = obs.join(goal)  # of an observation and its goal, side by side
+        self._files: dict[str, dict[str, str]] = {}
         for name in self.names:
-            if not (self.folder / name / SHARD).exists():
+            shard = self.folder / name
+            if not (shard / SHARD).exists():
                 raise DataError(
                     f"{self.folder} lacks the shard {name}: `chunkrl data shards` goes on where it"
                     " was stopped."
                 )
-        self._files = {name: _checksums(self.folder / name) for name in self.names}
+            if (files := checksums(shard)) is None:
+                raise DataError(
+                    f"{shard} was made by an earlier version, which kept no checksums: `chunkrl"
+                    " data shards` adds them."
+                )
+            self._files[name] = files
         self.identity = {"shards": self._files, "interval": interval}
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="shards")
-        self._resident: tuple[int, ChunkDataset] | None = None
-        self._coming: tuple[int, Future[ChunkDataset]] | None = None
+        self._held: dict[int, Future[ChunkDataset]] = {}  # this shard and the next
 
     def __len__(self) -> int:
         return len(self.names)
@@ -135,14 +164,11 @@ class Shards:
     def at(self, step: int) -> ChunkDataset:
         """The shard that update number `step` draws from, on the device."""
         number = step // self.interval % len(self)
-        if self._resident is None or self._resident[0] != number:
-            self._resident = None  # frees its memory
-            if self._coming is None or self._coming[0] != number:
-                self._coming = number, self._reader.submit(self.read, number)
-            self._resident = number, self._coming[1].result()
-            following = (number + 1) % len(self)
-            self._coming = following, self._reader.submit(self.read, following)
-        return self._resident[1]
+        wanted = number, (number + 1) % len(self)
+        self._held = {n: self._held[n] for n in wanted if n in self._held}  # frees the memory
+        for n in wanted:
+            self._held[n] = self._held.get(n) or self._reader.submit(self.read, n)
+        return self._held[number].result()
 
     def read(self, number: int) -> ChunkDataset:
         """Shard `number`, on the device.  Raises DataError where it is not as it was written."""

@@ -1,22 +1,27 @@
-"""What a family of environments answers about its tasks, and what its environments are asked."""
+"""Families of environments: what each answers about its tasks, and its environments are asked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from functools import partial
+from importlib import import_module
+from typing import Any, Literal, NamedTuple
 
+import gymnasium
 import numpy as np
+from gymnasium import wrappers
 
 from chunkrl.errors import ConfigError
 
-if TYPE_CHECKING:
-    import gymnasium
-
-    from chunkrl.data.normalise import Normaliser
-    from chunkrl.types import Reads
-
+# fmt: off
+FAMILIES = {
+    # family     its module: see `named`
+    "ogbench":   "chunkrl.envs.ogbench.relabel",
+    "gym":       "chunkrl.envs.gym",
+}
+# fmt: on
 SuccessTiming = Literal["pre", "post"]
 TRANSFORM = "gymnasium.wrappers.TransformAction"
+TRANSPARENT = (wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Task:
     env_name: str  # cube-single-singletask-task2-v0  or  cube-single-v0
     sparse: bool  # -1 until every sub-goal is met, instead of -(sub-goals not met)
     goals: int = 0  # that a policy is evaluated on, numbered from 1; 0 for a single task
-    family: str = "ogbench"  # a row of `families`
+    family: str = "ogbench"  # a row of FAMILIES
 
     def reward(self, raw: np.ndarray | float) -> np.ndarray:
         """The reward that agents see.  [*B] -> [*B]
@@ -67,49 +72,57 @@ def timing(task: Task, chosen: SuccessTiming | None = None) -> SuccessTiming:
     return chosen or ("post" if task.goals else "pre")
 
 
-class Family(Protocol):
-    """A family of environments: one module with these functions, and a row in `families`.
+def named(name: str) -> Any:
+    """The module of a family of environments, in which are
 
-    Its environments are Gymnasium's. They may answer more, as methods of the environment or of a
+        names() -> the names that `get` knows        get(name) -> Task
+        spec(task) -> Spec
+        make_env(task, success_timing, max_episode_steps, ends) -> actions are in [-1, 1]
+        data(task, reads, path) -> the train file as the agent `reads` it, and its Normaliser
+
+    `ends`: whether a solved task ends the episode.  Each raises ConfigError for what it cannot do,
+    such as data that such an agent does not read.
+
+    The environments are Gymnasium's.  They may answer more, as methods of the environment or of a
     wrapper: `restore(state) -> obs` begins in a state of the data, `position() -> [D]` says where
     the robot is, `picture() -> [H, W, 3]` draws, and `observe(wanted)`, of the outermost wrapper,
     says whether the player reads the next observation; where not, it may be None.
     """
-
-    def names(self) -> tuple[str, ...]:
-        """The names that `get` knows."""
-        ...
-
-    def get(self, name: str) -> Task:
-        """The task of a name.  Raises ConfigError."""
-        ...
-
-    def make_env(
-        self,
-        task: Task,
-        success_timing: SuccessTiming | None = None,
-        max_episode_steps: int | None = None,
-        ends: bool = True,
-    ) -> "gymnasium.Env":
-        """The environment of `task`, whose actions are vectors in [-1, 1].
-
-        `ends`: whether a solved task ends the episode.  Raises ConfigError for unknown settings.
-        """
-        ...
-
-    def spec(self, task: Task) -> Spec:
-        """The sizes of `task`."""
-        ...
-
-    def data(self, task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
-        """The train file of `task` as `reads` describes it, and how it was normalised.
-
-        Raises ConfigError where there are no data, or none that such an agent reads.
-        """
-        ...
+    if name not in FAMILIES:
+        raise ConfigError(f"unknown family {name!r}: there are {', '.join(FAMILIES)}")
+    return import_module(FAMILIES[name])
 
 
-def reset(env: "gymnasium.Env", seed: int, goal: int | None = None) -> np.ndarray:
+def get(name: str) -> Task:
+    """The task of a name, of whatever family.  Raises ConfigError with the nearest names."""
+    knows = (other for other in reversed(FAMILIES) if name in named(other).names())
+    return named(next(knows, "ogbench")).get(name)
+
+
+def maker(
+    task: Task,
+    success_timing: SuccessTiming | None = None,
+    max_episode_steps: int | None = None,
+    ends: bool = True,
+    make_env: Callable[[], gymnasium.Env] | None = None,
+) -> tuple[Callable[[], gymnasium.Env], bool]:
+    """What makes the environment of `task`, or the user's `make_env` with this time limit.
+
+    And whether it may be the user's script that registers or defines the environment.
+    """
+    if make_env is None:
+        make = named(task.family).make_env
+        return partial(make, task, success_timing, max_episode_steps, ends), task.family == "gym"
+    if max_episode_steps is not None:
+        make_env = partial(_cut, make_env, max_episode_steps)
+    return make_env, True
+
+
+def _cut(make_env: Callable[[], gymnasium.Env], max_episode_steps: int) -> gymnasium.Env:
+    return wrappers.TimeLimit(make_env(), max_episode_steps)
+
+
+def reset(env: gymnasium.Env, seed: int, goal: int | None = None) -> np.ndarray:
     """Reset so that the episode is a function of `seed` and the actions alone.  -> obs [O]
 
     `goal`, the number of one of the task's goals, is Gymnasium's reset option "task_id"; without it
@@ -121,7 +134,7 @@ def reset(env: "gymnasium.Env", seed: int, goal: int | None = None) -> np.ndarra
     return env.reset(seed=seed, options=None if goal is None else {"task_id": goal})[0]
 
 
-def restore(env: "gymnasium.Env", state: Any, seed: int = 0, goal: int | None = None) -> np.ndarray:
+def restore(env: gymnasium.Env, state: Any, seed: int = 0, goal: int | None = None) -> np.ndarray:
     """Begin an episode of the environment in `state`.  -> obs [O]
 
     All but what the environment's method `restore(state)` sets is as `reset(env, seed, goal)` left
@@ -137,44 +150,25 @@ def restore(env: "gymnasium.Env", state: Any, seed: int = 0, goal: int | None = 
     return method(state)
 
 
-def offered(env: "gymnasium.Env", name: str, opaque: bool = False) -> Callable[..., Any] | None:
+def offered(env: Any, name: str, opaque: bool = False) -> Callable[..., Any] | None:
     """The method `name` of the outermost wrapper that has one, or of the environment, or None.
 
     `opaque` stops at wrappers that may change observations, since the method's would pass by them.
     """
-    from gymnasium import wrappers
-
-    transparent = (wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
-    for layer in _layers(env):
-        if hasattr(type(layer), name):
-            return getattr(layer, name)
-        if opaque and not isinstance(layer, transparent):
-            return None
-    return None
+    if hasattr(type(env), name):
+        return getattr(env, name)
+    through = isinstance(env, TRANSPARENT if opaque else gymnasium.Wrapper)
+    return offered(env.env, name, opaque) if through else None
 
 
-def limited(env: "gymnasium.Env") -> bool:
+def limited(env: gymnasium.Env) -> bool:
     """Whether a wrapper cuts the episodes."""
-    from gymnasium.wrappers import TimeLimit
-
-    return any(isinstance(layer, TimeLimit) for layer in _layers(env))
-
-
-def _layers(env: Any) -> Iterator[Any]:
-    """The wrappers from the outermost one, and the environment."""
-    import gymnasium
-
-    while isinstance(env, gymnasium.Wrapper):
-        yield env
-        env = env.env
-    yield env
+    return env.has_wrapper_attr("_max_episode_steps")
 
 
 def require_unit_box(space: Any) -> None:
     """Raise ConfigError unless the actions are vectors of numbers in [-1, 1], as agents act."""
-    from gymnasium.spaces import Box
-
-    if not isinstance(space, Box) or not np.issubdtype(space.dtype, np.floating):
+    if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         fault = f"are {_kind(space)}: agents act with vectors of real numbers (a Box of floats)"
     elif len(space.shape) != 1:
         fault = f"have the shape {space.shape}: make vectors of them ({TRANSFORM})"
@@ -183,9 +177,10 @@ def require_unit_box(space: Any) -> None:
     elif ((space.low == -1) & (space.high == 1)).all():
         return
     else:
+        low, high = (f"{x[0]:g}" if len({*x}) == 1 else x.tolist() for x in (space.low, space.high))
         fault = (
-            f"lie between {_numbers(space.low)} and {_numbers(space.high)}, and agents act in"
-            " [-1, 1]: wrap it in gymnasium.wrappers.RescaleAction(env, -1, 1)"
+            f"lie between {low} and {high}, and agents act in [-1, 1]: wrap it in"
+            " gymnasium.wrappers.RescaleAction(env, -1, 1)"
         )
     raise ConfigError(f"the environment's actions {fault}")
 
@@ -204,8 +199,3 @@ def require_vector(obs: Any) -> np.ndarray:
 def _kind(thing: Any) -> str:
     name = type(thing).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def _numbers(bounds: np.ndarray) -> str:
-    values = np.unique(bounds)
-    return f"{values[0]:g}" if len(values) == 1 else str(bounds.tolist())

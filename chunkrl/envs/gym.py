@@ -1,27 +1,20 @@
 """Any environment that is registered with Gymnasium, by its id: a family without data."""
 
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import gymnasium
 import numpy as np
 
 from chunkrl.envs.family import Spec, SuccessTiming, Task, require_unit_box, require_vector, reset
 from chunkrl.envs.rendering import not_drawing
 from chunkrl.errors import ConfigError
 
-if TYPE_CHECKING:
-    import gymnasium
-
-    from chunkrl.data.normalise import Normaliser
-    from chunkrl.types import Reads
-
 
 def names() -> tuple[str, ...]:
     """Every id in Gymnasium's registry, whether it can be made here or not, but OGBench's."""
-    from gymnasium import registry
-
-    return tuple(n for n in registry if not str(registry[n].entry_point).startswith("ogbench."))
+    known = gymnasium.registry.items()
+    return tuple(n for n, spec in known if not str(spec.entry_point).startswith("ogbench."))
 
 
 def get(name: str) -> Task:
@@ -36,15 +29,10 @@ def make_env(
     success_timing: SuccessTiming | None = None,
     max_episode_steps: int | None = None,
     ends: bool = True,
-) -> "gymnasium.Env":
+) -> gymnasium.Env:
     """The environment of `task`; bounded actions are rescaled to [-1, 1].  Raises ConfigError."""
-    import gymnasium
-
     if success_timing is not None:
-        raise ConfigError(
-            f"success_timing = {success_timing!r}: {task.name} decides by itself when success is"
-            " scored; leave it out"
-        )
+        raise ConfigError(f"{task.name} decides by itself when success is scored: leave it out")
     if not ends:
         raise ConfigError(f"{task.name} decides by itself when an episode ends: it cannot go on")
     try:
@@ -69,10 +57,9 @@ def spec(task: Task) -> Spec:
     env.close()
     if limit is None:
         raise ConfigError(f"{task.name} has no time limit: choose max_episode_steps")
-    shape = env.action_space.shape or (0,)
-    return Spec(obs.size, shape[0], limit)
+    return Spec(obs.size, env.action_space.sample().size, limit)
 
 
-def data(task: Task, reads: "Reads", path: str | Path) -> "tuple[Any, Normaliser]":
+def data(task: Task, *_: Any) -> Any:
     """Refused: Gymnasium has no datasets."""
     raise ConfigError(f"{task.name} of Gymnasium comes without data: train on a task of OGBench")

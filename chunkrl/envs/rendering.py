@@ -20,8 +20,7 @@ def not_drawing() -> Any:
     MuJoCo and dm_control open an OpenGL library when they are imported, and what is missing there
     (a driver, a device, a display) would stop work that draws nothing.
     """
-    off = {"MUJOCO_GL": "disable"} if sys.platform == "linux" else {}
-    return mock.patch.dict(os.environ, off)
+    return mock.patch.dict(os.environ, {"MUJOCO_GL": "disable"} if sys.platform == "linux" else {})
 
 
 def import_mujoco() -> Any:

@@ -11,7 +11,7 @@ from chunkrl.agents.methods import Method
 from chunkrl.agents.presets import Preset
 from chunkrl.data import shards as data_shards
 from chunkrl.data.normalise import Normaliser
-from chunkrl.envs import families, family
+from chunkrl.envs import family
 from chunkrl.envs.family import SuccessTiming, Task
 from chunkrl.envs.ogbench import TASK, files, recipes, tasks
 from chunkrl.envs.ogbench.convert import convert
@@ -100,7 +100,7 @@ def run(
     dataset, normaliser = (
         open_shards(agent, task, path, replace_every or 1000, progress)
         if shards
-        else families.family(task.family).data(task, agent.reads, path)
+        else family.named(task.family).data(task, agent.reads, path)
     )
     if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tyro
 
-from chunkrl.envs.ogbench import entry, files
+from chunkrl.envs.ogbench import files, relabel
 from chunkrl.envs.ogbench import sim_state as states
 from chunkrl.errors import ConfigError
 from chunkrl.experiments import experiment
@@ -110,7 +110,7 @@ def beliefs_of(run: Experiment, index: int, candidates: int | None = None) -> Be
 def models_of(run: Experiment, path: Path, steps: int, updates: int | None) -> list[Model]:
     """Models of `steps` actions, one per seed, trained on the run's data as the run itself was."""
     model, config = models.of_steps(run.agent, steps), run.config
-    data = entry.data(run.task, model.reads, path)
+    data = relabel.data(run.task, model.reads, path)
     amount = updates or run.rows[-1]["step"], config["batch_size"], config["seeds"]
     return models.trained(model, *data, *amount)
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from chunkrl.envs import families
-from chunkrl.envs.family import Task
+from chunkrl.envs.family import Task, maker
 from chunkrl.errors import ConfigError
 from chunkrl.play.lockstep import Act, Episode, Lockstep
 from chunkrl.play.slot import Start
@@ -65,8 +64,7 @@ class Simulator:
             raise ConfigError("horizon must be at least 1")
         self.task, self.horizon, self.ends = task, horizon, ends
         timing = None if make_env else "pre"
-        make = families.maker(task, timing, horizon, ends, make_env)
-        main = families.may_need_main(task, make_env)
+        make, main = maker(task, timing, horizon, ends, make_env)
         self._player = Lockstep(make, workers, envs, main=main)
 
     def __enter__(self) -> "Simulator":

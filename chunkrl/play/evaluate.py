@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chunkrl import checks
-from chunkrl.envs import families
-from chunkrl.envs.family import SuccessTiming, Task, timing
+from chunkrl.envs.family import SuccessTiming, Task, maker, timing
 from chunkrl.errors import ConfigError
 from chunkrl.play.lockstep import Act, Episode, Lockstep
 from chunkrl.play.slot import Start
@@ -107,8 +106,7 @@ class Evaluator(Lockstep):
         self.task, self.execute = task, execute
         self.success_timing = timing(task, success_timing)
         self._sketches = make_env is None
-        make = families.maker(task, success_timing, max_episode_steps, make_env=make_env)
-        main = families.may_need_main(task, make_env)
+        make, main = maker(task, success_timing, max_episode_steps, make_env=make_env)
         super().__init__(make, workers, envs, patience, main)
 
     def run(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl import disk
-from chunkrl.data.sources import paths
+from chunkrl.data.shards import paths
 from chunkrl.errors import DataError
 
 DESCRIPTION = "description"  # the key of the JSON text; no leaf path is a bare word of this name

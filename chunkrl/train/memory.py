@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from chunkrl import memory
-from chunkrl.data.sources import paths
+from chunkrl.data.shards import paths
 from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.types import Agent
 

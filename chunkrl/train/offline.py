@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from chunkrl import checks, disk
 from chunkrl.data import check
-from chunkrl.data.sources import Resident
+from chunkrl.data.shards import Resident
 from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.train import compiler, memory, runs
 from chunkrl.types import Agent, Metrics, Source

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, SupportsFloat
 
 from chunkrl import disk, locks
-from chunkrl.errors import ChunkRLWarning, ConfigError, TrainingError, WriteError
+from chunkrl.errors import ChunkRLWarning, ConfigError, DataError, TrainingError, WriteError
 from chunkrl.train import checkpoint
 
 INTEGERS = ("step", "seed", "episodes")
@@ -35,8 +35,6 @@ WHAT = {
     "versions": dict[str, str], "normaliser": dict[str, list[Real]],
 }  # fmt: skip
 CIRCUMSTANCES = {"versions", "data_path"}  # what may differ when the same run goes on
-PLAIN = str | int | float | None
-DEEPEST = 20  # lists in lists in JSON that is ours; Python's own limit is not the same everywhere
 
 SHORT = reprlib.Repr()  # for values in a sentence
 SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 3, 120, 120
@@ -100,23 +98,9 @@ def warn_of_versions(folder: Path, config: dict) -> None:
 def read_json(path: Path) -> Any:
     """What a JSON file holds.  Raises TrainingError, naming it, where it is damaged."""
     try:
-        value = json.loads(path.read_text())
-        layer = [value]
-        for _ in range(DEEPEST):
-            inner = [x.values() if isinstance(x, dict) else x for x in layer]
-            layer = [y for x in inner if not isinstance(x, PLAIN) for y in x]
-        if layer:
-            raise ValueError("too many lists inside one another")
-    except (OSError, ValueError, RecursionError) as error:
-        raise TrainingError(
-            f"{path} is damaged ({error}): bring it back, or choose another folder"
-        ) from error
-    return value
-
-
-def write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=2) + "\n"
-    disk.write(path, lambda file: file.write(text.encode()))
+        return disk.read_json(path)
+    except DataError as error:
+        raise TrainingError(f"{error}: bring it back, or choose another folder") from error
 
 
 def read_evaluations(folder: Path) -> list[dict]:
@@ -140,7 +124,7 @@ def add_evaluations(folder: Path, results: list[dict]) -> None:
         disk.sweep(folder, EVALUATION)
         old = [result for result in read_evaluations(folder) if way(result) not in new]
         if results:
-            write_json(folder / EVALUATION, old + results)
+            disk.write_json(folder / EVALUATION, old + results)
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
@@ -279,7 +263,7 @@ def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], in
     """
     require_same(folder, config, whole=True)
     if not (folder / CONFIG).exists():
-        write_json(folder / CONFIG, config)
+        disk.write_json(folder / CONFIG, config)
     elif name(read_config(folder)) != name(config):  # such as a name with the value null
         raise TrainingError(f"{folder / CONFIG} was changed: bring it back, or delete this folder")
     if not (folder / CHECKPOINT).exists():

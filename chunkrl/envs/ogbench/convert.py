@@ -1,30 +1,19 @@
 """Turn OGBench's npz files into shards that are read at the speed of the disk."""
 
 import os
-import sys
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from chunkrl import disk, locks
+from chunkrl.data import shards
 from chunkrl.data.normalise import Normaliser
-from chunkrl.data.shards import (
-    DESCRIPTION,
-    describe,
-    is_converted,
-    is_sealed,
-    normalisers,
-    seal,
-    stamped,
-)
+from chunkrl.data.shards import DESCRIPTION
 from chunkrl.envs.family import Task
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.relabel import load_chunks
 from chunkrl.errors import DataError
-from chunkrl.types import ChunkDataset
 
 
 def convert(
@@ -41,66 +30,63 @@ def convert(
     one is no dataset of this task, and WriteError where the disk is full.
     """
     task = tasks.get(task) if isinstance(task, str) else task
-    folder = Path(folder).expanduser()
+    folder = disk.user_path(folder)
     files = [path for path in sorted(folder.glob("*.npz")) if not path.stem.endswith("-val")]
     target = folder / f"arrays-{task.name}"
-    if is_converted(target):  # perhaps by an earlier version
-        for name in describe(target)["shards"]:
-            if (target / name).exists() and not is_sealed(target / name):
-                seal(target / name)
+    if shards.is_converted(target):  # perhaps by an earlier version
+        for shard in (target / name for name in shards.describe(target)["shards"]):
+            if shard.exists() and shards.checksums(shard) is None:
+                shards.seal(shard)
     elif not files:
         raise DataError(
             f"There is no npz file in {folder}: `chunkrl data download NAME-100m-v0` fetches some."
         )
     if not files:
         return target
-    lock = folder / f".{target.name}.lock"
-    note = partial(print, file=sys.stderr) if progress else str
-    with disk.writing(target), locks.hold(lock, f"converts {folder}", note):
+    with locks.making(target, "converts", progress):
         target.mkdir(exist_ok=True)
         disk.sweep(target)
-        description = _describe(target, task, files, guard)
-        obs, goal = normalisers(description)
+        obs, goal = _describe(target, task, files, guard)
+        names = ("obs", "action", "last", *(("goal",) if task.goals else ("reward", "mask")))
         for file in tqdm(files, desc=target.name, unit="shard", disable=not progress):
-            if not (target / file.stem).exists():
-                data = load_chunks(task, file, chunk=1)
-                data = data._replace(obs=obs.apply(data.obs), goal=goal.apply(data.goal))
-                _save(target / file.stem, data, bool(task.goals))
+            if (target / file.stem).exists():
+                continue
+            data = load_chunks(task, file, chunk=1)
+            data = data._replace(obs=obs.apply(data.obs), goal=goal.apply(data.goal))
+            temporary = disk.temporary_name(target / file.stem)
+            temporary.mkdir()
+            for name in names:
+                np.save(temporary / f"{name}.npy", getattr(data, name))
+            shards.seal(temporary)
+            os.replace(temporary, target / file.stem)
     return target
 
 
-def _describe(target: Path, task: Task, files: list[Path], guard: bool) -> dict[str, Any]:
-    """What `target` holds, checked against what it held before; written there."""
-    stored = describe(target) if is_converted(target) else None
-    foreign = [path.name for path in target.iterdir() if not path.name.startswith(".")]
-    if stored is None and foreign:
-        raise DataError(f"{target} holds {foreign[0]!r} and no {DESCRIPTION}: move it away.")
+def _describe(
+    target: Path, task: Task, files: list[Path], guard: bool
+) -> tuple[Normaliser, Normaliser]:
+    """Write what `target` holds, checked against what it held before.  -> of obs, of goals"""
     names = [file.stem for file in files]
-    if stored:
-        same = stored["task"] == task.name and stored["guard"] == guard
-        if not same or stored["shards"] != [name for name in names if name in stored["shards"]]:
+    if shards.is_converted(target):
+        new = shards.describe(target)
+        known = [name for name in names if name in new["shards"]]
+        if (new["task"], new["guard"], new["shards"]) != (task.name, guard, known):
             raise DataError(
                 f"{target} was made of other files or with other settings: delete it to convert"
                 " again."
             )
-        normaliser = stored["normaliser"]
+        new["shards"] = names
     else:
+        if foreign := [path.name for path in target.iterdir() if not path.name.startswith(".")]:
+            raise DataError(f"{target} holds {foreign[0]!r} and no {DESCRIPTION}: move it away.")
         val = load_chunks(task, files[0], chunk=1, split="val")
-        normaliser = {}
-        for name in ("obs", "goal"):
-            fitted = Normaliser.fit(np.asarray(getattr(val, name)), guard)
-            normaliser[name] = {key: value.tolist() for key, value in fitted._asdict().items()}
-    new = {"task": task.name, "guard": guard, "shards": names, "normaliser": normaliser}
-    disk.write(target / DESCRIPTION, lambda file: file.write(stamped(new)))
-    return new
-
-
-def _save(target: Path, data: ChunkDataset, goals: bool) -> None:
-    """All arrays of a shard, or nothing, under the name `target`."""
-    temporary = disk.temporary_name(target)
-    temporary.mkdir()
-    names = ("obs", "action", "last", *(("goal",) if goals else ("reward", "mask")))
-    for name in names:
-        np.save(temporary / f"{name}.npy", getattr(data, name))
-    seal(temporary)
-    os.replace(temporary, target)
+        fits = {
+            name: Normaliser.fit(np.asarray(getattr(val, name)), guard) for name in ("obs", "goal")
+        }
+        stored = {
+            name: {key: value.tolist() for key, value in fit._asdict().items()}
+            for name, fit in fits.items()
+        }
+        new = {"task": task.name, "guard": guard, "shards": names, "normaliser": stored}
+    disk.write(target / DESCRIPTION, lambda file: file.write(shards.stamped(new)))
+    return shards.normalisers(new)

@@ -7,7 +7,6 @@ import os
 import queue
 import re
 import stat
-import sys
 import threading
 import time
 import urllib.error
@@ -15,7 +14,6 @@ import urllib.request
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from tqdm import tqdm
 
 from chunkrl import disk, locks, memory
 from chunkrl.data.dataset import load
+from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.files import data_dir, official_path, val_path
 from chunkrl.errors import ConfigError, DataError
 
@@ -36,10 +35,7 @@ SHARDS = 100  # files in a 100M folder, 1M transitions each
 BLOCK = 1 << 20  # bytes
 ATTEMPTS = 3  # in a row without a single new byte, before the next mirror is asked
 SLOWEST = 10_000  # bytes per second that a mirror has to give
-# More than any train file of OGBench has: 5M steps of an ant or humanoid, 1M of a robot arm.
-GB = 10**9
-LARGEST = {"antmaze": 4 * GB, "antsoccer": 4 * GB, "humanoidmaze": 6 * GB}
-LARGEST_ELSE, VALIDATION = 2 * GB, 0.25  # a validation file has a tenth of the steps
+LARGEST = 6 * 10**9  # bytes, more than any file of OGBench has: 5M steps of a humanoid
 WEB = ("http://", "https://")
 SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?')
 
@@ -50,6 +46,11 @@ class _Refused(Exception):
 
 class _Silent(_Refused):
     """A mirror that does not answer at all."""
+
+
+def _require_small(size: int) -> None:
+    if size > LARGEST:
+        raise _Refused(f"{memory.size(size)} or more are beyond what a dataset can have")
 
 
 def mirrors() -> tuple[str, ...]:
@@ -78,7 +79,11 @@ def download(
     """
     name = dataset if dataset.endswith("-v0") else f"{dataset}-v0"
     stem = name.replace("-100m-", "-")
-    _require_known(stem)
+    known = sorted({tasks.get(task).dataset for task in tasks.names()})
+    if stem not in known:
+        near = difflib.get_close_matches(stem, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"names look like {known[0]}"
+        raise ConfigError(f"OGBench has no state-based dataset {stem!r}; {hint}")
     trains = [target := official_path(name, folder)]
     if stem != name:
         target = target.with_suffix("")
@@ -88,63 +93,43 @@ def download(
         trains = [target / f"{stem}-{i:03d}.npz" for i in numbers]
     elif shards is not None:
         raise ConfigError(f"{name} is one file: only 100M sets have shards.")
-    root = data_dir(folder)
-    note = partial(print, file=sys.stderr) if progress else str
     dead: dict[str, str] = {}  # mirrors that did not answer: not asked again for the next file
     for file in (file for train in trains for file in (val_path(train), train)):
         part, lock = file.with_name(f"{file.name}.part"), file.with_name(f".{file.name}.lock")
-        left = part.exists() or lock.exists()  # by somebody, or a killed process
-        if not file.exists() or (left and os.access(file.parent, os.W_OK)):
-            with disk.writing(part):
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with locks.hold(lock, f"fetches {file}", note):
-                    path = file.relative_to(root).as_posix()
-                    _fetch(file, part, path, dead, progress, timeout)
+        if file.exists() and not part.exists() and not lock.exists():
+            continue  # else somebody is at it, or a killed process was
+        with locks.making(file, "fetches", progress):
+            if file.exists():
+                part.unlink(missing_ok=True)
+            else:
+                path = file.relative_to(data_dir(folder)).as_posix()
+                _fetch(file, part, path, dead, progress, timeout)
     return target
-
-
-def _require_known(name: str) -> None:
-    """Raise ConfigError, with the nearest names, unless OGBench names a state-based set so."""
-    from chunkrl.envs.ogbench import tasks
-
-    known = sorted({tasks.get(task).dataset for task in tasks.names()})
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"names look like {known[0]}"
-        raise ConfigError(f"OGBench has no state-based dataset {name!r}; {hint}")
 
 
 def _fetch(
     file: Path, part: Path, path: str, dead: dict[str, str], progress: bool, timeout: float
 ) -> None:
-    """One file, from the first mirror that gives a whole one, unless it is there by now."""
-    if file.exists():
-        part.unlink(missing_ok=True)
-        return
+    """One file, from the first mirror that gives a whole one."""
     for place in (file, part):
         if os.path.lexists(place) and not stat.S_ISREG(os.lstat(place).st_mode):
             raise DataError(f"{place} is a link or no plain file, not written to: remove it.")
-    limit = LARGEST.get(file.name.split("-")[0], LARGEST_ELSE)
-    if file.name.endswith("-val.npz"):
-        limit = int(limit * VALIDATION)
     tried = []
     for mirror in mirrors():
         url = f"{mirror}/{path}"
         try:
             if mirror in dead:
                 raise _Refused(dead[mirror])
-            _Transfer(url, part, limit, progress, timeout).obtain()
+            _Transfer(url, part, progress, timeout).obtain()
+            return os.replace(part, file)
         except _Refused as reason:
-            tried.append(f"  {url}: {reason}")
+            tried.append(f"  {url}: {reason}\n")
             if isinstance(reason, _Silent):
                 dead[mirror] = str(reason)
-        else:
-            os.replace(part, file)
-            return
     raise DataError(
-        f"No mirror gave {file.name}:\n" + "\n".join(tried) + "\nTry again later (what was fetched"
-        f" is kept), put the file at {file} yourself, set CHUNKRL_MIRRORS to another address, or"
-        " make the data locally with `chunkrl data make`."
+        f"No mirror gave {file.name}:\n{''.join(tried)}Try again later (what was fetched is kept),"
+        f" put the file at {file} yourself, set CHUNKRL_MIRRORS to another address, or make the"
+        " data locally with `chunkrl data make`."
     )
 
 
@@ -158,53 +143,29 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
 
     url: str
     part: Path
-    limit: int  # bytes
     progress: bool
     timeout: float
     checksum: str | None = None
-
-    def obtain(self) -> None:
-        """A whole and valid file under the name `part`."""
-        for continued in (self.size > 0, False):
-            self.fetch()
-            damage = self.damage()
-            if not damage:
-                return
-            self.part.unlink()
-            if not continued:  # else perhaps pieces of two files: once more from the start
-                raise _Refused(f"what it gave is no dataset ({damage})")
 
     @property
     def size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def damage(self) -> str | None:
-        """What is wrong with the file, if anything: a checksum, or what `load` objects to."""
-        try:
-            if self.checksum:
-                with open(self.part, "rb") as file:
-                    found = hashlib.file_digest(file, "sha256").hexdigest()
-                if found != self.checksum:
-                    return f"its SHA-256 begins with {found[:12]}, not {self.checksum[:12]}"
-            with zipfile.ZipFile(self.part) as archive:
-                unpacked = sum(member.file_size for member in archive.infolist())
-                if unpacked > 4 * self.limit:
-                    return f"unpacked it would have {memory.size(unpacked)}"
-                if broken := archive.testzip():
-                    return f"checksum of {broken}"
-            load(self.part)
-        except Exception as error:  # zipfile answers damage with a dozen types
-            return str(error) or type(error).__name__
-        return None
-
-    def fetch(self) -> None:
-        """Fetch until nothing is missing, through any number of cuts that bring new bytes."""
+    def obtain(self) -> None:
+        """A whole and valid file under the name `part`, through any number of cuts."""
+        again = self.size > 0  # perhaps pieces of two files: then once more from the start
         idle = 0
-        while True:
+        while idle < ATTEMPTS:
             before, begin, reason = self.size, time.monotonic(), "the connection was cut"
             try:
                 if self.go_on():
-                    return
+                    damage = self.damage()
+                    if not damage:
+                        return
+                    self.part.unlink()
+                    if not again:
+                        raise _Refused(f"what it gave is no dataset ({damage})")
+                    again = False
             except urllib.error.HTTPError as error:
                 raise _Refused(f"HTTP {error.code} {error.reason}") from error
             except (urllib.error.URLError, ValueError) as error:  # the latter is not a URL
@@ -217,8 +178,23 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
             gained, elapsed = self.size - before, time.monotonic() - begin
             brought = gained > 0 and (elapsed < self.timeout / 2 or gained > SLOWEST * elapsed)
             idle = 0 if brought else idle + 1
-            if idle == ATTEMPTS:
-                raise _Refused(f"{reason} at byte {self.size}, {ATTEMPTS} times in a row")
+        raise _Refused(f"{reason} at byte {self.size}, {ATTEMPTS} times in a row")
+
+    def damage(self) -> str | None:
+        """What is wrong with the file, if anything: a checksum, or what `load` objects to."""
+        try:
+            with open(self.part, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if self.checksum not in (None, found):
+                return f"its SHA-256 begins with {found[:12]}, not {self.checksum[:12]}"
+            with zipfile.ZipFile(self.part) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > 4 * LARGEST:
+                return f"unpacked it would have {memory.size(unpacked)}"
+            load(self.part)
+        except Exception as error:  # zipfile answers damage with a dozen types
+            return str(error) or type(error).__name__
+        return None
 
     def go_on(self) -> bool:
         """Append what `part` lacks; whether the file is complete after that."""
@@ -226,13 +202,10 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
         try:
             response = self.ask({"Range": f"bytes={have}-"} if have else {})
         except urllib.error.HTTPError as error:
-            with error:
-                if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
-                    raise
-                if error.headers.get("Content-Range", "").endswith(f"/{have}"):
-                    return True  # nothing is missing
-            self.part.unlink()  # longer than the file
-            return False
+            error.close()
+            if have and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return True  # nothing is missing, or there is too much: `damage` sees that
+            raise
         with response:
             appends = response.status == http.client.PARTIAL_CONTENT
             have = have if appends else 0  # a server without ranges sends the whole file again
@@ -240,25 +213,20 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
                 raise _Refused("it answers with a web page, not a file (a login, a proxy?)")
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else None
-            if total and total > self.limit:
-                raise _Refused(f"{memory.size(total)} are more than this dataset can have")
             if total:
+                _require_small(total)
                 disk.require_room(self.part.parent, total - have, 0, self.part.stem)
             begin, received = time.monotonic(), 0
             block = response.read1(BLOCK)
             if not have and block[:1] not in (b"P", b""):  # before it replaces what was fetched
                 raise _Refused("what it gave is no dataset (no npz archive)")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-            flags |= os.O_APPEND if appends else os.O_TRUNC
             look = {"unit": "B", "unit_scale": True, "disable": not self.progress}
             bar = tqdm(desc=self.part.stem, initial=have, total=total, **look)
-            with bar, open(os.open(self.part, flags, 0o666), "wb") as file:
+            with bar, open(self.part, "ab" if appends else "wb") as file:
                 while block:
                     bar.update(file.write(block))
                     received += len(block)
-                    if have + received > self.limit:
-                        most = memory.size(self.limit)
-                        raise _Refused(f"more than the {most} this dataset can have")
+                    _require_small(have + received)
                     elapsed = time.monotonic() - begin
                     if elapsed > self.timeout:
                         if received < SLOWEST * elapsed:
@@ -283,22 +251,18 @@ class _Transfer(urllib.request.HTTPRedirectHandler):
         if not self.url.startswith(WEB):
             raise ValueError(f"{self.url} is no http or https address")
         request = urllib.request.Request(self.url, headers={"User-Agent": "chunkrl"} | headers)
-        answers, late = queue.SimpleQueue(), threading.Event()
+        answers = queue.SimpleQueue()
 
         def ask() -> None:
             try:
-                answer = urllib.request.build_opener(self).open(request, timeout=self.timeout)
+                answers.put(urllib.request.build_opener(self).open(request, timeout=self.timeout))
             except Exception as error:
-                answer = error
-            if late.is_set() and not isinstance(answer, Exception):
-                answer.close()
-            answers.put(answer)
+                answers.put(error)
 
         threading.Thread(target=ask, daemon=True).start()
         try:
             answer = answers.get(timeout=2 * self.timeout)  # connecting may take one of them
         except queue.Empty:
-            late.set()
             raise urllib.error.URLError(f"no answer within {2 * self.timeout:.0f} s") from None
         if isinstance(answer, Exception):
             raise answer

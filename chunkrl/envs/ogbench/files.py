@@ -1,12 +1,12 @@
 """Where data files lie."""
 
 import importlib.metadata
-import json
 import os
 import warnings
 from pathlib import Path
 from typing import Any
 
+from chunkrl import disk
 from chunkrl.envs.ogbench.recipes import whole
 from chunkrl.errors import DataError, VersionWarning
 
@@ -41,13 +41,13 @@ def recipe_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def stored_recipe(file: Path) -> dict[str, Any] | None:
-    """What the recipe `file` says; None where it cannot be read, is damaged or foreign."""
+def stored_recipe(file: Path) -> dict[str, Any]:
+    """What the recipe `file` says; nothing where it cannot be read, is damaged or foreign."""
     try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        found = disk.read_json(file)
+    except DataError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def versions() -> dict[str, str]:
@@ -57,16 +57,14 @@ def versions() -> dict[str, str]:
 
 def warn_of_versions(path: Path) -> None:
     """Say, in a line, where the train file `path` was made with other versions than today's."""
-    theirs = (stored_recipe(recipe_path(path)) or {}).get("versions")
+    theirs = stored_recipe(recipe_path(path)).get("versions")
     theirs = theirs if isinstance(theirs, dict) else {}
     here = versions().items()
     others = [f"{k} {theirs[k]} (here {v})" for k, v in here if theirs.get(k, v) != v]
     if others:
-        warnings.warn(
-            f"{path} was made with {', '.join(others)}: made again, it would have other numbers.",
-            VersionWarning,
-            stacklevel=3,
-        )
+        made = f"{path} was made with {', '.join(others)}"
+        text = f"{made}: made again, it would have other numbers."
+        warnings.warn(text, VersionWarning, stacklevel=3)
 
 
 def locate(dataset: str, transitions: int | None = None, folder: str | Path | None = None) -> Path:

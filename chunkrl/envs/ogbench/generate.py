@@ -2,11 +2,8 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import shutil
-import sys
-from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -33,6 +30,7 @@ from chunkrl.processes import Spawn
 
 BLOCK = 4096  # bytes of a disk that a file takes at least
 HEADERS = 2048  # bytes of an episode's file besides its numbers, about
+NAMES = 500  # bytes of memory for the name of an episode, about
 
 
 def generate(
@@ -51,13 +49,12 @@ def generate(
     Writes what OGBench's published scripts write: `path` and `<path>-val.npz` (default: under
     `data_dir()/generated`, named by size), with the recipe in `<path>.json`.  Episodes are whole
     (1000 transitions for manipulation; `states` changes that), so the number is rounded up.
-    Returns the path of the train file.
 
     The arrays depend on the recipe, the versions named in it and the machine's floating point; a
     smaller dataset of the same seed is the beginning of a larger one.  Finished episodes are kept
-    in `<path>.parts`, where a run that was stopped, even by `kill -9`, goes on.  Where another
-    process makes the same file, waits for it.  A file of other versions is used, with a warning.
-    `executor` replaces the pool of `workers` processes (default: one per core).
+    in `<path>.parts`, where a run that was stopped goes on.  Waits where another process makes the
+    same file.  A file of other versions is used, with a warning.  `executor` replaces the pool of
+    `workers` processes (default: one per core).
 
     Raises ConfigError for an unknown dataset or sizes that do not fit this machine, DataError where
     `path` holds something else, WriteError where the disk is full, WorkerError when a process dies.
@@ -66,28 +63,27 @@ def generate(
     transitions = checks.whole("transitions", transitions, least=1)
     workers = None if workers is None else checks.whole("workers", workers, least=1)
     train = plan.episodes(transitions)
-    target = (
-        generated_path(plan.dataset, train * (plan.states - 1), plan.seed)
-        if path is None
-        else Path(path).expanduser()
-    )
+    if path is None:
+        path = generated_path(plan.dataset, train * (plan.states - 1), plan.seed)
+    target = disk.user_path(path)
     if target.suffix != ".npz":
         raise ConfigError(f"The file to write must end in .npz, which {target} does not.")
     parts = target.with_suffix(".parts")
     description = {**dataclasses.asdict(plan), "train_episodes": train, "versions": versions()}
-    with disk.writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        alone = contextlib.nullcontext()
-        writable = os.access(target.parent, os.W_OK)  # finished files are read where it is not
-        if writable:
-            note = partial(print, file=sys.stderr) if progress else str
-            alone = locks.hold(target.with_name(f".{target.name}.lock"), f"makes {target}", note)
-        with alone:
-            if not _made_before(target, description):
-                _make(plan, train, target, description, workers, executor, progress)
-            if writable:
-                disk.sweep(target.parent, recipe_path(target).name)
-                shutil.rmtree(parts, ignore_errors=True)
+    recipe_file, files = recipe_path(target), {"val": val_path(target), "train": target}
+    with locks.making(target, "makes", progress):
+        there = [file for file in files.values() if os.path.lexists(file)]
+        whole = recipe_file.exists()  # written last
+        if whole:
+            holds = f"{recipe_file}, which belongs to {target}, holds"
+            remedy = "Choose another path or remove both"
+            _require_same(recipe_file, description, "versions", holds, remedy)
+        elif there and not parts.exists():  # else stopped between the arrays and the recipe
+            raise DataError(f"{there[0]} was not made here. Choose another path or remove it.")
+        if not whole or not all(file.exists() for file in files.values()):
+            _make(plan, train, files, description, workers, executor, progress)
+        disk.sweep(target.parent, recipe_file.name)
+        shutil.rmtree(parts, ignore_errors=True)
     warn_of_versions(target)
     return target
 
@@ -95,97 +91,50 @@ def generate(
 def _make(
     plan: Recipe,
     train: int,
-    target: Path,
+    files: dict[str, Path],
     description: dict[str, Any],
     workers: int | None,
     executor: Executor | None,
     progress: bool,
 ) -> None:
-    """Collect what is missing, and put the episodes together in the files of `target`."""
-    parts = target.with_suffix(".parts")
-    val = max(train // 10, 1)
-    _require_room(plan, train + val, target)
-    names = [f"train-{i:06d}" for i in range(train)] + [f"val-{i:06d}" for i in range(val)]
-    episodes = [parts / f"{name}.npz" for name in names]
-    _open_parts(parts, description)
-    missing = [part for part in episodes if not _is_whole(part, plan)]
-    with tqdm(
-        total=len(episodes) * (plan.states - 1),
-        initial=(len(episodes) - len(missing)) * (plan.states - 1),
-        desc=target.stem,
-        unit="transition",
-        unit_scale=True,
-        disable=not progress,
-    ) as bar:
-        for _ in _collect(plan, missing, workers, executor):
-            bar.update(plan.states - 1)
-    files = {"val": val_path(target), "train": target}
-    for split in files:  # here first: without room for both, neither gets its name
-        _join([part for part in episodes if part.match(f"{split}-*")], parts / f"{split}.npz")
-    for split, file in files.items():
-        os.replace(parts / f"{split}.npz", file)
-    _write_recipe(recipe_path(target), description)
-
-
-def _require_room(plan: Recipe, episodes: int, target: Path) -> None:
-    """Raise ConfigError where the files, which exist twice for a while, will not fit."""
-    arrays = episodes * plan.states * plan.row_bytes
-    parts = target.with_suffix(".parts")
-    there = sum(file.stat().st_size for file in parts.glob("*.npz"))
-    files = max(arrays + episodes * HEADERS, episodes * BLOCK)
-    names = 500 * episodes  # bytes of memory, about
-    what = f"{target.name}, {episodes * (plan.states - 1):.3g} transitions with validation,"
-    disk.require_room(target.parent, files + arrays - there, arrays + names, what)
-
-
-def _write_recipe(path: Path, description: dict[str, Any]) -> None:
-    write(path, lambda file: file.write((json.dumps(description, indent=2) + "\n").encode()))
-
-
-def _made_before(target: Path, description: dict[str, Any]) -> bool:
-    """Whether `target` is already there, complete (the recipe is written last) and the same."""
-    recipe_file, files = recipe_path(target), (target, val_path(target))
-    there = [file for file in files if os.path.lexists(file)]
-    if not recipe_file.exists():
-        if not there or target.with_suffix(".parts").exists():
-            return False  # nothing, or stopped between the arrays and the recipe
-        raise DataError(
-            f"{there[0]} is there already and was not made here. Choose another path or remove it."
-        )
-    if difference := _differences(recipe_file, description, but=("versions",)):
-        raise DataError(
-            f"{recipe_file}, which belongs to {target}, holds {difference}. Choose another path or"
-            " remove both."
-        )
-    return all(file.exists() for file in files)
-
-
-def _open_parts(parts: Path, description: dict[str, Any]) -> None:
-    """Make the folder of finished episodes, unless it is there; refuse that of another recipe."""
+    """Collect what is missing, and put the episodes together in `files`, the recipe last."""
+    target, counts = files["train"], {"train": train, "val": max(train // 10, 1)}
+    parts, number = target.with_suffix(".parts"), sum(counts.values())
+    arrays = number * plan.states * plan.row_bytes
+    needed = arrays + max(arrays + number * HEADERS, number * BLOCK)  # twice for a while
+    needed -= sum(file.stat().st_size for file in parts.glob("*.npz"))
+    what = f"{target.name}, {number * (plan.states - 1):.3g} transitions with validation,"
+    disk.require_room(target.parent, needed, arrays + number * NAMES, what)
     parts.mkdir(exist_ok=True)
     disk.sweep(parts)
-    recipe_file = parts / "recipe.json"
     # Episodes do not depend on how many of them are wanted, so neither does their reuse.  Those of
     # other versions are refused: no recipe would describe a file of both.
-    if not recipe_file.exists():
-        _write_recipe(recipe_file, description)
-    elif difference := _differences(recipe_file, description, but=("train_episodes",)):
-        raise DataError(
-            f"{parts} holds the unfinished work of another recipe, with {difference}."
-            " Finish it with the same settings, choose another path, or remove the folder."
-        )
+    if (recipe_file := parts / "recipe.json").exists():
+        holds = f"{parts} holds the unfinished work of another recipe, with"
+        remedy = "Finish it with the same settings, choose another path, or remove the folder"
+        _require_same(recipe_file, description, "train_episodes", holds, remedy)
+    else:
+        disk.write_json(recipe_file, description)
+    episodes = {k: [parts / f"{k}-{i:06d}.npz" for i in range(n)] for k, n in counts.items()}
+    _collect(plan, [*episodes["train"], *episodes["val"]], workers, executor, progress)
+    for split in files:  # here first: without room for both, neither gets its name
+        arrays = {}
+        for key in read(episodes[split][0]):  # at most the dataset and one array are in memory
+            arrays[key] = np.concatenate([read(part, [key])[key] for part in episodes[split]])
+        save = partial(np.savez_compressed, allow_pickle=False, **arrays)
+        write(parts / f"{split}.npz", save)
+    for split, file in files.items():
+        os.replace(parts / f"{split}.npz", file)
+    disk.write_json(recipe_path(target), description)
 
 
-def _differences(file: Path, wanted: dict[str, Any], but: tuple[str, ...]) -> str:
-    """How the recipe in `file` differs from the wanted one, in words; empty if it does not."""
+def _require_same(file: Path, recipe: dict[str, Any], but: str, what: str, remedy: str) -> None:
+    """Raise DataError, with what differs, where `file` holds another recipe; `but` is no matter."""
     found = stored_recipe(file)
-    if found is None:
-        return f"no recipe in {file.name} that can be read"
-    return ", ".join(
-        f"{key} = {found.get(key)!r} instead of {value!r}"
-        for key, value in wanted.items()
-        if key not in but and found.get(key) != value
-    )
+    pairs = [(k, found.get(k), v) for k, v in recipe.items() if k != but and found.get(k) != v]
+    if pairs:
+        differences = ", ".join(f"{key} = {old!r} instead of {new!r}" for key, old, new in pairs)
+        raise DataError(f"{what} {differences}. {remedy}.")
 
 
 def _is_whole(part: Path, plan: Recipe) -> bool:
@@ -196,30 +145,34 @@ def _is_whole(part: Path, plan: Recipe) -> bool:
         return False
 
 
-def _join(parts: list[Path], target: Path) -> None:
-    """Episodes laid end to end in one compressed file, as OGBench's scripts write it."""
-    arrays = {}
-    for key in read(parts[0]):  # one at a time: at most the dataset and one array are in memory
-        arrays[key] = np.concatenate([read(part, [key])[key] for part in parts])
-    write(target, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
-
-
 def _collect(
-    plan: Recipe, missing: list[Path], workers: int | None, executor: Executor | None
-) -> Iterator[None]:
-    """Collect the missing episodes, each yielding once it is on disk."""
+    plan: Recipe,
+    episodes: list[Path],
+    workers: int | None,
+    executor: Executor | None,
+    progress: bool,
+) -> None:
+    """Collect the episodes that are not on disk yet."""
+    missing = [part for part in episodes if not _is_whole(part, plan)]
     if not missing:
         return
-    kept = f"Finished episodes are kept in {missing[0].parent}: call again to go on."
-    count, spawn = min(workers or os.cpu_count() or 1, len(missing)), Spawn()
+    steps = plan.states - 1
+    spawn = Spawn()
+    count = min(workers or os.cpu_count() or 1, len(missing))
     pool = executor or ProcessPoolExecutor(count, mp_context=spawn)
-    with contextlib.nullcontext() if executor else pool:
-        jobs: list[Future] = []
+    kept = f"Finished episodes are kept in {missing[0].parent}: call again to go on."
+    look = {"unit": "transition", "unit_scale": True, "disable": not progress}
+    done = (len(episodes) - len(missing)) * steps
+    jobs: list[Future] = []
+    with (
+        contextlib.nullcontext() if executor else pool,
+        tqdm(total=len(episodes) * steps, initial=done, desc=f"{plan.dataset}", **look) as bar,
+    ):
         try:
             jobs += [pool.submit(_work, plan, part) for part in missing]
             for job in as_completed(jobs):
                 job.result()
-                yield
+                bar.update(steps)
         except BrokenProcessPool as error:
             cause = "died" if executor else spawn.explain()
             raise WorkerError(f"A process that collects {plan.dataset} {cause}. {kept}") from error

@@ -10,7 +10,8 @@ import numpy as np
 
 from chunkrl.envs.ogbench.recipes import Recipe
 
-Episode = dict[str, np.ndarray]
+Rows = list[dict[str, Any]]
+TYPES = {"terminals": bool, "button_states": np.int64}  # the others are float32
 
 # Probability that a target goes on top of another cube, drawn once per episode from this range.
 STACKING = {
@@ -23,7 +24,7 @@ STACKING = {
 ACTION_NOISE = np.array([1.0, 1.0, 1.0, 3.0, 10.0])  # x, y, z, yaw, gripper: in units of the level
 
 
-def episode(recipe: Recipe, split: str, index: int) -> Episode:
+def episode(recipe: Recipe, split: str, index: int) -> dict[str, np.ndarray]:
     """Episode `index` of `split` ("train" or "val"), in the keys and types of OGBench's files.
 
     A function of its arguments alone: every generator that OGBench draws from, the global one of
@@ -39,13 +40,14 @@ def episode(recipe: Recipe, split: str, index: int) -> Episode:
         env.unwrapped.action_space.seed(int(space.generate_state(1)[0]))
         env.unwrapped.np_random = np.random.default_rng(reset)
         rows = collect(np.random.default_rng(own))
-        if recipe.env != "scene-v0" or _cube_visible(rows["qpos"]):
-            return rows
+        found = {k: np.array([x[k] for x in rows], TYPES.get(k, np.float32)) for k in rows[0]}
+        if recipe.env != "scene-v0" or _cube_visible(found["qpos"]):
+            return found
         attempt += 1
 
 
 @functools.lru_cache(maxsize=1)
-def _collector(recipe: Recipe) -> tuple[Any, Callable[[np.random.Generator], Episode]]:
+def _collector(recipe: Recipe) -> tuple[Any, Callable[[np.random.Generator], Rows]]:
     """The environment, whose making takes as long as an episode, and what runs an episode in it."""
     from chunkrl.envs.ogbench import tasks
 
@@ -56,8 +58,7 @@ def _collector(recipe: Recipe) -> tuple[Any, Callable[[np.random.Generator], Epi
     )
     env.reset(seed=0)  # the first reset compiles the model; all later ones are alike
     if maze:
-        cells = _Cells(env.unwrapped.maze_map)
-        return env, functools.partial(_navigate, env, recipe, cells)
+        return env, functools.partial(_navigate, env, recipe)
     oracles, restore = _oracles(env, recipe), _restorer(env.unwrapped)
     return env, functools.partial(_manipulate, env, recipe, oracles, restore)
 
@@ -68,7 +69,7 @@ def _manipulate(
     oracles: dict[str, Any],
     restore: Callable[[], None],
     rng: np.random.Generator,
-) -> Episode:
+) -> Rows:
     """One episode of cube, scene or puzzle: as one target is reached, the next is drawn."""
     restore()
     obs, info = env.reset()
@@ -85,23 +86,27 @@ def _manipulate(
             action = np.array(oracle.select_action(obs, info))
             if recipe.kind == "noisy":
                 action = action + rng.normal(0.0, level * ACTION_NOISE)
-        action = np.clip(action, -1.0, 1.0)
-        next_obs, _, terminated, truncated, info = env.step(action)
-        done = terminated or truncated
+        obs, done, info = _step(env, rows, obs, action)
         if oracle.done:
             target_obs, target_info = env.unwrapped.set_new_target(p_stack=p_stack)
             oracle = oracles[target_info["privileged/target_task"]]
             oracle.reset(target_obs, target_info)
-        rows.append(_row(obs, action, done, info))
-        obs = next_obs
-    return _arrays(rows)
+    return rows
 
 
-def _navigate(env: Any, recipe: Recipe, cells: "_Cells", rng: np.random.Generator) -> Episode:
+def _navigate(env: Any, recipe: Recipe, rng: np.random.Generator) -> Rows:
     """One episode of a point maze: walk cell by cell along a shortest path, with noise."""
     maze = env.unwrapped
-    start = cells.free[rng.integers(len(cells.free))]
-    goals = cells.at_distance(start, 4) if recipe.kind == "stitch" else cells.junctions
+    free = np.pad(maze.maze_map == 0, 1)
+    up, down, left, right = free[:-2, 1:-1], free[2:, 1:-1], free[1:-1, :-2], free[1:-1, 2:]
+    corridor = (up == down) & (left == right) & (up != left)  # straight: no goal lies there
+    cells = np.argwhere(free[1:-1, 1:-1]).tolist()
+    goals = junctions = np.argwhere(free[1:-1, 1:-1] & ~corridor).tolist()
+    start = cells[rng.integers(len(cells))]
+    if recipe.kind == "stitch":
+        xy = maze.ij_to_xy(start)
+        _, steps = maze.get_oracle_subgoal(xy, xy)  # from there to each cell
+        goals = np.argwhere(steps == 4).tolist() or [start]
     goal = goals[rng.integers(len(goals))]
     obs, _ = env.reset(options={"task_info": {"init_ij": start, "goal_ij": goal}})
     rows, done = [], False
@@ -109,65 +114,31 @@ def _navigate(env: Any, recipe: Recipe, cells: "_Cells", rng: np.random.Generato
         position = maze.get_xy()
         subgoal, _ = maze.get_oracle_subgoal(position, maze.cur_goal_xy)
         direction = (subgoal - position) / (np.linalg.norm(subgoal - position) + 1e-6)
-        action = np.clip(direction + rng.normal(0.0, recipe.noise, 2), -1.0, 1.0)
-        next_obs, _, terminated, truncated, info = env.step(action)
-        done = terminated or truncated
+        action = direction + rng.normal(0.0, recipe.noise, 2)
+        obs, done, info = _step(env, rows, obs, action)
         if info["success"] and recipe.kind == "navigate":
-            goal = cells.junctions[rng.integers(len(cells.junctions))]
+            goal = junctions[rng.integers(len(junctions))]
             # By position: given a cell, OGBench's method would write NaN into the model.
             maze.set_goal(goal_xy=maze.add_noise(maze.ij_to_xy(goal)))
-        rows.append(_row(obs, action, done, info))
-        obs = next_obs
-    return _arrays(rows)
+    return rows
 
 
-def _row(obs: np.ndarray, action: np.ndarray, done: bool, info: dict) -> dict[str, Any]:
-    """The row of s_t, a_t; the simulator's state is the one before the step."""
-    row = {"observations": obs, "actions": action, "terminals": done}
+def _step(env: Any, rows: Rows, obs: np.ndarray, action: np.ndarray) -> tuple:
+    """Add the row of s_t, a_t with the simulator's state before the step.  -> obs, done, info"""
+    action = np.clip(action, -1.0, 1.0)
+    following, _, terminated, truncated, info = env.step(action)
+    row = {"observations": obs, "actions": action, "terminals": terminated or truncated}
     names = ("qpos", "qvel", "button_states")
-    return row | {name: info[f"prev_{name}"] for name in names if f"prev_{name}" in info}
-
-
-def _arrays(rows: list[dict[str, Any]]) -> Episode:
-    types = {"terminals": bool, "button_states": np.int64}
-    return {
-        key: np.array([row[key] for row in rows], types.get(key, np.float32)) for key in rows[0]
-    }
-
-
-class _Cells:
-    """The free cells of a maze as (row, column); `junctions` leaves out straight corridors."""
-
-    def __init__(self, maze_map: np.ndarray) -> None:
-        self.free = [(int(i), int(j)) for i, j in np.argwhere(maze_map == 0)]
-        self.junctions = [cell for cell in self.free if not self._corridor(cell)]
-
-    def _neighbours(self, cell: tuple[int, int]) -> list[tuple[int, int]]:
-        i, j = cell
-        return [c for c in [(i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)] if c in self.free]
-
-    def _corridor(self, cell: tuple[int, int]) -> bool:
-        beside = self._neighbours(cell)
-        return len(beside) == 2 and (beside[0][0] == beside[1][0] or beside[0][1] == beside[1][1])
-
-    def at_distance(self, start: tuple[int, int], steps: int) -> list[tuple[int, int]]:
-        """Cells whose shortest path from `start` has `steps` steps; `start` itself if none has."""
-        seen, frontier = {start}, [start]
-        for _ in range(steps):
-            reached = {other for cell in frontier for other in self._neighbours(cell)} - seen
-            seen |= reached
-            frontier = sorted(reached)
-        return frontier or [start]
+    rows.append(row | {name: info[f"prev_{name}"] for name in names if f"prev_{name}" in info})
+    return following, terminated or truncated, info
 
 
 def _oracles(env: Any, recipe: Recipe) -> dict[str, Any]:
     """OGBench's oracle of each kind of target, with the settings of its script."""
-    style = "plan" if recipe.kind == "play" else "markov"
-    own: dict[str, Any] = (
-        {"noise": recipe.noise, "noise_smoothing": recipe.noise_smoothing}
-        if style == "plan"
-        else {"min_norm": recipe.min_norm}
-    )
+    style, own = "markov", {"min_norm": recipe.min_norm}
+    if recipe.kind == "play":
+        style = "plan"
+        own = {"noise": recipe.noise, "noise_smoothing": recipe.noise_smoothing}
 
     def oracle(target: str, **settings: Any) -> Any:
         module = import_module(f"ogbench.manipspace.oracles.{style}.{target}_{style}")

@@ -1,23 +1,17 @@
 """The settings of OGBench's published collection commands."""
 
 import dataclasses
-import re
 
 from chunkrl import checks
 from chunkrl.errors import ConfigError
 
-FORMS = (
-    "cube-{single,double,triple,quadruple,octuple}, scene or puzzle-{3x3,4x4,4x5,4x6} followed by"
-    " -play-v0 or -noisy-v0; pointmaze-{medium,large,giant,teleport} followed by -navigate-v0 or"
-    " -stitch-v0"
-)
-MANIPULATION = re.compile(
-    r"(cube-(?:single|double|triple|quadruple|octuple)|scene|puzzle-(?:3x3|4x4|4x5|4x6))"
-    r"-(play|noisy)-v0"
-)
-MAZE = re.compile(r"(pointmaze-(?:medium|large|giant|teleport))-(navigate|stitch)-v0")
-
 CUBES = {"single": 1, "double": 2, "triple": 3, "quadruple": 4, "octuple": 8}
+ARMS = (
+    *(f"cube-{size}" for size in CUBES),
+    "scene",
+    *(f"puzzle-{n}" for n in ("3x3", "4x4", "4x5", "4x6")),
+)
+MAZES = tuple(f"pointmaze-{size}" for size in ("medium", "large", "giant", "teleport"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +55,18 @@ def recipe(dataset: str, seed: int = 0, states: int | None = None) -> Recipe:
     name = str(dataset) if str(dataset).endswith("-v0") else f"{dataset}-v0"
     seed = checks.whole("seed", seed, least=0)
     states = None if states is None else checks.whole("states", states, least=2)
-    if match := MANIPULATION.fullmatch(name):
-        env, kind = match.groups()
+    env, _, kind = name.removesuffix("-v0").rpartition("-")
+    if env in ARMS and kind in ("play", "noisy"):
         random_share = 0.0 if kind == "play" else 0.2 if env.startswith("puzzle") else 0.1
         published = Recipe(name, f"{env}-v0", kind, 1001, seed, 0.1, p_random_action=random_share)
-    elif match := MAZE.fullmatch(name):
-        env, kind = match.groups()
+    elif env in MAZES and kind in ("navigate", "stitch"):
         length = 201 if kind == "stitch" else 2001 if env.endswith("giant") else 1001
         published = Recipe(name, f"{env}-v0", kind, length, seed, 0.5)
     else:
         raise ConfigError(
-            f"No scripted oracle makes {dataset!r}. Possible: {FORMS}. Other datasets of OGBench "
-            "can be fetched with `chunkrl data download`."
+            f"No scripted oracle makes {dataset!r}. Possible: {', '.join(ARMS)}, each with -play or"
+            f" -noisy; {', '.join(MAZES)}, each with -navigate or -stitch. Other datasets of"
+            " OGBench can be fetched with `chunkrl data download`."
         )
     return published if states is None else dataclasses.replace(published, states=states)
 

@@ -1,4 +1,4 @@
-"""Score OGBench's datasets for one task with OGBench's own functions."""
+"""OGBench as a family: its tasks, and its files, scored for one by OGBench's own functions."""
 
 import contextlib
 import warnings
@@ -9,12 +9,16 @@ import numpy as np
 
 from chunkrl.data import chunks
 from chunkrl.data.dataset import Arrays, load
+from chunkrl.data.normalise import Normaliser
 from chunkrl.disk import user_path
 from chunkrl.envs.family import Task
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.files import locate, val_path
+from chunkrl.envs.ogbench.tasks import get, make_env, names, spec
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.types import ChunkDataset, Dataset
+from chunkrl.types import ChunkDataset, Dataset, GoalChunks, Reads, Windows
+
+__all__ = ["data", "get", "load_chunks", "load_task", "make_env", "names", "spec"]
 
 
 def load_task(
@@ -70,6 +74,25 @@ def load_chunks(
     return chunks.dataset(**_score(file, data, task, action_clip), last=last, chunk=chunk)
 
 
+def data(task: Task, reads: Reads, path: str | Path) -> tuple[Any, Normaliser]:
+    """The `Dataset` or `ChunkDataset` that `reads` describes, and how it was normalised.
+
+    Windows see the data as they are; chunks see each dimension of the validation file in [-1, 1].
+    Raises ConfigError where the task has goals and the agent none, or the other way round.
+    """
+    if task.goals and not isinstance(reads, GoalChunks):
+        raise ConfigError(f"{task.name} has goals, the agent learns from rewards: choose mac")
+    if isinstance(reads, GoalChunks) and not task.goals:
+        raise ConfigError(f"{task.name} has rewards, the agent learns to reach goals")
+    if isinstance(reads, Windows):
+        dataset = load_task(task, path=path, min_length=reads.length)
+        return dataset, Normaliser.identity(dataset.obs.shape[1])
+    val = load_chunks(task, path, reads.length, split="val")
+    obs, goal = (Normaliser.fit(np.asarray(x)) for x in (val.obs, val.goal))
+    found = load_chunks(task, path, reads.length)
+    return found._replace(obs=obs.apply(found.obs), goal=goal.apply(found.goal)), obs.join(goal)
+
+
 def _file(task: Task, data_dir, split: str, transitions: int | None, path) -> Path:
     """The file of `split` that the arguments of `load_task` mean."""
     if split not in ("train", "val"):
@@ -88,23 +111,22 @@ def _score(file: Path, data: Arrays, task: Task, action_clip: float) -> Arrays:
 
     That is reward and mask of a single task; with goals, reward 0, mask 1 and the goal.
     """
+    from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
+
     data.pop("qvel", None)  # no task reads it: the simulator needs the memory
-    own = {"rewards", "masks"} & data.keys()
+    own = sorted({"rewards", "masks"} & data.keys(), reverse=True)
     used = bool(own) and not task.goals and "qpos" not in data
     if own and not used:
         warnings.warn(
-            f"{file} has {' and '.join(sorted(own, reverse=True))} of its own, which are not used:"
-            f" {task.name} is scored from the simulator's state (qpos). Leave qpos out to train on"
-            " them.",
+            f"{file} has {' and '.join(own)} of its own, which are not used: {task.name} is scored"
+            " from the simulator's state (qpos). Leave qpos out to train on them.",
             stacklevel=3,
         )
     if used and len(own) == 1:
         raise DataError(
-            f"{file} has {min(own)} of its own, but no {min({'rewards', 'masks'} - own)!r}."
-            f" Add them: masks are 0 in states that solve {task.name} and 1 elsewhere."
+            f"{file} has {own[0]} of its own, but no {min({'rewards', 'masks'} - {*own})!r}. Add"
+            f" them: masks are 0 in states that solve {task.name} and 1 elsewhere."
         )
-    from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
-
     with contextlib.closing(tasks.make(task.env_name)) as env:
         _check_fits(file, data, task, env, used)
         if not used:
@@ -128,11 +150,9 @@ def _check_fits(path: Path, data: Arrays, task: Task, env: Any, own: bool) -> No
     for key, width in widths.items():
         if key not in data and not own:
             raise DataError(f"{path} has no array {key!r}, to score {task.name} from. {remedy}")
-        if key in data and data[key].shape[1] != width:
-            raise DataError(
-                f"{path}: {key!r} has {data[key].shape[1]} columns, {task.domain} has {width}."
-                f" {remedy}"
-            )
+        if key in data and (found := data[key].shape[1]) != width:
+            what = f"{key!r} has {found} columns, {task.domain} has {width}"
+            raise DataError(f"{path}: {what}. {remedy}")
     if "qpos" in data and hasattr(raw, "maze_map"):
         some = data["qpos"][:: max(len(data["qpos"]) // 10_000, 1), :2]
         cells = np.array([raw.xy_to_ij(xy) for xy in some])

@@ -7,7 +7,6 @@ one environment at a time, and its numbers are exchanged whenever it changes han
 """
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 from copy import copy
@@ -17,6 +16,10 @@ from unittest import mock
 from weakref import WeakValueDictionary
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
+from numpy.lib.stride_tricks import as_strided
+
+from chunkrl.envs.rendering import import_mujoco, not_drawing
 
 Model = Any  # mujoco.MjModel, which MuJoCo's stubs lack
 Compile = Callable[..., Model]
@@ -40,20 +43,18 @@ class Loan:
         self.holder = self.read()
 
     def read(self) -> Account:
-        return [
-            *(array.copy() for array in self.arrays),
-            *(copy(getattr(self.model, name)) for name in STRUCTS),
-        ]
+        structs = [copy(getattr(self.model, name)) for name in STRUCTS]
+        return [*(array.copy() for array in self.arrays), *structs]
 
     def lend(self, account: Account) -> Model:
         """The model with the numbers of `account`, whose it is until the next call."""
         if self.holder is not account:
             self.holder[:] = self.read()
-            numbers = iter(account)
-            for array in self.arrays:
-                array[...] = next(numbers)
-            for name in STRUCTS:
-                setattr(self.model, name, next(numbers))
+            count = len(self.arrays)
+            for array, numbers in zip(self.arrays, account[:count], strict=True):
+                array[...] = numbers
+            for name, struct in zip(STRUCTS, account[count:], strict=True):
+                setattr(self.model, name, struct)
             self.holder = account
         return self.model
 
@@ -63,16 +64,16 @@ def _joined(arrays: list[np.ndarray]) -> list[np.ndarray]:
 
     MuJoCo lays the arrays of a model one after the other, each at a multiple of 64 bytes.
     """
-    pieces: list[tuple[np.ndarray, int]] = []
-    for array in sorted(arrays, key=lambda array: array.ctypes.data):
-        first, size = pieces[-1] if pieces else (array, 0)
-        reach = array.ctypes.data - first.ctypes.data
-        if 0 <= reach - size < 64:
-            pieces[-1:] = [(first, reach + array.nbytes)]
+    pieces: list[tuple[np.ndarray, int, int]] = []
+    for array in sorted(arrays, key=byte_bounds):
+        begin, end = byte_bounds(array)
+        first, start, reached = pieces[-1] if pieces else (array, begin, -64)
+        if 0 <= begin - reached < 64:
+            pieces[-1] = first, start, end
         else:
-            pieces.append((array, array.nbytes))
-    flat = [(first.reshape(-1).view(np.uint8), size) for first, size in pieces]
-    return [np.lib.stride_tricks.as_strided(first, (size,), (1,)) for first, size in flat]
+            pieces.append((array, begin, end))
+    flat = [(first.reshape(-1).view(np.uint8), end - begin) for first, begin, end in pieces]
+    return [as_strided(first, (size,), (1,)) for first, size in flat]
 
 
 def borrower(kind: Any) -> type:
@@ -124,34 +125,28 @@ _skeletons: dict[tuple, Model] = {}
 def _loan(compile: Compile, xml: str, assets: Assets) -> Loan:
     """Each environment is given the same one for the same XML; it goes with the last of them."""
     key = xml, frozenset(assets.items())
-    loan = _loans.get(key) or Loan(_lean(compile, xml, assets))
-    _loans[key] = loan
+    _loans[key] = loan = _loans.get(key) or Loan(_lean(compile, xml, assets))
     return loan
 
 
 def _skeleton(compile: Compile, xml: str, assets: Assets) -> Model:
     """Joints and masses, which are all that inverse kinematics reads and never writes: 20 kB."""
-    key = xml, frozenset(assets.items())
-    if key not in _skeletons:
-        bare = xml.replace("<compiler ", '<compiler discardvisual="true" ', 1)
-        _skeletons[key] = _lean(compile, bare, assets)
+    key = xml.replace("<compiler ", '<compiler discardvisual="true" ', 1), frozenset(assets.items())
+    _skeletons[key] = _skeletons.get(key) or _lean(compile, key[0], assets)
     return _skeletons[key]
 
 
 def _lean(compile: Compile, xml: str, assets: Assets) -> Model:
     """Compile, and leave behind nothing but the model."""
-    import mujoco
-
-    engine: Any = mujoco
+    engine = import_mujoco()
     meshes = getattr(engine, "mj_getCache", lambda: None)()  # none in older releases
-    if meshes is None:
-        model = compile(xml, assets)
-    else:
-        most = engine.mj_getCacheCapacity(meshes)
+    most = engine.mj_getCacheCapacity(meshes) if meshes else 0
+    if meshes:
         engine.mj_setCacheCapacity(meshes, 0)  # 77 MB, for models that are compiled again
-        try:
-            model = compile(xml, assets)
-        finally:
+    try:
+        model = compile(xml, assets)
+    finally:
+        if meshes:
             engine.mj_setCacheCapacity(meshes, most)
     compile("<mujoco/>")  # MuJoCo keeps what it parsed last, here 80 MB
     return model
@@ -161,14 +156,13 @@ def _lean(compile: Compile, xml: str, assets: Assets) -> Model:
 def one_copy(instead: Callable[[Compile, str, Assets], Any] = _skeleton) -> Iterator[None]:
     """While OGBench makes an environment: read each file once, compile by `instead`.
 
-    dm_control is kept from opening a display, which it would do when it is imported: it only reads
-    XML here, and Mesa's libraries take 50 MB.
+    dm_control only reads XML here; opening a display would take 50 MB.
     """
-    import mujoco  # before the display is hidden: it is MuJoCo that renders
-    from dm_control.utils import io
+    with not_drawing():
+        from dm_control.utils import io
 
-    engine: Any = mujoco
-    thread, compile = threading.get_ident(), engine.MjModel.from_xml_string
+    thread, model = threading.get_ident(), import_mujoco().MjModel
+    compile = model.from_xml_string
 
     def choose(xml: str, assets: Assets | None = None, **rest: Any) -> Any:
         if threading.get_ident() != thread:
@@ -177,9 +171,9 @@ def one_copy(instead: Callable[[Compile, str, Assets], Any] = _skeleton) -> Iter
 
     with (
         TURN,
-        mock.patch.dict(os.environ, MUJOCO_GL="disable"),
+        not_drawing(),
         mock.patch.object(io, "GetResource", _read),
-        mock.patch.object(engine.MjModel, "from_xml_string", choose),
+        mock.patch.object(model, "from_xml_string", choose),
     ):
         yield
 

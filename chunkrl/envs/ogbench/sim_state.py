@@ -1,16 +1,14 @@
 """States of the simulator: read them from a dataset, and put an environment into one of them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 
 from chunkrl.envs.family import restore as restore
 from chunkrl.envs.rendering import import_mujoco
 from chunkrl.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    import gymnasium
 
 
 class SimState(NamedTuple):
@@ -38,7 +36,7 @@ def draw(path: str | Path, count: int, length: int, seed: int = 0) -> Logged:
     them independent of each other, which standard errors over states rely on.  Raises ConfigError
     for more states than long enough trajectories.
     """
-    from chunkrl.data.dataset import load
+    from chunkrl.data.dataset import load  # needs JAX, which processes that simulate never load
 
     data = load(path)
     if "qpos" not in data or "qvel" not in data:
@@ -54,27 +52,12 @@ def draw(path: str | Path, count: int, length: int, seed: int = 0) -> Logged:
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(long, count, replace=False))
     rows = np.array([rng.integers(begins[i], ends[i] - length + 1) for i in chosen])
-    return at(data, rows, length)
-
-
-def at(data: dict[str, np.ndarray], rows: np.ndarray, length: int) -> Logged:
-    """The states of `rows` of what `load` read, with the next `length` actions."""
     window = rows[:, None] + np.arange(length)
-    buttons = data.get("button_states")
-    return Logged(
-        rows,
-        data["observations"][rows],
-        data["actions"][window],
-        data["next_observations"][window],
-        tuple(
-            SimState(
-                data["qpos"][i].astype(np.float64),
-                data["qvel"][i].astype(np.float64),
-                None if buttons is None else buttons[i],
-            )
-            for i in rows
-        ),
-    )
+    qpos, qvel = (data[name][rows].astype(np.float64) for name in ("qpos", "qvel"))
+    buttons = data["button_states"][rows] if "button_states" in data else [None] * count
+    action, following = data["actions"][window], data["next_observations"][window]
+    states = tuple(map(SimState, qpos, qvel, buttons))
+    return Logged(rows, data["observations"][rows], action, following, states)
 
 
 def put(raw: Any, state: SimState) -> np.ndarray:
@@ -105,7 +88,7 @@ def put(raw: Any, state: SimState) -> np.ndarray:
     return raw.compute_observation()
 
 
-def position(env: "gymnasium.Env") -> np.ndarray:
+def position(env: gymnasium.Env) -> np.ndarray:
     """Where the robot is: its gripper, or its body in a maze, in metres.  -> [3] or [2]"""
     raw: Any = env.unwrapped
     if hasattr(raw, "_pinch_site_id"):
