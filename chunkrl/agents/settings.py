@@ -72,19 +72,20 @@ SIZES = ("obs_dim", "action_dim", "goal_dim")  # those that the data decide
 
 
 def parameters(function: Callable) -> dict[str, tuple[Any, Any]]:
-    """The settings of a method: name -> (type, default), those of its `Unpack[...]` included.
+    """The settings of a method: name -> (type, default).
 
-    A default that the agent's class supplies is `inspect.Parameter.empty`.
+    Its own, and of the function or class that its `**settings: Annotated[Any, FUNCTION, "fixed"]`
+    names those that SETTINGS explains and the method has not fixed.
     """
-    hints, found = typing.get_type_hints(function), {}
+    found, passed = {}, {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            (shared,) = typing.get_args(hints[name])  # Unpack[TypedDict]
-            for inner, kind in typing.get_type_hints(shared).items():
-                found[inner] = kind, inspect.Parameter.empty
+            source, *fixed = parameter.annotation.__metadata__
+            known = parameters(source).items()
+            passed = {k: v for k, v in known if k in SETTINGS and k not in fixed}
         else:
-            found[name] = hints[name], parameter.default
-    return found
+            found[name] = parameter.annotation, parameter.default
+    return {**passed, **found}
 
 
 def checked(method: str, function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:

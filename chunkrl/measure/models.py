@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +9,25 @@ import jax
 import numpy as np
 
 from chunkrl import train
-from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dynamics import ChunkModel
-from chunkrl.agents.model_based import ModelBasedActorCritic
-from chunkrl.agents.rewards import LearnedReward
 from chunkrl.data.dataset import load
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs.ogbench import files
-from chunkrl.errors import ConfigError
-from chunkrl.measure.beliefs import Model, model_of
+from chunkrl.measure.beliefs import OWN, Model, model_of
 from chunkrl.measure.drift import STEPS, segments, squared_error, unroll
 from chunkrl.types import ChunkDataset
 
 
-@singledispatch
 def of_steps(agent: Any, steps: int) -> ChunkModel:
-    """The model of `steps` actions at a time that goes with `agent`, to be trained alone."""
-    raise ConfigError(f"{type(agent).__name__} has no model that goes with it")
+    """The model of `steps` actions at a time that goes with `agent`, to be trained alone.
 
-
-@of_steps.register
-def _(agent: ModelBasedActorCritic, steps: int) -> ChunkModel:
-    """The agent's own, but for the number of steps."""
-    return replace(agent.model, chunk=steps)
-
-
-@of_steps.register
-def _(agent: ChunkedActorCritic, steps: int) -> ChunkModel:
-    """What MAC would train, of the agent's sizes: rewards are summed, and solved tasks end."""
-    reward, sizes = (
-        LearnedReward(sum_reward=True, true_mask=True),
-        (agent.obs_dim, agent.action_dim),
-    )
+    The agent's own, but for the number of steps; of an agent that has none what MAC would train, of
+    the agent's sizes: rewards are summed, and solved tasks end.
+    """
+    if hasattr(agent, "model"):
+        return replace(agent.model, chunk=steps)
     learning = {"hidden": agent.hidden, "discount": agent.discount, "lr": agent.lr}
-    return ChunkModel(*sizes, steps, reward, **learning)
+    return ChunkModel(agent.obs_dim, agent.action_dim, steps, OWN, **learning)
 
 
 def trained(
@@ -76,8 +60,9 @@ def drift(models: Sequence[Model], path: Path, chunk: int) -> np.ndarray:
     steps = min(STEPS, int(longest)) // chunk * chunk
     pieces = segments(held["observations"], held["actions"], ends, steps)
     found = np.zeros((len(models), steps // chunk + 1, pieces.obs.shape[-1]))
-    for j, (length, predict, *_) in enumerate(models):
-        one = lambda obs, actions, n=length, f=predict: f(obs, actions.reshape(len(obs), n, -1))
-        states = unroll(one, pieces, length)[:: chunk // length]
-        found[j] = squared_error(states, pieces, chunk)
+    for error, model in zip(found, models, strict=True):
+        shape = (len(pieces.obs), model.steps, -1)
+        one = lambda obs, actions, f=model.predict, s=shape: f(obs, actions.reshape(s))
+        states = unroll(one, pieces, model.steps)
+        error[:] = squared_error(states[:: chunk // model.steps], pieces, chunk)
     return found
