@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from chunkrl.blocks.networks import Network, ensemble, scalar_mlp
 from chunkrl.blocks.networks import Params as Tree
-from chunkrl.blocks.networks import ensemble, scalar_mlp
 from chunkrl.blocks.optim import descend
-from chunkrl.blocks.policies import Policy, best_of_n
+from chunkrl.blocks.policies import Gaussian, Policy, best_of_n
 from chunkrl.data import windows
 from chunkrl.types import Batch, Dataset, Metrics, Windows
 
@@ -35,8 +35,52 @@ class Noise(NamedTuple):
     improve: jax.Array  # [B, D]     normal: z of the one-step policy
 
 
+class Critics:
+    """An ensemble of critics, and one Adam for all networks."""
+
+    hidden: tuple[int, ...]
+    num_critics: int
+    lr: float
+
+    @property
+    def critic(self) -> Network:
+        return ensemble(scalar_mlp(self.hidden), self.num_critics)
+
+    @property
+    def tx(self) -> optax.GradientTransformation:
+        return optax.adam(self.lr)
+
+
+class SingleActions(Critics):
+    """Critics of single actions beside a Gaussian policy, which plays its mean."""
+
+    obs_dim: int
+    action_dim: int
+    policy: Gaussian
+
+    reads = Windows(1)
+    chunk = execute = 1
+
+    def init_networks(self, key_critic, key_policy):
+        """Fresh parameters of critics and policy."""
+        obs, action = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.action_dim))
+        return self.critic.init(key_critic, obs, action), self.policy.init(key_policy, obs)
+
+    def noise(self, key, size: int):
+        """Normal numbers for the actions of the policy.  -> [B, A]"""
+        return jax.random.normal(key, (size, self.action_dim))
+
+    def q(self, critic, obs, action):
+        """Action value, the least of the ensemble.  [*B, O], [*B, A] -> [*B]"""
+        return self.critic.apply(critic, obs, action).min(axis=0)
+
+    def act(self, state, obs, key):
+        """mu(s), clipped.  [*B, O] -> [*B, 1, A]"""
+        return self.policy.mode(state.params.policy, obs).clip(-1, 1)[..., None, :]
+
+
 @dataclass(frozen=True)
-class ChunkedActorCritic:
+class ChunkedActorCritic(Critics):
     """Q(s_t, a_{t:t+h}) regressed on an n-step target; a policy that proposes chunks (Q-chunking).
 
     QC's best of N is arXiv 2507.07969, eqs. 9 to 11, its one-step policy alg. 2; at h = 1 these are
@@ -66,14 +110,6 @@ class ChunkedActorCritic:
     def execute(self) -> int:
         """Actions executed before acting again: the whole chunk."""
         return self.chunk
-
-    @property
-    def critic(self):
-        return ensemble(scalar_mlp(self.hidden, norm=True), self.num_critics)
-
-    @property
-    def tx(self):
-        return optax.adam(self.lr)
 
     def init(self, key) -> State:
         key_critic, key_policy = jax.random.split(key)
@@ -161,12 +197,10 @@ class ChunkedActorCritic:
 
     def step(self, state: State, batch: Batch, noise: Noise) -> tuple[State, Metrics]:
         """One step of one Adam over all losses, then one of the target critic."""
-        params, opt_state, metrics = descend(
-            self.tx, self.loss, state.params, state.opt_state, state, batch, noise
-        )
+        after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
         # As published, the target follows the critic of *before* this step.
-        target_critic = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
-        return State(params, target_critic, opt_state), metrics
+        target = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
+        return after._replace(target_critic=target), metrics
 
     def act(self, state: State, obs, key):
         """The chunk to execute at `obs`.  [*B, O] -> [*B, h, A]"""

@@ -13,9 +13,14 @@ from typing import Annotated, Any, Literal
 from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dynamics import ChunkModel
-from chunkrl.agents.imagination import OnData, OnImagined
 from chunkrl.agents.iql import IQL, Climbing, Weighting
-from chunkrl.agents.model_based import ModelBasedActorCritic, OnlineValue, SlowValue
+from chunkrl.agents.model_based import (
+    ModelBasedActorCritic,
+    OnData,
+    OnImagined,
+    OnlineValue,
+    SlowValue,
+)
 from chunkrl.agents.presets import Preset, strength
 from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
@@ -59,9 +64,15 @@ class Method:
         return self.presets[name].changed(**changes)
 
     def settings(self, domain: str, size: Preset) -> dict[str, Any]:
-        """The keyword arguments of this method in `domain` at `size`."""
-        chosen = size.tuned(self.tuned, domain)
-        return {name: value for name, value in chosen.items() if name in self.parameters}
+        """The keyword arguments of this method at `size`, with those tuned for `domain`, bounded.
+
+        A domain that the papers do not have takes the value of the domain "".
+        """
+        chosen = {k: v for k, v in size.settings.items() if k in self.parameters}
+        for name, by_domain in self.tuned.items():
+            value = by_domain.get(domain, by_domain[""])
+            chosen[name] = min(value, size.most.get(name, value))
+        return chosen
 
 
 def method(presets: Mapping[str, Preset], **tuned: Mapping[str, Any]) -> Callable[..., Method]:
@@ -278,8 +289,8 @@ ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance
 AGENTS: dict[str, Any] = {name: method(1, 1) for name, method in ALL.items()}  # at their defaults
 MODEL_BASED = tuple(n for n, a in AGENTS.items() if isinstance(a, ModelBasedActorCritic))
 # Of the flow-Q family: chunk, backup, policy.  Where the chunk is "h", a setting, so is the backup.
-METHODS: dict[str, tuple[int | str, int | str, type]] = {
-    name: (*("h" if x > 1 else 1 for x in (agent.chunk, agent.backup)), type(agent.policy))
+METHODS = {
+    name: ("h" if agent.chunk > 1 else 1, "h" if agent.backup > 1 else 1, type(agent.policy))
     for name, agent in AGENTS.items()
     if isinstance(agent, ChunkedActorCritic)
 }

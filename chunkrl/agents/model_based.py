@@ -9,13 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.dynamics import ChunkModel
-from chunkrl.agents.imagination import MACNoise, OnData, OnImagined, Transitions, Where
 from chunkrl.blocks import backend, targets
-from chunkrl.blocks.networks import Network, scalar_mlp
+from chunkrl.blocks.networks import Network
 from chunkrl.blocks.networks import Params as Tree
 from chunkrl.blocks.optim import descend, mean_of_blocks
 from chunkrl.blocks.policies import Policy, best_of_n
-from chunkrl.types import ChunkBatch, ChunkDataset, Chunks, GoalChunks, Metrics
+from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics, Reads
 
 
 class MACParams(NamedTuple):
@@ -31,6 +30,65 @@ class MACState(NamedTuple):
     params: MACParams  # differentiated and optimised
     target_value: Tree  # no gradient, no slots in the optimiser
     opt_state: optax.OptState
+
+
+class MACNoise(NamedTuple):
+    """All the randomness of one update, D = hA."""
+
+    flow: jax.Array  # [B, D]           normal: x_0 of flow matching
+    t: jax.Array  # [B, 1]              uniform: flow time
+    improve: jax.Array  # [B, D] or [K, R, D]  normal: z of the one-step policy
+    rollout: jax.Array  # [K, N, R, D]  normal: candidates along the R imagined trajectories
+
+
+class Transitions(NamedTuple):
+    """Chunks as transitions, of the data [B] or along R imagined trajectories [K, R]; constant."""
+
+    seen: Array  # [*B, O + G]  s and g, side by side
+    chunk: Array  # [*B, D]
+    next_seen: Array  # [*B, O + G]
+    reward: Array  # [*B]
+    mask: Array  # [*B]         0 where the chunk succeeds, or is thought to
+
+
+@dataclass(frozen=True)
+class OnImagined:
+    """Losses at what was imagined (MAC, arXiv 2512.08108, alg. 1; of the policy: MAC (FQL))."""
+
+    def shape(self, size: int, starts: int, rollout: int) -> tuple[int, ...]:
+        """Of the states: K rows of R."""
+        return rollout, starts
+
+    def states(self, batch: ChunkBatch, x: Transitions):
+        """All imagined states, with the goals of the value.  -> [K, R, O + G]"""
+        return x.seen
+
+    def transitions(self, batch: ChunkBatch, x: Transitions) -> Transitions:
+        """The first imagined chunks, chosen in states of the data.  -> [R, ...]"""
+        return jax.tree.map(lambda leaf: leaf[0], x)
+
+
+@dataclass(frozen=True)
+class OnData:
+    """Losses at the data (MAC's policy, arXiv 2512.08108, alg. 1; of the critic: an option)."""
+
+    def shape(self, size: int, starts: int, rollout: int) -> tuple[int, ...]:
+        """Of the states: B."""
+        return (size,)
+
+    def states(self, batch: ChunkBatch, x: Transitions):
+        """The states of the batch, with the goals of the policy.  -> [B, O + G]"""
+        return jnp.concatenate([batch.obs, batch.actor_goal], axis=-1)
+
+    def transitions(self, batch: ChunkBatch, x: Transitions) -> Transitions:
+        """The chunks of the batch, with the goals of the value.  -> [B, ...]"""
+        seen, next_seen = (
+            jnp.concatenate([obs, batch.value_goal], axis=-1) for obs in (batch.obs, batch.next_obs)
+        )
+        return Transitions(seen, batch.chunk, next_seen, batch.reward, batch.mask)
+
+
+Where = OnData | OnImagined
 
 
 @dataclass(frozen=True)
@@ -84,16 +142,14 @@ class ModelBasedActorCritic:
         return self.model.discount
 
     @property
-    def reads(self) -> Chunks | GoalChunks:
+    def reads(self) -> Reads:
         return self.model.reads
 
     @property
     def value(self) -> Network:
-        return scalar_mlp(self.model.hidden, norm=True)
+        return self.model.head
 
-    @property
-    def critic(self) -> Network:
-        return scalar_mlp(self.model.hidden, norm=True)
+    critic = value  # alike, with parameters of its own
 
     @property
     def tx(self):
@@ -237,12 +293,10 @@ class ModelBasedActorCritic:
 
     def step(self, state: MACState, batch: ChunkBatch, noise: MACNoise) -> tuple[MACState, Metrics]:
         """One step of one Adam over all losses, then V' = tau V + (1 - tau) V'."""
-        params, opt_state, metrics = descend(
-            self.tx, self.loss, state.params, state.opt_state, state, batch, noise
-        )
+        after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
         # As published, the target follows the value of *before* this step.
         target = optax.incremental_update(state.params.value, state.target_value, self.tau)
-        return MACState(params, target, opt_state), metrics
+        return after._replace(target_value=target), metrics
 
     def act(self, state: MACState, obs, key):
         """The chunk to execute at `obs`, with the goal appended.  [*B, O + G] -> [*B, h, A]"""

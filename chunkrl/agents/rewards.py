@@ -41,9 +41,7 @@ class Unrewarded:
     def reads(self, length: int) -> Chunks:
         return Chunks(length)
 
-    def draw(
-        self, key, dataset: ChunkDataset, size: int, length: int, discount: float
-    ) -> ChunkBatch:
+    def draw(self, key, dataset: ChunkDataset, size: int, length: int, discount: float):
         return chunks.sample(key, dataset, size, length, discount)
 
     def init(self, net: Network, key_reward, key_success, *inputs) -> tuple[Any, Any]:
@@ -70,9 +68,7 @@ class GoalReward:
     def reads(self, length: int) -> GoalChunks:
         return GoalChunks(length)
 
-    def draw(
-        self, key, dataset: ChunkDataset, size: int, length: int, discount: float
-    ) -> ChunkBatch:
+    def draw(self, key, dataset: ChunkDataset, size: int, length: int, discount: float):
         mixtures = (self.value_goals, self.actor_goals or self.value_goals)
         batch = goals.sample(key, dataset, size, length, discount, *mixtures, self.negative)
         return batch if self.actor_goals else batch._replace(actor_goal=batch.value_goal)
@@ -109,9 +105,7 @@ class LearnedReward:
         """Of the discounted sum of a chunk's rewards, by which it is divided: h, or 1."""
         return 1 if self.sum_reward else length
 
-    def draw(
-        self, key, dataset: ChunkDataset, size: int, length: int, discount: float
-    ) -> ChunkBatch:
+    def draw(self, key, dataset: ChunkDataset, size: int, length: int, discount: float):
         batch = chunks.sample(key, dataset, size, length, discount)
         mask = batch.mask if self.true_mask else jnp.ones_like(batch.mask)
         return batch._replace(reward=batch.reward / self.parts(length), mask=mask)
@@ -122,10 +116,7 @@ class LearnedReward:
     def losses(self, net: Network, params, seen, batch: ChunkBatch) -> Metrics:
         """mean (r(s, a) - reward)^2, and the cross entropy of success."""
         error = optax.squared_error(net.apply(params.reward, seen, batch.chunk), batch.reward)
-        return {
-            "reward": error.mean(),
-            "success_loss": success_loss(net, params, seen, batch),
-        }
+        return {"reward": error.mean(), "success_loss": success_loss(net, params, seen, batch)}
 
     def predict(self, net: Network, params, seen, chunk) -> tuple[jax.Array, jax.Array]:
         """r(s, a), whatever succeeds; mask = 1 - [c(s, a) > 0].  -> [*B] twice"""

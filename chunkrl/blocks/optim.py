@@ -1,7 +1,7 @@
 """One gradient step, and gradients block by block."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +10,24 @@ import optax
 from chunkrl.types import Metrics
 
 
-def descend(
-    tx: optax.GradientTransformation, loss: Callable, params: Any, opt_state: Any, *args
-) -> tuple[Any, Any, Metrics]:
-    """One step of `tx` down `loss(params, *args) -> (value, metrics)`.
+class State(NamedTuple):
+    """What the plainest learner keeps."""
 
-    -> params, opt_state, metrics
+    params: Any
+    opt_state: optax.OptState
+
+
+def descend(
+    tx: optax.GradientTransformation, loss: Callable, state: Any, *args
+) -> tuple[Any, Metrics]:
+    """One step of `tx` down `loss(state.params, *args) -> (value, metrics)`.
+
+    -> `state` with its new `params` and `opt_state`, metrics
     """
-    grads, metrics = jax.grad(loss, has_aux=True)(params, *args)
-    updates, opt_state = tx.update(grads, opt_state, params)
-    return optax.apply_updates(params, updates), opt_state, metrics
+    grads, metrics = jax.grad(loss, has_aux=True)(state.params, *args)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return state._replace(params=params, opt_state=opt_state), metrics
 
 
 def mean_of_blocks(loss: Callable[[Any, Any], jax.Array]) -> Callable[[Any, Any], jax.Array]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import optax
 
 
@@ -27,12 +28,7 @@ def value_expansion(reward, discount, last_value):
     [K, *B], [K, *B], [*B] -> [K, *B].  Needs the value of the last state only.
     """
 
-    def step(following, x):
-        reward, discount = x
-        total = reward + discount * following
-        return total, total
-
-    return jax.lax.scan(step, last_value, (reward, discount), reverse=True)[1]
+    return lambda_return(reward, discount, jnp.broadcast_to(last_value, reward.shape), 1.0)
 
 
 @dataclass(frozen=True)

@@ -127,10 +127,9 @@ def measure_run(
     about |= {"horizon": horizon, "ends": ends, "versions": runs.versions()}
     about["model_updates"] = model_updates
     numbers = (seeds, candidates, [model.steps for model in known], lengths)
-    return Record(
-        _stack([_stack(found) for found in values]), _stack(backups),
-        *(np.array(x, dtype=int) for x in numbers), logged.row, np.stack(drifts), about,
-    )  # fmt: skip
+    ints = [np.array(x, dtype=int) for x in numbers]
+    kept = (_stack([_stack(found) for found in values]), _stack(backups), *ints, logged.row)
+    return Record._make((*kept, np.stack(drifts), about))
 
 
 def data_of(config: dict) -> Path:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chunkrl.errors import ConfigError
-from chunkrl.tabular.chunks import Logged, at_least_one, chunked, logged, moments
+from chunkrl.tabular.chunks import Logged, chunked, logged, moments
 from chunkrl.tabular.mdp import MDP, backup, check_policy, policy_value
 
 
@@ -75,7 +75,7 @@ def data_target(
     data, reacts = logged(mdp, behaviour, h), np.shape(behaviour) == mdp.reward.shape
     path = behaviour if reacts else None
     state, chunk = _decompose(
-        chunked(mdp, h), policy, data, data.mdp, data.frequency, value, _count(n, h),
+        chunked(mdp, h), policy, data, data.mdp, data.frequency, value, n, h,
         lambda m1, m2: moments(mdp, h, m1, m2, path, reward_std),
     )  # fmt: skip
     never = data.frequency == 0
@@ -117,16 +117,9 @@ def model_target(
         )
     data = None if behaviour is None else logged(mdp, behaviour, h)
     return _decompose(
-        truth, policy, data, model, policy if acting is None else acting, value, _count(steps, h),
-        lambda m1, m2: moments(model, 1, m1, m2),
+        truth, policy, data, model, policy if acting is None else acting, value,
+        steps, h, lambda m1, m2: moments(model, 1, m1, m2),
     )  # fmt: skip
-
-
-def _count(steps: int, h: int) -> int:
-    at_least_one(h=h)
-    if steps < h or steps % h:
-        raise ConfigError(f"{steps} steps are not a whole number of chunks of {h}")
-    return steps // h
 
 
 def _decompose(
@@ -136,10 +129,13 @@ def _decompose(
     world: MDP,
     acting: np.ndarray,
     value: np.ndarray,
-    chunks: int,
+    steps: int,
+    h: int,
     path: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> Decomposition:
     """K chunks in `world` chosen by `acting`, then `value`; `path` gives a chunk's moments."""
+    if steps < h or steps % h:
+        raise ConfigError(f"{steps} steps are not a whole number of chunks of {h}")
     check_policy(policy, truth.reward.shape)
     check_policy(acting, truth.reward.shape, "acting")
     v = policy_value(truth, policy)
@@ -153,19 +149,13 @@ def _decompose(
     parts = np.zeros((4, len(v)))  # bootstrap, off-policy, open-loop, model
     parts[0] = value - v
     first, second = value, value**2
-    for _ in range(chunks):
+    for _ in range(steps // h):
         at_chunk = backup(carried, parts) + fresh  # [4, S, A^h]
         parts = (acting * at_chunk).sum(-1)
         parts[1] += fresh_off
         m1, m2 = path(first, second)
         first, second = (acting * m1).sum(-1), (acting * m2).sum(-1)
     return Decomposition(
-        _parts(v, first, parts, second),
-        _parts(q, m1, at_chunk, m2),
+        Parts._make((v, first, *parts, np.maximum(second - first**2, 0))),
+        Parts._make((q, m1, *at_chunk, np.maximum(m2 - m1**2, 0))),
     )
-
-
-def _parts(truth: np.ndarray, first: np.ndarray, parts: np.ndarray, second: np.ndarray) -> Parts:
-    bootstrap, off_policy, open_loop, model = parts
-    variance = np.maximum(second - first**2, 0)
-    return Parts(truth, first, bootstrap, off_policy, open_loop, model, variance)
