@@ -15,7 +15,7 @@ from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
 from chunkrl.agents.actor_critic import Params
 from chunkrl.agents.rebrac import Transitions
 from chunkrl.agents.settings import SETTINGS
-from chunkrl.blocks.policies import Flow, best_of_n
+from chunkrl.blocks.policies import Flow, Gaussian, OneStep, best_of_n
 from chunkrl.errors import ConfigError
 from chunkrl.types import Batch, Dataset
 

@@ -1,7 +1,8 @@
 """The flow-Q family, chunk length x backup x policy extraction: QC, QC-FQL, BFN(-n), FQL(-n)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import optax
 from chunkrl.blocks.networks import Network, ensemble, scalar_mlp
 from chunkrl.blocks.networks import Params as Tree
 from chunkrl.blocks.optim import descend
-from chunkrl.blocks.policies import Gaussian, Policy, best_of_n
+from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.data import windows
 from chunkrl.types import Batch, Dataset, Metrics, Windows
 
@@ -36,11 +37,17 @@ class Noise(NamedTuple):
 
 
 class Critics:
-    """An ensemble of critics, and one Adam for all networks."""
+    """An ensemble of critics beside a policy, one Adam for all networks, and a slow copy."""
 
+    obs_dim: int
+    action_dim: int
+    chunk: int
+    policy: Any
     hidden: tuple[int, ...]
     num_critics: int
     lr: float
+    tau: float
+    loss: Callable
 
     @property
     def critic(self) -> Network:
@@ -50,21 +57,24 @@ class Critics:
     def tx(self) -> optax.GradientTransformation:
         return optax.adam(self.lr)
 
+    def init_networks(self, key_critic, key_policy):
+        """Fresh parameters of critics and policy."""
+        obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
+        return self.critic.init(key_critic, obs, chunk), self.policy.init(key_policy, obs)
+
+    def step(self, state, batch, noise) -> tuple[Any, Metrics]:
+        """One step of one Adam over all losses, then one of the target critic."""
+        after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
+        # As published, the target follows the critic of *before* this step.
+        target = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
+        return after._replace(target_critic=target), metrics
+
 
 class SingleActions(Critics):
     """Critics of single actions beside a Gaussian policy, which plays its mean."""
 
-    obs_dim: int
-    action_dim: int
-    policy: Gaussian
-
     reads = Windows(1)
     chunk = execute = 1
-
-    def init_networks(self, key_critic, key_policy):
-        """Fresh parameters of critics and policy."""
-        obs, action = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.action_dim))
-        return self.critic.init(key_critic, obs, action), self.policy.init(key_policy, obs)
 
     def noise(self, key, size: int):
         """Normal numbers for the actions of the policy.  -> [B, A]"""
@@ -112,11 +122,8 @@ class ChunkedActorCritic(Critics):
         return self.chunk
 
     def init(self, key) -> State:
-        key_critic, key_policy = jax.random.split(key)
-        obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
-        critic = self.critic.init(key_critic, obs, chunk)
-        params = Params(critic, self.policy.init(key_policy, obs))
-        return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
+        params = Params(*self.init_networks(*jax.random.split(key)))
+        return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
 
     def draw(self, key, dataset: Dataset, size: int) -> Batch:
         """`size` windows of as many transitions as the target counts."""
@@ -194,13 +201,6 @@ class ChunkedActorCritic(Critics):
         )
         total = td + clone + improve
         return total, {"loss": total, "td": td, "clone": clone, "target": target.mean(), **info}
-
-    def step(self, state: State, batch: Batch, noise: Noise) -> tuple[State, Metrics]:
-        """One step of one Adam over all losses, then one of the target critic."""
-        after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
-        # As published, the target follows the critic of *before* this step.
-        target = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
-        return after._replace(target_critic=target), metrics
 
     def act(self, state: State, obs, key):
         """The chunk to execute at `obs`.  [*B, O] -> [*B, h, A]"""

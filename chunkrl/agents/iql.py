@@ -11,10 +11,9 @@ import optax
 from chunkrl.agents.actor_critic import SingleActions
 from chunkrl.blocks.networks import Network, scalar_mlp
 from chunkrl.blocks.networks import Params as Tree
-from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.data import windows
-from chunkrl.types import Batch, Dataset, Metrics
+from chunkrl.types import Batch, Dataset
 
 
 class Params(NamedTuple):
@@ -120,10 +119,3 @@ class IQL(SingleActions):
         total = value + td + policy
         metrics = {"loss": total, "value": value, "td": td, "policy": policy}
         return total, metrics | {"target": target.mean()}
-
-    def step(self, state: State, batch: Batch, noise) -> tuple[State, Metrics]:
-        """One step of one Adam over all losses, then one of the target critic."""
-        after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
-        # As published, the target follows the critic of *before* this step.
-        target = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
-        return after._replace(target_critic=target), metrics

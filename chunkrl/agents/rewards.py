@@ -87,7 +87,7 @@ class GoalReward:
 
 
 @dataclass(frozen=True)
-class LearnedReward:
+class LearnedReward(Unrewarded):
     """A network r(s, a) regressed on the task's rewards of the data's chunks.
 
         reward = (1/h) sum_{k<h} gamma^k r_{t+k}       mask = 1
@@ -97,9 +97,6 @@ class LearnedReward:
 
     sum_reward: bool = False  # the sum, not the mean
     true_mask: bool = False  # solving the task ends it, as the data say; else nothing does
-
-    def reads(self, length: int) -> Chunks:
-        return Chunks(length)
 
     def parts(self, length: int) -> int:
         """Of the discounted sum of a chunk's rewards, by which it is divided: h, or 1."""

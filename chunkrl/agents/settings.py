@@ -91,9 +91,8 @@ def parameters(function: Callable) -> dict[str, tuple[Any, Any]]:
 def checked(method: str, function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` as the types that `function` declares.  Raises ConfigError, naming the setting."""
     known = parameters(function)
-    for name in given:
-        if name not in known:
-            refuse(method, name, known)
+    for name in (name for name in given if name not in known):
+        refuse(method, name, known)
     return {name: value_of(name, known[name][0], value) for name, value in given.items()}
 
 
@@ -106,10 +105,10 @@ def refuse(method: str, name: str, known: Iterable[str]) -> NoReturn:
 def value_of(name: str, kind: Any, value: Any) -> Any:
     """`value` as the type `kind`, within the bounds of SETTINGS.  Raises ConfigError."""
     if typing.get_origin(kind) is Literal:
-        if value not in typing.get_args(kind):
-            choices = " or ".join(map(repr, typing.get_args(kind)))
-            raise ConfigError(f"{name} = {value!r}: must be {choices}")
-        return value
+        if value in typing.get_args(kind):
+            return value
+        choices = " or ".join(map(repr, typing.get_args(kind)))
+        raise ConfigError(f"{name} = {value!r}: must be {choices}")
     if typing.get_origin(kind) is tuple:
         items = list(value) if isinstance(value, (tuple, list, np.ndarray)) else []
         if not items:
@@ -120,6 +119,5 @@ def value_of(name: str, kind: Any, value: Any) -> Any:
             raise ConfigError(f"{name} = {value!r}: must be True or False")
         return bool(value)
     value = checks.number(name, value, whole=kind is int)
-    setting = SETTINGS[name]
-    checks.within(name, value, setting.low, setting.high)
+    checks.within(name, value, *SETTINGS[name][1:])
     return value

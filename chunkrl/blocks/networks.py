@@ -26,9 +26,8 @@ def fourier_features(t, dim):
     [*B, 1] -> [*B, dim].  An optional embedding of flow time in the reference networks.
     """
     half = dim // 2
-    angle = t * jnp.exp(-jnp.log(10000.0) / (half - 1) * jnp.arange(half)).reshape(
-        (1,) * (t.ndim - 1) + (half,)
-    )
+    frequency = jnp.exp(-jnp.log(10000.0) / (half - 1) * jnp.arange(half))
+    angle = t * frequency.reshape((1,) * (t.ndim - 1) + (half,))
     return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
 
 

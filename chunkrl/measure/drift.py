@@ -28,10 +28,8 @@ def segments(obs: np.ndarray, action: np.ndarray, ends: np.ndarray, steps: int) 
     # them as (batch, time), so that its consecutive frames are of different trajectories.
     """
     last = np.flatnonzero(ends)
-    first = np.append(0, last[:-1] + 1)
-    start = np.concatenate(
-        [np.arange(a, b - steps + 1, steps) for a, b in zip(first, last, strict=True)]
-    )
+    trajectories = zip(np.append(0, last[:-1] + 1), last, strict=True)
+    start = np.concatenate([np.arange(a, b - steps + 1, steps) for a, b in trajectories])
     if not len(start):
         raise ConfigError(f"no trajectory has {steps} steps")
     rows = start[:, None] + np.arange(steps + 1)  # [N, T + 1]

@@ -68,9 +68,9 @@ def estimates(record: Record, seed: int = 0) -> dict[str, np.ndarray]:
         b = record.lengths.tolist().index(record.chunk)
         given = backups.truth[seed, b]
         found["critic Q(s, logged chunk)"] = backups.critic[seed][:, None] - given
-        for n, target in zip(record.lengths, backups.target[seed], strict=True):
-            # Other rollouts than those of the truth, unless n = h: pairs of them share no noise.
-            found[f"logged {n}-step target"] = target - given
+        # Other rollouts than those of the truth, unless n = h: pairs of them share no noise.
+        targets = zip(record.lengths, backups.target[seed], strict=True)
+        found |= {f"logged {n}-step target": target - given for n, target in targets}
     return found
 
 

@@ -13,9 +13,8 @@ from chunkrl.tabular.chunks import at_least_one
 def expected_maximum(candidates: int) -> float:
     """E[max of N independent N(0, 1)] = int_0^inf (1 - Phi(x)^N - Phi(-x)^N) dx."""
     at_least_one(candidates=candidates)
-    return integrate.quad(lambda x: 1 - ndtr(x) ** candidates - ndtr(-x) ** candidates, 0, np.inf)[
-        0
-    ]
+    beyond = lambda x: 1 - ndtr(x) ** candidates - ndtr(-x) ** candidates
+    return integrate.quad(beyond, 0, np.inf)[0]
 
 
 def promised(candidates: int, critic_std: float) -> float:
@@ -55,10 +54,8 @@ def best_of_n(probability: np.ndarray, score: np.ndarray, candidates: int) -> np
     upto = np.where(np.concatenate([step, edge], -1), upto, 1.0)
     upto = np.minimum.accumulate(upto[..., ::-1], -1)[..., ::-1]
     group, picked = upto - below, upto**candidates - below**candidates
-    law = np.empty_like(mass)
     share = mass * np.divide(picked, group, where=group > 0, out=np.zeros_like(group))
-    np.put_along_axis(law, order, share, -1)
-    return law
+    return np.take_along_axis(share, order.argsort(-1), -1)
 
 
 def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -102,6 +99,4 @@ def candidates_for(skill: float, h: int, wanted: float) -> int:
     right = skill**h
     if not (0 < right <= 1 and 0 <= wanted < 1):
         raise ConfigError(f"skill={skill} and wanted={wanted} must be in (0, 1] and [0, 1)")
-    if right == 1:
-        return 1
-    return max(1, int(np.ceil(np.log1p(-wanted) / np.log1p(-right) - 1e-12)))
+    return 1 if right == 1 else max(1, int(np.ceil(np.log1p(-wanted) / np.log1p(-right) - 1e-12)))
