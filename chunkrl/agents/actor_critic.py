@@ -146,10 +146,9 @@ class ChunkedActorCritic(Critics):
         return getattr(values, self.aggregate)(axis=0)
 
     def propose(self, params, obs, noise):
-        """The chunk that the policy executes: argmax_j Q(s, a_j) over N samples a_j.
+        """The chunk to execute: argmax_j Q(s, a_j), N samples.  [*B, O], [N, *B, hA] -> [*B, hA]
 
-        [*B, O], [N, *B, hA] -> [*B, hA].  The online critic chooses (eq. 11), here and when
-        acting; `td_target` then evaluates the choice with the target critic.
+        The online critic chooses (eq. 11); `td_target` evaluates its choice with the target critic.
         """
         if self.candidates == 1:
             return self.policy.sample(params.policy, obs, noise[0])
@@ -159,9 +158,8 @@ class ChunkedActorCritic(Critics):
     def td_target(self, state: State, batch: Batch, next_chunk):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask Q'(s_{t+n}, a').  [B, hA] -> [B]
 
-        With n = h the critic has seen every action that made the rewards (eqs. 6, 7 and 11); with
-        h < n this is the uncorrected n-step target (eq. 4): the actions after the first h came
-        from the data.
+        With n = h the critic has seen every action that made the rewards (eqs. 6, 7 and 11); h < n
+        is the uncorrected n-step target (eq. 4): the actions after the first h are the data's.
         """
         bootstrap = self.discount**self.backup * batch.mask[:, -1]
         return batch.returns[:, -1] + bootstrap * self.q(
@@ -181,10 +179,7 @@ class ChunkedActorCritic(Critics):
         return batch.action[:, : self.chunk].reshape(len(batch.action), -1)
 
     def loss(self, params: Params, state: State, batch: Batch, noise: Noise):
-        """Critic, cloning and improvement losses, added (algs. 1 and 2).  -> [], metrics
-
-        `policies` has the equations of the last two.
-        """
+        """Critic loss, and those of `policies`, added (algs. 1 and 2).  -> [], metrics"""
         next_chunk = self.propose(state.params, batch.next_obs, noise.propose)
         target = self.td_target(state, batch, next_chunk)
         td = self.critic_loss(params, batch, target)

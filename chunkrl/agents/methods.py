@@ -169,10 +169,7 @@ def model_based(
     execute: int = 1,
     **learning: Annotated[Any, ModelBasedActorCritic],
 ) -> ModelBasedActorCritic:
-    """MAC's agent around `policy(D, hidden=...)`.
-
-    `goal_dim` > 0 learns to reach goals, 0 the task's rewards.
-    """
+    """MAC's agent around `policy(D, hidden=...)`, for goals where `goal_dim` > 0, else rewards."""
     if execute > horizon:
         raise ConfigError(
             f"execute = {execute}: must be between 1 and the chunk's {horizon} actions"

@@ -113,8 +113,7 @@ class ModelBasedActorCritic:
 
     arXiv 2512.08108, alg. 1; at h = 1 model-based value expansion (MVE, arXiv 1803.00101).
     `seen` is [s, g], the state and the goal side by side; every network but the dynamics reads it.
-    Defaults are those of MAC's code.  Methods are pure; `params` is differentiated, `state`
-    constant.
+    `params` is differentiated, `state` constant.
     """
 
     model: ChunkModel
@@ -197,10 +196,7 @@ class ModelBasedActorCritic:
         return self.head.value(self.critic.apply(critic, seen, chunk))
 
     def propose(self, params: MACParams, seen, noise):
-        """argmax_j Q(s, a_j) over N samples a_j (MAC, alg. 1).
-
-        [*B, O + G], [N, *B, D] -> [*B, D]
-        """
+        """argmax_j Q(s, a_j), N samples a_j (MAC, alg. 1).  [*B, O + G], [N, *B, D] -> [*B, D]"""
         if len(noise) == 1:
             return self.policy.sample(params.policy, seen, noise[0])
         proposals = self.policy.sample(params.policy, seen[None], noise)
@@ -279,10 +275,7 @@ class ModelBasedActorCritic:
         return {"clone": clone, "improve": improve, **info}
 
     def loss(self, params: MACParams, state: MACState, batch: ChunkBatch, noise: MACNoise):
-        """All losses, added: no parameters are shared, so that weights would not matter.
-
-        -> [], metrics
-        """
+        """All losses, added: they share no parameters, weights would not matter.  -> [], metrics"""
         n = noise.rollout.shape[2]
         x = self.imagine(state.params, batch.obs[:n], batch.value_goal[:n], noise.rollout)
         model = self.model.losses(params, batch)

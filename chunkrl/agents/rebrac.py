@@ -31,10 +31,7 @@ class Transitions(NamedTuple):
 
 @dataclass(frozen=True)
 class ReBRAC(SingleActions):
-    """A deterministic policy up the critic, close to the data (ReBRAC, arXiv 2305.09836).
-
-    It is the mode of a Gaussian that is cloned by squared error.
-    """
+    """A Gaussian's mode up the critic, close to the data (ReBRAC, arXiv 2305.09836)."""
 
     obs_dim: int
     action_dim: int

@@ -21,10 +21,7 @@ class Empty(NamedTuple):
 
 
 def success_loss(net: Network, params, seen, batch: ChunkBatch):
-    """mean of -y log sigmoid(c) - (1 - y) log(1 - sigmoid(c)), y = 1 - mask.  -> []
-
-    MAC (arXiv 2512.08108, alg. 1): the success network, by cross entropy.
-    """
+    """-mean y log sigmoid(c) + (1 - y) log(1 - sigmoid(c)), y = 1 - mask (MAC, alg. 1).  -> []"""
     logit = net.apply(params.success, seen, batch.chunk)
     return optax.sigmoid_binary_cross_entropy(logit, 1 - batch.mask).mean()
 
@@ -56,10 +53,7 @@ class Unrewarded:
 
 @dataclass(frozen=True)
 class GoalReward:
-    """-1 for every chunk that does not reach its goal, or else 1 for the one that does.
-
-    MAC with goals (arXiv 2512.08108, alg. 1): the success network is reward and mask.
-    """
+    """-1 until the goal is reached, or 1 when it is (MAC with goals, arXiv 2512.08108, alg. 1)."""
 
     negative: bool = True
     value_goals: goals.GoalMixture = goals.VALUE

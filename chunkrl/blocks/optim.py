@@ -20,10 +20,7 @@ class State(NamedTuple):
 def descend(
     tx: optax.GradientTransformation, loss: Callable, state: Any, *args
 ) -> tuple[Any, Metrics]:
-    """One step of `tx` down `loss(state.params, *args) -> (value, metrics)`.
-
-    -> `state` with its new `params` and `opt_state`, metrics
-    """
+    """One step of `tx` down `loss(params, *args) -> (value, metrics)`.  -> new `state`, metrics"""
     grads, metrics = jax.grad(loss, has_aux=True)(state.params, *args)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -33,8 +30,7 @@ def descend(
 def mean_of_blocks(loss: Callable[[Any, Any], jax.Array]) -> Callable[[Any, Any], jax.Array]:
     """f(params, xs) = mean_k loss(params, xs_k), in which `xs`, leaves [K, ...], is constant.
 
-    The gradient is added up block by block, so that what a block leaves behind for it never
-    outgrows the cache of a processor: on large blocks that is most of the time.
+    The gradient is added up block by block: what one leaves behind for it fits a processor's cache.
     """
 
     @jax.custom_vjp

@@ -63,10 +63,7 @@ class Flow(Imitating):
 
 
 def magnitude(value):
-    """mean |Q|, a constant: divided by it, the critic pushes with the same force at any scale.
-
-    [B] -> [].  TD3+BC, arXiv 2106.06860, eq. 5.
-    """
+    """mean |Q|, a constant to divide by, for any scale (arXiv 2106.06860, eq. 5).  [B] -> []"""
     return jax.lax.stop_gradient(jnp.abs(value).mean())
 
 
@@ -79,9 +76,8 @@ class OneStepParams(NamedTuple):
 class OneStep:
     """A one-step network distilled from the cloned flow.
 
-    It is pushed up the critic as well (FQL, arXiv 2502.02538, alg. 1; QC-FQL, arXiv 2507.07969,
-    alg. 2; MAC (FQL)), or only imitates (MAC, arXiv 2512.08108, alg. 1, which leaves improvement to
-    best-of-n sampling).
+    It climbs the critic as well (FQL, arXiv 2502.02538, alg. 1; QC-FQL, arXiv 2507.07969, alg. 2;
+    MAC (FQL)), or only imitates (MAC, arXiv 2512.08108, alg. 1).
     """
 
     dim: int
@@ -111,9 +107,8 @@ class OneStep:
     def improve(self, params, frozen, obs, q, noise):
         """alpha mean (mu(s, z) - Flow(s, z))^2 - mean Q(s, clip mu(s, z)), one z for both.
 
-        The flow is a constant here.  Chunks that cross the end of a trajectory are distilled too:
-        the target is the flow, not the data.  `normalize_q` divides the second term by mean |Q|,
-        the mean over states of one column [K, B] taken inside the modulus.
+        Chunks that cross the end of a trajectory are distilled too: the target is the constant flow.
+        `normalize_q` divides the second term by mean |Q|, over states the mean of a column [K, B].
         """
         proposal = self.head.apply(params.head, obs, noise)
         distill = ((proposal - self.flow.sample(frozen.flow, obs, noise)) ** 2).mean()
@@ -137,10 +132,9 @@ class GaussianParams(NamedTuple):
 
 @dataclass(frozen=True)
 class Gaussian(Imitating):
-    """A Gaussian, squashed by tanh or clipped, cloned by likelihood.
+    """A Gaussian, squashed by tanh (SAC, arXiv 1801.01290, appendix C) or clipped.
 
-    Its deviation is a function of the state, free parameters, or one.  Squashing and its density:
-    SAC, arXiv 1801.01290, appendix C.
+    It is cloned by likelihood; its deviation is a function of the state, free parameters, or one.
     """
 
     dim: int

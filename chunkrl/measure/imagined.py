@@ -49,9 +49,8 @@ def realised(beliefs: Beliefs, rollouts: Rollouts, depth: int, seed: int = 0) ->
 
         T_H = sum_{t<t_H} gamma^t r_t + gamma^{t_H} V(s_{t_H}),    t_H = rollouts.at[H]
 
-    This is what `imagined` gives with a perfect model.  Along rollouts that begin with n logged
-    actions, T_1 is the n-step target; with n = h, the chunked one.  An episode that has ended earns
-    nothing.
+    What `imagined` gives with a perfect model.  Along rollouts that begin with n logged actions,
+    T_1 is the n-step target; with n = h, the chunked one.  An episode that has ended earns nothing.
     """
     if not 0 <= depth < len(rollouts.at):
         raise ConfigError(f"depth {depth}: the rollouts made {len(rollouts.at) - 1} decisions")

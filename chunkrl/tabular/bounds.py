@@ -31,10 +31,9 @@ def total_variation(p: np.ndarray, q: np.ndarray, axes: int = 1) -> np.ndarray:
 def consistency(mdp: MDP, behaviour: np.ndarray, h: int) -> Consistency:
     """Open-loop consistency of the data of a closed-loop behaviour [S, A] (DQC, Definition 2).
 
-    P_D is the law of the data from s_t on; P_B that of typing the same chunks blind. Weak: TV of
+    P_D is the law of the data from s_t on; P_B that of typing the same chunks blind.  Weak: TV of
     (s_{t+i}, a_{t+i}), 0 < i < h, and of s_{t+h}, between P_B and P_D.  Strong: also, for each
-    logged chunk, TV(T(s_{t+i} | s_t, chunk), P_D(s_{t+i} | s_t, chunk)), 0 < i <= h. Memory is S^2
-    A^h.
+    logged chunk, TV(T(s_{t+i} | s_t, chunk), P_D(s_{t+i} | s_t, chunk)), 0 < i <= h.
     """
     at_least_one(h=h)
     states, actions = mdp.reward.shape
@@ -117,8 +116,7 @@ class Verdict(NamedTuple):
 def verdict(mdp: MDP, behaviour: np.ndarray, h: int) -> Verdict:
     """Measure data of a closed-loop behaviour [S, A] against Theorems 1 and 3.
 
-    Theorem 3 also asks that the expert's chunks lie in the data: true if `behaviour` takes every
-    action with some probability.
+    Theorem 3 asks that the expert's chunks lie in the data: true if `behaviour` takes every action.
     """
     data, typed, best = logged(mdp, behaviour, h), chunked(mdp, h), optimal(mdp)
     eps = consistency(mdp, behaviour, h)

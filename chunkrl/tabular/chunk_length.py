@@ -50,10 +50,9 @@ def critics(
     redrawn: bool = False,
     seed: int = 0,
 ) -> Critics:
-    """`seeds` critics of chunks of h actions; with `candidates` N, the behaviour proposes chunks.
+    """`seeds` critics of chunks of h actions; with `candidates` N, the behaviour proposes chunks:
 
-    N samples are drawn once for each cell and kept, or drawn anew at every backup and decision, as
-    a trained agent does (`redrawn`).
+    drawn once for each cell and kept, or anew at every backup and decision (`redrawn`).
     """
     truth = chunked(world.mdp, h)
     for_noise, for_proposals = np.random.default_rng(seed).spawn(2)
@@ -118,10 +117,7 @@ def best_of_fresh(
 def guarantee(world: World, h: int, eps: float) -> float:
     """No critic with every error in [-eps, eps] costs more than this at the start.
 
-        V*(s) - V(s) <= [V* - V*_h](s) + 2 eps / (1 - gamma^h)
-
-    The claimed value is at least V*_h - eps / (1 - gamma^h), since the best chunks are a choice,
-    and at most the obtained one + eps / (1 - gamma^h).
+    V*(s) - V(s) <= [V* - V*_h](s) + 2 eps / (1 - gamma^h)
     """
     truth = chunked(world.mdp, h)
     return open_loop(world, truth) + 2 * eps / (1 - truth.discount)

@@ -63,8 +63,7 @@ def _before(step: np.ndarray, rest: np.ndarray) -> np.ndarray:
 def chunk_q(mdp: MDP, h: int, value: np.ndarray) -> np.ndarray:
     """E[R^h + gamma^h V(s_h)] when the chunk is executed.  [*B, S] -> [*B, S, A^h]
 
-    One action at a time from the last to the first, so that chunks with the same ending share its
-    work: S^2 A^h multiplications for each value function, and no [S, A^h, S] array.
+    From the last action to the first, so that chunks with the same ending share its work.
     """
     states, actions = mdp.reward.shape
     total = value.reshape(-1, states).T[:, None, :]  # [S, 1, B]
@@ -78,14 +77,11 @@ def logged(mdp: MDP, behaviour: np.ndarray, h: int) -> Logged:
     """What data of `behaviour` say about chunks: conditioning, not intervening.
 
     A behaviour [S, A] looks at every state.  P_D(s', a | s) = sum over paths of prod_i beta(a_i |
-    s_i) P(s_{i+1} | s_i, a_i), divided by its sum over s'.  The later actions of a chunk were
-    chosen after seeing the states before them, so knowing them tells something about those states:
-    P_D = P_h if the dynamics are deterministic, the behaviour does not look (beta(a | s) =
-    beta(a)), or h = 1, and in general not otherwise.  A behaviour [S, A^h] chose each chunk at its
-    start and typed it blind: then conditioning is intervening, and P_D = P_h.
-
-    A chunk that is never logged ends the episode at a value below all others, so that a maximum
-    over chunks is a maximum over the support.
+    s_i) P(s_{i+1} | s_i, a_i), divided by its sum over s'.  Later actions were chosen after seeing
+    the states before them, and tell something about those: P_D = P_h if the dynamics are
+    deterministic, beta(a | s) = beta(a), or h = 1, and in general not otherwise.  A behaviour [S,
+    A^h] types each chunk blind: then P_D = P_h.  A chunk that is never logged ends the episode at a
+    value below all others, so that a maximum over chunks is one over the support.
     """
     at_least_one(h=h)
     if np.shape(behaviour) != mdp.reward.shape:

@@ -37,9 +37,8 @@ def rollout(
 ) -> Rollouts:
     """Walk `steps` steps from every entry of `start` [*B].
 
-    `behaviour` [S, A] looks at every state; [S, A^h], h > 1, chooses a chunk every h steps and
-    types it blind.  With a learned model, or any chunked MDP, in place of `mdp`, an action is a
-    chunk.
+    `behaviour` [S, A] looks at every state; [S, A^h], h > 1, types a chunk blind every h steps.  In
+    a learned model, or any chunked MDP, an action is a chunk.
     """
     at_least_one(steps=steps)
     if not np.allclose(mdp.transition.sum(-1), 1, rtol=0, atol=1e-9):
@@ -108,12 +107,10 @@ def count_model(
 ) -> list[MDP]:
     """Models counted from `transitions` logged transitions each: P_m = count / total, one per seed.
 
-    States are visited alike often (absorbing ones never), actions come from `behaviour` [S, A] of
-    the same MDP; with a chunked MDP both are about chunks.  A pair without data is believed to stay
-    where it is and to earn the mean logged reward.  Rewards of seen pairs are known exactly.
-
-    A `prior` adds that many counts to every successor, P_m = (count + prior) / (total + S prior),
-    so that a pair without data may lead anywhere; the end of the episode is known all the same.
+    States are visited alike often (absorbing ones never), actions come from `behaviour` [S, A].  A
+    pair without data is believed to stay where it is and to earn the mean logged reward; rewards of
+    seen pairs are known.  A `prior` adds that many counts to every successor, P_m = (count + prior)
+    / (total + S prior); the end of the episode is known all the same.
     """
     at_least_one(transitions=transitions, seeds=seeds)
     if prior < 0:

@@ -41,8 +41,8 @@ def expansion(mdp: MDP, policy: np.ndarray, models: Sequence[MDP], longest: int)
 
         T_0 = Vhat,   T_{H+1} = r_m + gamma P_m T_H,   error T_H - V^pi
 
-    where P_m, r_m follow `policy` [S, A] in the model and Vhat = V^pi + noise.  The noise arrives
-    multiplied by gamma^H P_m^H, so its expected square needs no sampling.
+    where P_m, r_m follow `policy` [S, A] in the model and Vhat = V^pi + noise, which arrives
+    multiplied by gamma^H P_m^H: its expected square needs no sampling.
     """
     if longest < 0 or not models:
         raise ConfigError(f"give at least one model and no negative length, not {longest}")

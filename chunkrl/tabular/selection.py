@@ -18,10 +18,7 @@ def expected_maximum(candidates: int) -> float:
 
 
 def promised(candidates: int, critic_std: float) -> float:
-    """The critic's value of its pick, in units of the true spread: E_N sqrt(1 + sigma^2).
-
-    N samples with true values N(0, 1), seen with critic noise N(0, sigma^2).
-    """
+    """E_N sqrt(1 + sigma^2): the critic's value of its pick; values N(0, 1), noise N(0, sigma^2)."""
     return expected_maximum(candidates) * float(np.sqrt(1 + critic_std**2))
 
 
@@ -76,8 +73,7 @@ class Pick(NamedTuple):
 def picked(probability: np.ndarray, value: np.ndarray, score: np.ndarray, candidates: int) -> Pick:
     """Draw N chunks from `probability` [C], keep the best by `score` [*B, C]: by enumeration.
 
-    E[f(pick)] = sum_c best_of_n(c) f(c).  `value` [C] is what a chunk is truly worth; a critic is a
-    function, so the same chunk drawn twice has the same score.
+    E[f(pick)] = sum_c best_of_n(c) f(c).  `value` [C] is what a chunk is truly worth.
     """
     law = best_of_n(probability, score, candidates)
     return Pick(
