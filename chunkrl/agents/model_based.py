@@ -234,9 +234,9 @@ class ModelBasedActorCritic:
         d is `imagined_discount`; at lam = 1 the values in between cancel (MAC, alg. 1).
         """
         discount, value = self.imagined_discount * x.mask, partial(self.v, self.end.params(state))
-        if self.lam == 1:
-            return targets.value_expansion(x.reward, discount, value(x.next_seen[-1]))
-        return targets.lambda_return(x.reward, discount, value(x.next_seen), self.lam)
+        counted = x.next_seen[-1] if self.lam == 1 else x.next_seen
+        following = jnp.broadcast_to(value(counted), x.reward.shape)
+        return targets.lambda_return(x.reward, discount, following, self.lam)
 
     def td_target(self, params: MACParams, x: Transitions):
         """r + gamma^h mask V(s'), with V itself, not its slow copy (MAC, alg. 1).  -> [*B]"""

@@ -21,7 +21,10 @@ class Empty(NamedTuple):
 
 
 def success_loss(net: Network, params, seen, batch: ChunkBatch):
-    """-mean y log sigmoid(c) + (1 - y) log(1 - sigmoid(c)), y = 1 - mask (MAC, alg. 1).  -> []"""
+    """-mean y log sigmoid(c) + (1 - y) log(1 - sigmoid(c)), y = 1 - mask.  -> []
+
+    The cross entropy of success (MAC, arXiv 2512.08108, alg. 1).
+    """
     logit = net.apply(params.success, seen, batch.chunk)
     return optax.sigmoid_binary_cross_entropy(logit, 1 - batch.mask).mean()
 

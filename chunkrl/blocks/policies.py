@@ -107,7 +107,7 @@ class OneStep:
     def improve(self, params, frozen, obs, q, noise):
         """alpha mean (mu(s, z) - Flow(s, z))^2 - mean Q(s, clip mu(s, z)), one z for both.
 
-        Chunks that cross the end of a trajectory are distilled too: the target is the constant flow.
+        Chunks that cross the end of a trajectory count too: the target is the flow, a constant.
         `normalize_q` divides the second term by mean |Q|, over states the mean of a column [K, B].
         """
         proposal = self.head.apply(params.head, obs, noise)

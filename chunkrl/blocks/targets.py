@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import optax
 
 
@@ -20,15 +19,6 @@ def lambda_return(reward, discount, next_value, lam: float):
         return total, total
 
     return jax.lax.scan(step, next_value[-1], (reward, discount, next_value), reverse=True)[1]
-
-
-def value_expansion(reward, discount, last_value):
-    """G_k = r_k + d_k G_{k+1}, with G_K = V(s_K): `lambda_return` at lam = 1.
-
-    [K, *B], [K, *B], [*B] -> [K, *B].  Needs the value of the last state only.
-    """
-
-    return lambda_return(reward, discount, jnp.broadcast_to(last_value, reward.shape), 1.0)
 
 
 @dataclass(frozen=True)

@@ -76,11 +76,9 @@ def estimates(record: Record, seed: int = 0) -> dict[str, np.ndarray]:
 
 def save(path: str | Path, record: Record) -> None:
     """Write an npz of numbers and a JSON text, float32, without pickle."""
-    arrays = {
-        **{f"values.{k}": v for k, v in record.values._asdict().items()},
-        **{f"backups.{k}": v for k, v in record.backups._asdict().items()},
-        **{name: getattr(record, name) for name in Record._fields[2:-1]},
-    }
+    arrays = {f"values.{k}": v for k, v in record.values._asdict().items()}
+    arrays |= {f"backups.{k}": v for k, v in record.backups._asdict().items()}
+    arrays |= {name: getattr(record, name) for name in Record._fields[2:-1]}
     small = {k: v.astype("f4") if v.dtype.kind == "f" else v for k, v in arrays.items()}
     text, stream = np.array(json.dumps(record.about)), io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, about=text, **small)

@@ -66,8 +66,8 @@ def data_target(
         model       0
 
     and at a given first chunk the same without the off-policy term of k = 0.  bootstrap is zero if
-    Vhat = V^pi; off_policy if mu = pi or, for a given chunk, n = h; open_loop if h = 1, the dynamics
-    are deterministic, or chunks were typed blind.
+    Vhat = V^pi; off_policy if mu = pi or, for a given chunk, n = h; open_loop if h = 1, nothing
+    is random, or chunks were typed blind.
     """
     data, reacts = logged(mdp, behaviour, h), np.shape(behaviour) == mdp.reward.shape
     path = behaviour if reacts else None
@@ -93,9 +93,9 @@ def model_target(
     """The target of a rollout of `steps` = K h steps in a learned model, then gamma^steps Vhat.
 
     Truth is V^pi as in `data_target`.  `model` is an MDP over chunks, fitted to data of
-    `behaviour`: what those say without limit, (r_D, P_D), would be a perfect model; without `behaviour`
-    (and for chunks never logged) the true (r_h, P_h).  `acting` [S, A^h] chooses in the model, by
-    default pi.  With w_k the law of the imagined state after k chunks,
+    `behaviour`: what those say without limit, (r_D, P_D), would be a perfect model; without
+    `behaviour` (and for chunks never logged) the true (r_h, P_h).  `acting` [S, A^h] chooses in the
+    model, by default pi.  With w_k the law of the imagined state after k chunks,
 
         bootstrap   gamma^{Kh} w_K [Vhat - V^pi]
         off_policy  sum_{k<K} gamma^{kh} w_k sum_c (acting - pi) Q^pi

@@ -67,8 +67,8 @@ def noisy(
 
     With `policy` [S, A] the same without a maximum: zero-mean error then gives zero-mean V.  With
     `proposed` [*B, S, A] bool the maximum is over those actions only.  It turns zero-mean error
-    into drift once that is comparable to the gap between actions: an entry that is wrong by more than a
-    step costs can be farmed for ever, which is a threshold, not a law.
+    into drift once that is comparable to the gap between actions: an entry that is wrong by more
+    than a step costs can be farmed for ever, which is a threshold, not a law.
     """
     wrong = mdp._replace(reward=mdp.reward + error)
     if policy is not None:

@@ -18,7 +18,7 @@ def expected_maximum(candidates: int) -> float:
 
 
 def promised(candidates: int, critic_std: float) -> float:
-    """E_N sqrt(1 + sigma^2): the critic's value of its pick; values N(0, 1), noise N(0, sigma^2)."""
+    """The critic's value of its pick, E_N sqrt(1 + sigma^2): truth N(0, 1), noise N(0, sigma^2)."""
     return expected_maximum(candidates) * float(np.sqrt(1 + critic_std**2))
 
 
