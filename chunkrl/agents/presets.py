@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from chunkrl import checks
 from chunkrl.errors import ConfigError
 
 
@@ -22,10 +23,7 @@ class Preset:
 
     def changed(self, **changes: Any) -> "Preset":
         """The preset with every change that is not None.  Raises ConfigError."""
-        given = {name: value for name, value in changes.items() if value is not None}
-        for name, value in given.items():
-            if value < 1:
-                raise ConfigError(f"{name} = {value}: must be at least 1")
+        given = {name: checks.whole(name, n) for name, n in changes.items() if n is not None}
         size = replace(self, **given)
         if size.updates % size.every:
             raise ConfigError(f"updates = {size.updates}: choose a multiple of {size.every}")

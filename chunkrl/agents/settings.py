@@ -115,9 +115,9 @@ def value_of(name: str, kind: Any, value: Any) -> Any:
             raise ConfigError(f"{name} = {value!r}: give at least one number, such as 256 256")
         return tuple(value_of(name, int, item) for item in items)
     if kind is bool:
-        if not isinstance(value, (bool, np.bool_)):
-            raise ConfigError(f"{name} = {value!r}: must be True or False")
-        return bool(value)
+        if isinstance(value, (bool, np.bool_)):
+            return bool(value)
+        raise ConfigError(f"{name} = {value!r}: must be True or False")
     value = checks.number(name, value, whole=kind is int)
     checks.within(name, value, *SETTINGS[name][1:])
     return value

@@ -54,11 +54,7 @@ def measure_values(
 
 
 def measure_backups(
-    own: Beliefs,
-    simulator: Simulator,
-    logged: states.Logged,
-    repeats: int,
-    lengths: Sequence[int],
+    own: Beliefs, simulator: Simulator, logged: states.Logged, repeats: int, lengths: Sequence[int]
 ) -> Backups:
     """Play n logged actions, then the policy, for every n of `lengths`.
 

@@ -73,13 +73,7 @@ class Simulator:
         self._player.close()
 
     def play(
-        self,
-        act: Act,
-        logged: "Logged",
-        repeats: int,
-        execute: int,
-        lead: int = 0,
-        seed: int = 0,
+        self, act: Act, logged: "Logged", repeats: int, execute: int, lead: int = 0, seed: int = 0
     ) -> Rollouts:
         """`repeats` rollouts of `act` from each state, which executes `execute` actions of a chunk.
 
