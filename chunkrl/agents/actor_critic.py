@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from chunkrl.blocks.networks import Network, ensemble, scalar_mlp
-from chunkrl.blocks.networks import Params as Tree
+from chunkrl.blocks.networks import Network, Tree, ensemble, scalar_mlp
 from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.data import windows

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.rewards import Reward, Unrewarded
-from chunkrl.blocks.networks import Network, mlp, scalar_mlp
-from chunkrl.blocks.networks import Params as Tree
+from chunkrl.blocks.networks import Network, Tree, mlp, scalar_mlp
 from chunkrl.blocks.optim import State, descend
 from chunkrl.types import ChunkBatch, ChunkDataset, Metrics, Reads
 

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.actor_critic import SingleActions
-from chunkrl.blocks.networks import Network, scalar_mlp
-from chunkrl.blocks.networks import Params as Tree
+from chunkrl.blocks.networks import Network, Tree, scalar_mlp
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.data import windows
 from chunkrl.types import Batch, Dataset

@@ -10,8 +10,7 @@ import optax
 
 from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.blocks import backend, targets
-from chunkrl.blocks.networks import Network
-from chunkrl.blocks.networks import Params as Tree
+from chunkrl.blocks.networks import Network, Tree
 from chunkrl.blocks.optim import descend, mean_of_blocks
 from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics, Reads

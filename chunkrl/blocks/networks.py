@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-Params = Any  # a pytree of arrays; never looked inside
+Tree = Any  # a pytree of arrays; never looked inside
 
 
 class Network(NamedTuple):
     """A pair of pure functions: init(key, *inputs) -> params, apply(params, *inputs) -> output."""
 
-    init: Callable[..., Params]
+    init: Callable[..., Tree]
     apply: Callable[..., jax.Array]
 
 

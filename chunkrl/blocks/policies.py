@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from chunkrl.blocks import flow
-from chunkrl.blocks.networks import Params, fourier_features, mlp
+from chunkrl.blocks.networks import Tree, fourier_features, mlp
 
 
 class Imitating:
@@ -68,8 +68,8 @@ def magnitude(value):
 
 
 class OneStepParams(NamedTuple):
-    flow: Params
-    head: Params
+    flow: Tree
+    head: Tree
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class OneStep:
 
 
 class GaussianParams(NamedTuple):
-    net: Params
+    net: Tree
     log_std: jax.Array  # [D], before it is clipped
 
 
