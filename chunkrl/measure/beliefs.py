@@ -13,6 +13,7 @@ from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.agents.rewards import LearnedReward
 from chunkrl.data.normalise import Normaliser
 from chunkrl.errors import ConfigError
+from chunkrl.types import ChunkDataset
 
 OWN = LearnedReward(sum_reward=True, true_mask=True)  # the task's, as an agent without model has it
 
@@ -94,6 +95,36 @@ def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
         lambda obs, actions: outcome(0, obs, actions) * parts,
         partial(outcome, 1),
     )
+
+
+def model_for(agent: Any, steps: int) -> ChunkModel:
+    """The model of `steps` actions at a time that goes with `agent`, to be trained alone.
+
+    The agent's own, but for the number of steps; of an agent that has none what MAC would train, of
+    the agent's sizes: rewards are summed, and solved tasks end.
+    """
+    if hasattr(agent, "model"):
+        return replace(agent.model, chunk=steps)
+    learning = {"hidden": agent.hidden, "discount": agent.discount, "lr": agent.lr}
+    return ChunkModel(agent.obs_dim, agent.action_dim, steps, OWN, **learning)
+
+
+def trained(
+    model: ChunkModel,
+    dataset: ChunkDataset,
+    normaliser: Normaliser,
+    updates: int,
+    batch_size: int,
+    seeds: tuple[int, ...],
+) -> list[Model]:
+    """`model` after so many updates on `dataset`, once per seed."""
+    learner: Any = model  # it never acts, which is all that an agent has more
+    every = min(updates, 1000)
+    states, _ = train.fit(learner, dataset, updates, batch_size, seeds, every, progress=False)
+    return [
+        model_of(model, jax.tree.map(lambda leaf, i=i: leaf[i], states.params), normaliser)
+        for i in range(len(seeds))
+    ]
 
 
 def task_reward(reward: Any) -> LearnedReward:

@@ -13,8 +13,9 @@ from chunkrl.envs.ogbench import sim_state as states
 from chunkrl.errors import ConfigError
 from chunkrl.experiments import experiment
 from chunkrl.experiments.experiment import Experiment
-from chunkrl.measure import beliefs, models
+from chunkrl.measure import beliefs
 from chunkrl.measure.beliefs import Beliefs, Model
+from chunkrl.measure.drift import drift
 from chunkrl.measure.imagined import imagined, realised
 from chunkrl.measure.parts import mean
 from chunkrl.measure.record import Backups, Record, Values, save
@@ -100,10 +101,10 @@ def measure_run(
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
     candidates = candidates or (agent.candidates,)
     extra = []  # [J - 1][seeds], trained on the run's data as the run itself was
-    for model in (models.of_steps(agent, n) for n in steps):
+    for model in (beliefs.model_for(agent, n) for n in steps):
         data = entry.data(run.task, model.reads, path)
         amount = model_updates or updates, config["batch_size"], seeds
-        extra.append(models.trained(model, *data, *amount))
+        extra.append(beliefs.trained(model, *data, *amount))
     values, backups, drifts = [], [], []
     with Simulator(run.task, horizon, ends, workers) as simulator:
         for i, seed in enumerate(seeds):
@@ -117,7 +118,7 @@ def measure_run(
             backups.append(measure_backups(policies[0], simulator, logged, repeats, lengths))
             own = policies[0].model
             known = [own, *alone] if own else alone
-            drifts.append(models.drift(known, path, agent.chunk))
+            drifts.append(drift(known, path, agent.chunk))
     about = {name: config[name] for name in ("method", "task", "preset", "data_file", "settings")}
     about |= {"updates": updates, "discount": agent.discount, "chunk": agent.chunk}
     about |= {"horizon": horizon, "ends": ends, "versions": runs.versions()}

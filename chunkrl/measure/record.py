@@ -40,7 +40,7 @@ class Record(NamedTuple):
     steps: np.ndarray  # [J]  of the models, the agent's own first; empty without models
     lengths: np.ndarray  # [B]  n of the backups
     rows: np.ndarray  # [S]  of the data file
-    drift: np.ndarray  # [seeds, J, K + 1, O]  of the models alone, see `models.drift`
+    drift: np.ndarray  # [seeds, J, K + 1, O]  of the models alone, see `drift.drift`
     about: dict  # the run, its units and its versions
 
     @property

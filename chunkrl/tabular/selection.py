@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import integrate
-from scipy.special import ndtr
+from scipy.special import ndtr, rel_entr
 
 from chunkrl.errors import ConfigError
 from chunkrl.tabular.chunks import at_least_one
@@ -57,8 +57,7 @@ def best_of_n(probability: np.ndarray, score: np.ndarray, candidates: int) -> np
 
 def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """KL(p || q) in nats; q must be positive wherever p is.  [*B, C], [C] -> [*B]"""
-    ratio = np.divide(p, q, where=p > 0, out=np.ones_like(p))
-    return (p * np.log(ratio)).sum(-1)
+    return rel_entr(p, q).sum(-1)
 
 
 class Pick(NamedTuple):
