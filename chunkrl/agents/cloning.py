@@ -25,9 +25,9 @@ class Cloned(NamedTuple):
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def clone(policy: Policy, draw: Draw, updates: int, learning_rate: float, key) -> Cloned:
-    """`updates` Adam steps down `policy.clone`, each on a new batch of `draw`; a cosine to zero.
+    """`updates` Adam steps down `policy.clone`, each on a new batch of `draw`.
 
-    A one-step policy learns from its own flow at the same time, with no critic to climb.
+    The learning rate falls to zero along a cosine.  A one-step policy learns from its own flow too.
     """
     key_init, key_obs, key_train = jax.random.split(key, 3)
     params = policy.init(key_init, draw(key_obs)[0][:1])

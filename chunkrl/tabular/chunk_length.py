@@ -50,9 +50,9 @@ def critics(
     redrawn: bool = False,
     seed: int = 0,
 ) -> Critics:
-    """`seeds` critics of chunks of h actions; with `candidates` N, the behaviour proposes chunks:
+    """`seeds` critics of chunks of h actions; with `candidates` N, the behaviour proposes chunks.
 
-    drawn once for each cell and kept, or anew at every backup and decision (`redrawn`).
+    N are drawn once for each cell and kept, or anew at every backup and decision (`redrawn`).
     """
     truth = chunked(world.mdp, h)
     for_noise, for_proposals = np.random.default_rng(seed).spawn(2)
