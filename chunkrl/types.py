@@ -70,20 +70,14 @@ class Windows:
 
 @dataclass(frozen=True)
 class Chunks:
-    """An agent reads chunks of `length` actions with the task's rewards: a `ChunkDataset`.
-
-    Observations are normalised by the validation file, as in MAC.
-    """
+    """It reads chunks of `length` actions, a `ChunkDataset`: with rewards, normalised as in MAC."""
 
     length: int
 
 
 @dataclass(frozen=True)
 class GoalChunks:
-    """An agent reads chunks of `length` actions, and states as goals: a `ChunkDataset`.
-
-    Observations and goals are normalised by the validation file, as in MAC.
-    """
+    """It reads the same with states as goals, which are normalised too."""
 
     length: int
 

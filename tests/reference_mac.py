@@ -5,8 +5,8 @@ import numpy as np
 from reference import Vectors
 
 from chunkrl.agents.dynamics import ChunkModel
-from chunkrl.agents.imagination import MACNoise
 from chunkrl.agents.model_based import (
+    MACNoise,
     MACParams,
     ModelBasedActorCritic,
     OnlineValue,

@@ -12,11 +12,10 @@ from toys import num_params
 
 from chunkrl import train
 from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
-from chunkrl.agents.actor_critic import ChunkedActorCritic, Params
-from chunkrl.agents.model_based import ModelBasedActorCritic
+from chunkrl.agents.actor_critic import Params
 from chunkrl.agents.rebrac import Transitions
 from chunkrl.agents.settings import SETTINGS
-from chunkrl.blocks.policies import Flow, best_of_n
+from chunkrl.blocks.policies import Flow, Gaussian, OneStep, best_of_n
 from chunkrl.errors import ConfigError
 from chunkrl.types import Batch, Dataset
 
@@ -364,19 +363,33 @@ def test_the_table_of_methods_says_what_they_are(name):
     assert type(agent.policy) is policy
 
 
-@pytest.mark.parametrize("name", MODEL_BASED)
-def test_the_table_of_model_based_methods_says_what_they_are(name):
-    chunk, policy, climb = MODEL_BASED[name]
+@pytest.mark.parametrize(
+    ("name", "chunk", "policy", "climb"),
+    [
+        ("mac", "h", OneStep, False),  # a chunk model, a cloned flow distilled to one step
+        ("mac_gau", "h", Gaussian, False),
+        ("mac_fql", "h", OneStep, True),  # one proposal, trained up the critic
+        ("mac_no_teacher", "h", Flow, False),
+        ("mve", 1, OneStep, False),
+    ],
+)
+def test_model_based_methods_are_what_their_names_say(name, chunk, policy, climb):
     agent = make(name, O, A, **({"horizon": 3} if chunk == "h" else {}))
     assert agent.chunk == (3 if chunk == "h" else 1)
     assert type(agent.policy) is policy
     assert (agent.candidates == agent.act_candidates == 1) == climb
 
 
-def test_the_two_tables_name_every_method_of_their_families():
-    flow_q = {n for n, m in methods.ALL.items() if isinstance(m(O, A), ChunkedActorCritic)}
-    model = {n for n, m in methods.ALL.items() if isinstance(m(O, A), ModelBasedActorCritic)}
-    assert (flow_q, model) == (set(METHODS), set(MODEL_BASED))
+def test_the_table_of_the_flow_q_family():
+    assert {
+        "qc": ("h", "h", Flow),  # a window of n rewards holds n actions
+        "qc_fql": ("h", "h", OneStep),
+        "bfn": (1, 1, Flow),
+        "bfn_n": (1, "h", Flow),
+        "fql": (1, 1, OneStep),
+        "fql_n": (1, "h", OneStep),
+    } == METHODS
+    assert MODEL_BASED == ("mac", "mac_gau", "mac_fql", "mac_no_teacher", "mve")
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,8 @@ class TestLosses:
     def test_choices_lie_in_the_proposals_and_missing_chunks_cost(self) -> None:
         world = lock(12, 0.1, 0.7)
         few, many = (critics(world, 3, 60, candidates=n) for n in (1, 64))
-        assert few.choices.kept is not None
-        assert (few.choices.kept[:, :12].sum(-1) == 1).all()
+        assert few.kept is not None
+        assert (few.kept[:, :12].sum(-1) == 1).all()
         lost, hardly = (losses(group, [0.0])[0].missing.mean() for group in (few, many))
         assert lost > 5 > 0.01 > hardly
 

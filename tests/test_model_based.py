@@ -12,8 +12,13 @@ import toys
 from chunkrl import train
 from chunkrl.agents import MODEL_BASED, make, named
 from chunkrl.agents.dynamics import ChunkModel, ModelParams
-from chunkrl.agents.imagination import OnData, OnImagined, Transitions
-from chunkrl.agents.model_based import MACState, ModelBasedActorCritic
+from chunkrl.agents.model_based import (
+    MACState,
+    ModelBasedActorCritic,
+    OnData,
+    OnImagined,
+    Transitions,
+)
 from chunkrl.agents.rewards import GoalReward, LearnedReward, Unrewarded
 from chunkrl.blocks import backend
 from chunkrl.blocks.networks import mlp

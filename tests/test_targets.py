@@ -49,15 +49,16 @@ def test_generalised_advantages_and_values_add_up_to_it():
     np.testing.assert_allclose(got, np.stack(expect), atol=1e-5)
 
 
-def test_value_expansion_is_the_longest_return_and_a_success_cuts_it():
+def test_the_longest_return_is_value_expansion_and_a_success_cuts_it():
     """With lambda = 1 only the last value counts, and nothing after a success in the middle."""
     reward, discount, value = trajectories()
-    got = targets.value_expansion(reward, discount, value[-1])
+    last = jnp.broadcast_to(value[-1], reward.shape)
+    got = targets.lambda_return(reward, discount, last, 1.0)
     same = targets.lambda_return(reward, discount, value[1:], 1.0)
     np.testing.assert_allclose(got, same, atol=1e-6)
     for k in range(K):
         expect = closed_form(reward, discount, value, K - k, k)
         np.testing.assert_allclose(got[k], expect, atol=1e-5)
-    cut = targets.value_expansion(reward, discount.at[2].set(0), value[-1])
+    cut = targets.lambda_return(reward, discount.at[2].set(0), last, 1.0)
     np.testing.assert_allclose(cut[2], reward[2])
     np.testing.assert_allclose(cut[1], reward[1] + discount[1] * reward[2], rtol=1e-5)

@@ -12,8 +12,8 @@ from chunkrl.envs.ogbench import files, relabel, tasks
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.experiments import experiment
 from chunkrl.measure import beliefs
+from chunkrl.measure.drift import drift
 from chunkrl.measure.imagined import imagined
-from chunkrl.measure.models import drift
 from chunkrl.measure.of_run import data_of, in_words, main, measure_run
 from chunkrl.measure.parts import squares
 from chunkrl.measure.record import Values, load, save

@@ -1,14 +1,14 @@
 """The flow-Q family, chunk length x backup x policy extraction: QC, QC-FQL, BFN(-n), FQL(-n)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from chunkrl.blocks.networks import Params as Tree
-from chunkrl.blocks.networks import ensemble, scalar_mlp
+from chunkrl.blocks.networks import Network, Tree, ensemble, scalar_mlp
 from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.data import windows
@@ -35,8 +35,61 @@ class Noise(NamedTuple):
     improve: jax.Array  # [B, D]     normal: z of the one-step policy
 
 
+class Critics:
+    """An ensemble of critics beside a policy, one Adam for all networks, and a slow copy."""
+
+    obs_dim: int
+    action_dim: int
+    chunk: int
+    policy: Any
+    hidden: tuple[int, ...]
+    num_critics: int
+    lr: float
+    tau: float
+    loss: Callable
+
+    @property
+    def critic(self) -> Network:
+        return ensemble(scalar_mlp(self.hidden), self.num_critics)
+
+    @property
+    def tx(self) -> optax.GradientTransformation:
+        return optax.adam(self.lr)
+
+    def init_networks(self, key_critic, key_policy):
+        """Fresh parameters of critics and policy."""
+        obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
+        return self.critic.init(key_critic, obs, chunk), self.policy.init(key_policy, obs)
+
+    def step(self, state, batch, noise) -> tuple[Any, Metrics]:
+        """One step of one Adam over all losses, then one of the target critic."""
+        after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
+        # As published, the target follows the critic of *before* this step.
+        target = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
+        return after._replace(target_critic=target), metrics
+
+
+class SingleActions(Critics):
+    """Critics of single actions beside a Gaussian policy, which plays its mean."""
+
+    reads = Windows(1)
+    chunk = execute = 1
+
+    def noise(self, key, size: int):
+        """Normal numbers for the actions of the policy.  -> [B, A]"""
+        return jax.random.normal(key, (size, self.action_dim))
+
+    def q(self, critic, obs, action):
+        """Action value, the least of the ensemble.  [*B, O], [*B, A] -> [*B]"""
+        return self.critic.apply(critic, obs, action).min(axis=0)
+
+    def act(self, state, obs, key):
+        """mu(s), clipped.  [*B, O] -> [*B, 1, A]"""
+        return self.policy.mode(state.params.policy, obs).clip(-1, 1)[..., None, :]
+
+
 @dataclass(frozen=True)
-class ChunkedActorCritic:
+class ChunkedActorCritic(Critics):
     """Q(s_t, a_{t:t+h}) regressed on an n-step target; a policy that proposes chunks (Q-chunking).
 
     QC's best of N is arXiv 2507.07969, eqs. 9 to 11, its one-step policy alg. 2; at h = 1 these are
@@ -67,20 +120,9 @@ class ChunkedActorCritic:
         """Actions executed before acting again: the whole chunk."""
         return self.chunk
 
-    @property
-    def critic(self):
-        return ensemble(scalar_mlp(self.hidden, norm=True), self.num_critics)
-
-    @property
-    def tx(self):
-        return optax.adam(self.lr)
-
     def init(self, key) -> State:
-        key_critic, key_policy = jax.random.split(key)
-        obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
-        critic = self.critic.init(key_critic, obs, chunk)
-        params = Params(critic, self.policy.init(key_policy, obs))
-        return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
+        params = Params(*self.init_networks(*jax.random.split(key)))
+        return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
 
     def draw(self, key, dataset: Dataset, size: int) -> Batch:
         """`size` windows of as many transitions as the target counts."""
@@ -103,10 +145,9 @@ class ChunkedActorCritic:
         return getattr(values, self.aggregate)(axis=0)
 
     def propose(self, params, obs, noise):
-        """The chunk that the policy executes: argmax_j Q(s, a_j) over N samples a_j.
+        """The chunk to execute: argmax_j Q(s, a_j), N samples.  [*B, O], [N, *B, hA] -> [*B, hA]
 
-        [*B, O], [N, *B, hA] -> [*B, hA].  The online critic chooses (eq. 11), here and when
-        acting; `td_target` then evaluates the choice with the target critic.
+        The online critic chooses (eq. 11); `td_target` evaluates its choice with the target critic.
         """
         if self.candidates == 1:
             return self.policy.sample(params.policy, obs, noise[0])
@@ -116,9 +157,8 @@ class ChunkedActorCritic:
     def td_target(self, state: State, batch: Batch, next_chunk):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask Q'(s_{t+n}, a').  [B, hA] -> [B]
 
-        With n = h the critic has seen every action that made the rewards (eqs. 6, 7 and 11); with
-        h < n this is the uncorrected n-step target (eq. 4): the actions after the first h came
-        from the data.
+        With n = h the critic has seen every action that made the rewards (eqs. 6, 7 and 11); h < n
+        is the uncorrected n-step target (eq. 4): the actions after the first h are the data's.
         """
         bootstrap = self.discount**self.backup * batch.mask[:, -1]
         return batch.returns[:, -1] + bootstrap * self.q(
@@ -138,10 +178,7 @@ class ChunkedActorCritic:
         return batch.action[:, : self.chunk].reshape(len(batch.action), -1)
 
     def loss(self, params: Params, state: State, batch: Batch, noise: Noise):
-        """Critic, cloning and improvement losses, added (algs. 1 and 2).  -> [], metrics
-
-        `policies` has the equations of the last two.
-        """
+        """Critic loss, and those of `policies`, added (algs. 1 and 2).  -> [], metrics"""
         next_chunk = self.propose(state.params, batch.next_obs, noise.propose)
         target = self.td_target(state, batch, next_chunk)
         td = self.critic_loss(params, batch, target)
@@ -158,15 +195,6 @@ class ChunkedActorCritic:
         )
         total = td + clone + improve
         return total, {"loss": total, "td": td, "clone": clone, "target": target.mean(), **info}
-
-    def step(self, state: State, batch: Batch, noise: Noise) -> tuple[State, Metrics]:
-        """One step of one Adam over all losses, then one of the target critic."""
-        params, opt_state, metrics = descend(
-            self.tx, self.loss, state.params, state.opt_state, state, batch, noise
-        )
-        # As published, the target follows the critic of *before* this step.
-        target_critic = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
-        return State(params, target_critic, opt_state), metrics
 
     def act(self, state: State, obs, key):
         """The chunk to execute at `obs`.  [*B, O] -> [*B, h, A]"""

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from chunkrl.blocks.optim import descend
+from chunkrl.blocks.optim import State, descend
 from chunkrl.blocks.policies import Policy
 
 Draw = Callable[[Any], tuple[Any, Any]]  # key -> obs [B, O], chunk [B, D], in pure JAX
@@ -27,8 +27,7 @@ class Cloned(NamedTuple):
 def clone(policy: Policy, draw: Draw, updates: int, learning_rate: float, key) -> Cloned:
     """`updates` Adam steps down `policy.clone`, each on a new batch of `draw`.
 
-    The learning rate falls to zero along a cosine.  A one-step policy learns from its own flow at
-    the same time, with no critic to climb.
+    The learning rate falls to zero along a cosine.  A one-step policy learns from its own flow too.
     """
     key_init, key_obs, key_train = jax.random.split(key, 3)
     params = policy.init(key_init, draw(key_obs)[0][:1])
@@ -44,11 +43,10 @@ def clone(policy: Policy, draw: Draw, updates: int, learning_rate: float, key) -
         improve, _ = policy.improve(params, frozen, obs, lambda obs, chunk: jnp.zeros(1), z)
         return matching + improve, {"clone": matching}
 
-    def step(carry, key):
-        params, opt_state = carry
-        params, opt_state, metrics = descend(tx, loss, params, opt_state, params, key)
-        return (params, opt_state), metrics["clone"]
+    def step(state, key):
+        state, metrics = descend(tx, loss, state, state.params, key)
+        return state, metrics["clone"]
 
-    keys = jax.random.split(key_train, updates)
-    (params, _), losses = jax.lax.scan(step, (params, tx.init(params)), keys)
-    return Cloned(params, losses)
+    state = State(params, tx.init(params))
+    state, losses = jax.lax.scan(step, state, jax.random.split(key_train, updates))
+    return Cloned(state.params, losses)

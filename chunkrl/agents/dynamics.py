@@ -8,21 +8,15 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.rewards import Reward, Unrewarded
-from chunkrl.blocks.networks import Network, mlp, scalar_mlp
-from chunkrl.blocks.networks import Params as Tree
-from chunkrl.blocks.optim import descend
-from chunkrl.types import ChunkBatch, ChunkDataset, Chunks, GoalChunks, Metrics
+from chunkrl.blocks.networks import Network, Tree, mlp, scalar_mlp
+from chunkrl.blocks.optim import State, descend
+from chunkrl.types import ChunkBatch, ChunkDataset, Metrics, Reads
 
 
 class ModelParams(NamedTuple):
     dynamics: Tree  # s_{t+h} - s_t
     reward: Tree
     success: Tree  # logit of the chunk reaching the goal, or solving the task
-
-
-class ModelState(NamedTuple):
-    params: ModelParams
-    opt_state: optax.OptState
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class ChunkModel:
     lr: float = 3e-4
 
     @property
-    def reads(self) -> Chunks | GoalChunks:
+    def reads(self) -> Reads:
         return self.reward.reads(self.chunk)
 
     @property
@@ -55,7 +49,7 @@ class ChunkModel:
     @property
     def head(self) -> Network:
         """The network of reward, and that of success: alike, with parameters of their own."""
-        return scalar_mlp(self.hidden, norm=True)
+        return scalar_mlp(self.hidden)
 
     @property
     def tx(self):
@@ -80,14 +74,11 @@ class ChunkModel:
         """mean (s_t + f(s_t, a) - s_{t+h})^2, over batch and dimensions, and those of `reward`."""
         seen = jnp.concatenate([batch.obs, batch.value_goal], axis=-1)
         error = optax.squared_error(self.predict(params, batch.obs, batch.chunk), batch.next_obs)
-        return {
-            "dynamics": error.mean(),
-            **self.reward.losses(self.head, params, seen, batch),
-        }
+        return {"dynamics": error.mean(), **self.reward.losses(self.head, params, seen, batch)}
 
-    def init(self, key) -> ModelState:
+    def init(self, key) -> State:
         params = self.init_params(jax.random.split(key, 3))
-        return ModelState(params, self.tx.init(params))
+        return State(params, self.tx.init(params))
 
     def draw(self, key, dataset: ChunkDataset, size: int) -> ChunkBatch:
         return self.reward.draw(key, dataset, size, self.chunk, self.discount)
@@ -101,9 +92,6 @@ class ChunkModel:
         metrics = self.losses(params, batch)
         return sum(metrics.values(), jnp.zeros(())), metrics
 
-    def step(self, state: ModelState, batch: ChunkBatch, noise: Any) -> tuple[ModelState, Metrics]:
+    def step(self, state: State, batch: ChunkBatch, noise: Any) -> tuple[State, Metrics]:
         """One step of one Adam over all losses."""
-        params, opt_state, metrics = descend(
-            self.tx, self.loss, state.params, state.opt_state, batch
-        )
-        return ModelState(params, opt_state), metrics
+        return descend(self.tx, self.loss, state, batch)

@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from chunkrl.blocks.networks import Params as Tree
-from chunkrl.blocks.networks import ensemble, scalar_mlp
-from chunkrl.blocks.optim import descend
+from chunkrl.agents.actor_critic import SingleActions
+from chunkrl.blocks.networks import Network, Tree, scalar_mlp
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.data import windows
-from chunkrl.types import Batch, Dataset, Metrics, Windows
+from chunkrl.types import Batch, Dataset
 
 
 class Params(NamedTuple):
@@ -64,7 +63,7 @@ class Climbing:
 
 
 @dataclass(frozen=True)
-class IQL:
+class IQL(SingleActions):
     """V(s) as an upper expectile of Q(s, a) over the data's actions (arXiv 2110.06169, alg. 1)."""
 
     obs_dim: int
@@ -78,39 +77,20 @@ class IQL:
     hidden: tuple[int, ...] = (512,) * 4
     num_critics: int = 2
 
-    reads = Windows(1)
-    chunk = execute = 1
-
     @property
-    def critic(self):
-        return ensemble(self.value, self.num_critics)
-
-    @property
-    def value(self):
-        return scalar_mlp(self.hidden, norm=True)
-
-    @property
-    def tx(self):
-        return optax.adam(self.lr)
+    def value(self) -> Network:
+        return scalar_mlp(self.hidden)
 
     def init(self, key) -> State:
         key_critic, key_value, key_policy = jax.random.split(key, 3)
-        obs, action = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.action_dim))
-        critic, value = self.critic.init(key_critic, obs, action), self.value.init(key_value, obs)
-        params = Params(critic, value, self.policy.init(key_policy, obs))
+        critic, policy = self.init_networks(key_critic, key_policy)
+        value = self.value.init(key_value, jnp.zeros((1, self.obs_dim)))
+        params = Params(critic, value, policy)
         return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
 
     def draw(self, key, dataset: Dataset, size: int) -> Batch:
         """`size` single transitions."""
         return windows.sample(key, dataset, size, 1, self.discount)
-
-    def noise(self, key, size: int):
-        """Normal numbers for the actions that climb the critic.  -> [B, A]"""
-        return jax.random.normal(key, (size, self.action_dim))
-
-    def q(self, critic, obs, action):
-        """Action value, the least of the ensemble.  [*B, O], [*B, A] -> [*B]"""
-        return self.critic.apply(critic, obs, action).min(axis=0)
 
     def value_loss(self, params: Params, batch: Batch, q):
         """mean |tau - 1[d < 0]| d^2 with d = Q'(s, a) - V(s), tau the expectile (eq. 5).  -> []"""
@@ -138,16 +118,3 @@ class IQL:
         total = value + td + policy
         metrics = {"loss": total, "value": value, "td": td, "policy": policy}
         return total, metrics | {"target": target.mean()}
-
-    def step(self, state: State, batch: Batch, noise) -> tuple[State, Metrics]:
-        """One step of one Adam over all losses, then one of the target critic."""
-        params, opt_state, metrics = descend(
-            self.tx, self.loss, state.params, state.opt_state, state, batch, noise
-        )
-        # As published, the target follows the critic of *before* this step.
-        target_critic = optax.incremental_update(state.params.critic, state.target_critic, self.tau)
-        return State(params, target_critic, opt_state), metrics
-
-    def act(self, state: State, obs, key):
-        """The policy's mean, clipped.  [*B, O] -> [*B, 1, A]"""
-        return self.policy.mode(state.params.policy, obs).clip(-1, 1)[..., None, :]

@@ -1,20 +1,26 @@
 """The named methods: one function each, its signature its settings, its presets beside it.
 
 To add one, write its losses in a file of this folder and a function here; the command line, the
-presets and the checks follow from it.
+presets and the checks follow from it.  `**settings: Annotated[Any, FUNCTION, "fixed"]` are the
+settings of FUNCTION, which gets them, but for those that the method has fixed.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Annotated, Any, Literal
 
 from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dynamics import ChunkModel
-from chunkrl.agents.imagination import OnData, OnImagined
 from chunkrl.agents.iql import IQL, Climbing, Weighting
-from chunkrl.agents.model_based import ModelBasedActorCritic, OnlineValue, SlowValue
+from chunkrl.agents.model_based import (
+    ModelBasedActorCritic,
+    OnData,
+    OnImagined,
+    OnlineValue,
+    SlowValue,
+)
 from chunkrl.agents.presets import Preset, strength
 from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
@@ -25,27 +31,7 @@ from chunkrl.data import goals
 from chunkrl.errors import ConfigError
 from chunkrl.types import Agent
 
-# fmt: off
-# A window of n rewards holds n actions: where the chunk is "h", so is the backup.
-METHODS = {
-    #           chunk    backup   policy
-    "qc":      ("h",     "h",     Flow),     # Q-chunking: best of N chunks of a cloned flow
-    "qc_fql":  ("h",     "h",     OneStep),  # Q-chunking with a one-step policy
-    "bfn":     (1,       1,       Flow),     # best of N single actions
-    "bfn_n":   (1,       "h",     Flow),     # the same with uncorrected n-step returns
-    "fql":     (1,       1,       OneStep),  # flow Q-learning
-    "fql_n":   (1,       "h",     OneStep),
-}
-
-MODEL_BASED = {
-    #                   chunk  policy    climbs the critic, else best of N
-    "mac":             ("h",   OneStep,  False),  # chunk model, cloned flow distilled to one step
-    "mac_gau":         ("h",   Gaussian, False),  # a Gaussian policy in place of the flow
-    "mac_fql":         ("h",   OneStep,  True),   # one proposal, trained up the critic (FQL)
-    "mac_no_teacher":  ("h",   Flow,     False),  # the flow itself, followed in a single step
-    "mve":             (1,     OneStep,  False),  # single-step model-based value expansion
-}
-# fmt: on
+WIDTHS = ChunkedActorCritic.hidden
 
 
 @dataclass(frozen=True)
@@ -78,53 +64,20 @@ class Method:
         return self.presets[name].changed(**changes)
 
     def settings(self, domain: str, size: Preset) -> dict[str, Any]:
-        """The keyword arguments of this method in `domain` at `size`."""
-        chosen = size.tuned(self.tuned, domain)
-        return {name: value for name, value in chosen.items() if name in self.parameters}
+        """The keyword arguments of this method at `size`, with those tuned for `domain`, bounded.
+
+        A domain that the papers do not have takes the value of the domain "".
+        """
+        chosen = {k: v for k, v in size.settings.items() if k in self.parameters}
+        for name, by_domain in self.tuned.items():
+            value = by_domain.get(domain, by_domain[""])
+            chosen[name] = min(value, size.most.get(name, value))
+        return chosen
 
 
 def method(presets: Mapping[str, Preset], **tuned: Mapping[str, Any]) -> Callable[..., Method]:
     """Stand the presets of a method beside its function."""
     return lambda build: Method(build, presets, tuned)
-
-
-class Sizes(TypedDict):
-    """Of the problem, given by the data."""
-
-    obs_dim: int
-    action_dim: int
-
-
-# Settings that methods share; those of no default here have the default of the agent's class.
-class Critics(Sizes, total=False):
-    """Of every method: those of the networks and of the critics in an ensemble."""
-
-    hidden: tuple[int, ...]
-    discount: float
-    tau: float
-    lr: float
-    num_critics: int
-
-
-class FlowQ(Critics, total=False):
-    """Of the flow-Q family."""
-
-    flow_steps: int
-    aggregate: Literal["mean", "min"]
-
-
-class BestOfN(FlowQ, total=False):
-    """Of its methods that pick the best of N proposals."""
-
-    candidates: int
-    fourier_dim: int
-
-
-class Distilled(FlowQ, total=False):
-    """Of its methods with a one-step policy."""
-
-    alpha: float
-    normalize_q: bool
 
 
 def best_of_n(
@@ -133,9 +86,9 @@ def best_of_n(
     obs_dim: int,
     action_dim: int,
     flow_steps: int = 10,
-    hidden: tuple[int, ...] = (512,) * 4,
+    hidden: tuple[int, ...] = WIDTHS,
     fourier_dim: int = 0,
-    **learning: Any,
+    **learning: Annotated[Any, ChunkedActorCritic],
 ) -> ChunkedActorCritic:
     """A critic that picks among proposals of a cloned flow."""
     flow = Flow(chunk * action_dim, hidden, flow_steps, fourier_dim)
@@ -147,94 +100,61 @@ def one_step(
     backup: int,
     obs_dim: int,
     action_dim: int,
-    alpha: float = 100.0,
+    alpha: float = OneStep.alpha,
     normalize_q: bool = False,
     flow_steps: int = 10,
-    hidden: tuple[int, ...] = (512,) * 4,
-    **learning: Any,
+    hidden: tuple[int, ...] = WIDTHS,
+    **learning: Annotated[Any, ChunkedActorCritic, "candidates"],
 ) -> ChunkedActorCritic:
     """A critic and the one-step policy that climbs it, distilled from a cloned flow."""
     policy = OneStep(chunk * action_dim, alpha, normalize_q, hidden, flow_steps)
-    sizes = {"chunk": chunk, "backup": backup, "candidates": 1, "hidden": hidden}
-    return ChunkedActorCritic(obs_dim, action_dim, policy, **sizes, **learning)
+    return ChunkedActorCritic(
+        obs_dim, action_dim, policy, chunk, backup, candidates=1, hidden=hidden, **learning
+    )
 
 
 @method(presets.BEST_OF_N, candidates=strength("qc"))
-def qc(horizon: int = 5, **settings: Unpack[BestOfN]) -> ChunkedActorCritic:
+def qc(horizon: int = 5, **settings: Annotated[Any, best_of_n]) -> ChunkedActorCritic:
     """Q-chunking: the best of N chunks of a cloned flow (arXiv 2507.07969, eqs. 9 to 11)."""
     return best_of_n(horizon, horizon, **settings)
 
 
 @method(presets.ONE_STEP, alpha=strength("qc_fql"))
-def qc_fql(horizon: int = 5, **settings: Unpack[Distilled]) -> ChunkedActorCritic:
+def qc_fql(horizon: int = 5, **settings: Annotated[Any, one_step]) -> ChunkedActorCritic:
     """Q-chunking with a one-step policy distilled from the flow (arXiv 2507.07969, alg. 2)."""
     return one_step(horizon, horizon, **settings)
 
 
 @method(presets.BEST_OF_N, candidates=strength("bfn"))
-def bfn(**settings: Unpack[BestOfN]) -> ChunkedActorCritic:
+def bfn(**settings: Annotated[Any, best_of_n]) -> ChunkedActorCritic:
     """The best of N single actions of a cloned flow: `qc` at h = 1 (arXiv 2507.07969, sec. 5)."""
     return best_of_n(1, 1, **settings)
 
 
 @method(presets.BEST_OF_N, candidates=strength("bfn_n"))
-def bfn_n(horizon: int = 5, **settings: Unpack[BestOfN]) -> ChunkedActorCritic:
+def bfn_n(horizon: int = 5, **settings: Annotated[Any, best_of_n]) -> ChunkedActorCritic:
     """`bfn` with uncorrected n-step returns (arXiv 2507.07969, eq. 4)."""
     return best_of_n(1, horizon, **settings)
 
 
 @method(presets.ONE_STEP, alpha=strength("fql"))
-def fql(**settings: Unpack[Distilled]) -> ChunkedActorCritic:
+def fql(**settings: Annotated[Any, one_step]) -> ChunkedActorCritic:
     """Flow Q-learning: a one-step policy distilled from a flow (arXiv 2502.02538, alg. 1)."""
     return one_step(1, 1, **settings)
 
 
 @method(presets.ONE_STEP, alpha=strength("fql_n"))
-def fql_n(horizon: int = 5, **settings: Unpack[Distilled]) -> ChunkedActorCritic:
+def fql_n(horizon: int = 5, **settings: Annotated[Any, one_step]) -> ChunkedActorCritic:
     """`fql` with uncorrected n-step returns (arXiv 2507.07969, eq. 4)."""
     return one_step(1, horizon, **settings)
-
-
-class Imagining(Sizes, total=False):
-    """Of the model-based family."""
-
-    goal_dim: int
-    hidden: tuple[int, ...]
-    rollout: int
-    rollout_batch: int
-    lam: float
-    discount: float
-    tau: float
-    lr: float
-    sum_reward: bool
-    true_mask: bool
-    goal_reward: Literal[-1, 1]
-    clone_value_goal: bool
-    critic_on_data: bool
-    value_loss: Literal["squared", "logistic"]
-    value_end: Literal["slow", "online"]
-
-
-class Choosing(Imagining, total=False):
-    """Of its methods that pick the best of N proposals."""
-
-    candidates: int
-    act_candidates: int
-
-
-class Chunking(Choosing, total=False):
-    """Of those that act in chunks."""
-
-    horizon: int
-    execute: int
 
 
 def model_based(
     policy: Callable[..., Policy],
     obs_dim: int,
     action_dim: int,
-    horizon: int = 10,
-    hidden: tuple[int, ...] = (1024,) * 4,
+    horizon: int = ChunkModel.chunk,
+    hidden: tuple[int, ...] = ChunkModel.hidden,
     goal_dim: int = 0,
     sum_reward: bool = False,
     true_mask: bool = False,
@@ -247,12 +167,9 @@ def model_based(
     discount: float = ChunkModel.discount,
     lr: float = ChunkModel.lr,
     execute: int = 1,
-    **learning: Any,
+    **learning: Annotated[Any, ModelBasedActorCritic],
 ) -> ModelBasedActorCritic:
-    """MAC's agent around `policy(D, hidden=...)`.
-
-    `goal_dim` > 0 learns to reach goals, 0 the task's rewards.
-    """
+    """MAC's agent around `policy(D, hidden=...)`, for goals where `goal_dim` > 0, else rewards."""
     if execute > horizon:
         raise ConfigError(
             f"execute = {execute}: must be between 1 and the chunk's {horizon} actions"
@@ -283,63 +200,49 @@ IMITATING = partial(OneStep, alpha=1.0, norm=True, climb=False)  # best of N imp
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
-def mac(
-    flow_steps: int = 10, step_discount: bool = False, **settings: Unpack[Chunking]
-) -> ModelBasedActorCritic:
+def mac(flow_steps: int = 10, **settings: Annotated[Any, model_based]) -> ModelBasedActorCritic:
     """Model-based RL with action chunks: values from imagined rollouts (arXiv 2512.08108, alg. 1).
 
     The best of N chunks of a one-step clone, distilled from a flow.
     """
-    policy = partial(IMITATING, steps=flow_steps)
-    return model_based(policy, step_discount=step_discount, **settings)
+    return model_based(partial(IMITATING, steps=flow_steps), **settings)
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
-def mac_gau(step_discount: bool = False, **settings: Unpack[Chunking]) -> ModelBasedActorCritic:
+def mac_gau(**settings: Annotated[Any, model_based]) -> ModelBasedActorCritic:
     """MAC with a Gaussian policy in place of the flow (arXiv 2512.08108, ablations)."""
-    return model_based(Gaussian, step_discount=step_discount, **settings)
+    return model_based(Gaussian, **settings)
 
 
 @method(presets.MODEL_BASED)
 def mac_fql(
-    horizon: int = 10,
-    execute: int = 1,
     alpha: float = 0.3,
     flow_steps: int = 10,
     step_discount: bool = True,
-    **settings: Unpack[Imagining],
+    **settings: Annotated[Any, model_based, "candidates", "act_candidates"],
 ) -> ModelBasedActorCritic:
     """MAC with one proposal, trained up the critic where it imagines (arXiv 2512.08108, ablations).
 
     As released, its returns count an imagined chunk gamma, not gamma^h (`step_discount`).
     """
     policy = partial(OneStep, alpha=alpha, normalize_q=True, steps=flow_steps, norm=True)
-    return model_based(
-        policy, horizon=horizon, execute=execute, step_discount=step_discount, candidates=1,
-        act_candidates=1, improve_on=OnImagined(), **settings,
-    )  # fmt: skip
+    single = {"candidates": 1, "act_candidates": 1, "improve_on": OnImagined()}
+    return model_based(policy, step_discount=step_discount, **single, **settings)
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
-def mac_no_teacher(
-    step_discount: bool = False, **settings: Unpack[Chunking]
-) -> ModelBasedActorCritic:
+def mac_no_teacher(**settings: Annotated[Any, model_based]) -> ModelBasedActorCritic:
     """MAC with the flow itself, followed in a single step (arXiv 2512.08108, ablations)."""
-    policy = partial(Flow, steps=1, norm=True)
-    return model_based(policy, step_discount=step_discount, **settings)
+    return model_based(partial(Flow, steps=1, norm=True), **settings)
 
 
 @method(presets.MODEL_BASED, candidates=presets.IMAGINED)
-def mve(flow_steps: int = 10, **settings: Unpack[Choosing]) -> ModelBasedActorCritic:
+def mve(
+    flow_steps: int = 10,
+    **settings: Annotated[Any, model_based, "horizon", "execute", "step_discount"],
+) -> ModelBasedActorCritic:
     """Single-step model-based value expansion: MAC at h = 1 (arXiv 1803.00101)."""
     return model_based(partial(IMITATING, steps=flow_steps), horizon=1, **settings)
-
-
-class Implicit(Critics, total=False):
-    """Of implicit Q-learning."""
-
-    expectile: float
-    std: Literal["one", "free"]
 
 
 def implicit(
@@ -347,8 +250,8 @@ def implicit(
     obs_dim: int,
     action_dim: int,
     std: Literal["one", "free"] = "one",
-    hidden: tuple[int, ...] = (512,) * 4,
-    **learning: Any,
+    hidden: tuple[int, ...] = WIDTHS,
+    **learning: Annotated[Any, IQL],
 ) -> IQL:
     """IQL's values, with a policy that is extracted in the given way."""
     policy = Gaussian(action_dim, hidden, norm=False, squash=False, std=std)
@@ -356,36 +259,38 @@ def implicit(
 
 
 @method(presets.ONE_STEP, beta=presets.TEMPERATURE)
-def iql(beta: float = 10.0, max_weight: float = 100.0, **settings: Unpack[Implicit]) -> IQL:
+def iql(beta: float = 10.0, max_weight: float = 100.0, **settings: Annotated[Any, implicit]) -> IQL:
     """Implicit Q-learning, its policy advantage-weighted (arXiv 2110.06169, eqs. 5 to 7)."""
     return implicit(Weighting(beta, max_weight), **settings)
 
 
 @method(presets.ONE_STEP)
-def iql_ddpgbc(alpha: float = 1.0, **settings: Unpack[Implicit]) -> IQL:
+def iql_ddpgbc(alpha: float = 1.0, **settings: Annotated[Any, implicit]) -> IQL:
     """`iql` whose policy climbs the critic and imitates (arXiv 2406.09329, DDPG+BC)."""
     return implicit(Climbing(alpha), **settings)
 
 
-class Held(Critics, total=False):
-    """Of ReBRAC."""
-
-    alpha: float
-    alpha_critic: float
-    policy_every: int
-    action_noise: float
-    noise_clip: float
-
-
 @method(presets.ONE_STEP, alpha_critic=presets.PENALTY)
-def rebrac(**settings: Unpack[Held]) -> ReBRAC:
+def rebrac(
+    obs_dim: int,
+    action_dim: int,
+    hidden: tuple[int, ...] = WIDTHS,
+    **settings: Annotated[Any, ReBRAC],
+) -> ReBRAC:
     """TD3+BC with a penalty in the critic's target too (arXiv 2305.09836, sec. 3)."""
-    hidden = settings.get("hidden", ReBRAC.hidden)
-    policy = Gaussian(settings["action_dim"], hidden, norm=False, std="one")
-    return ReBRAC(policy=policy, **settings)
+    policy = Gaussian(action_dim, hidden, norm=False, std="one")
+    return ReBRAC(obs_dim, action_dim, policy, hidden=hidden, **settings)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}
+AGENTS: dict[str, Any] = {name: method(1, 1) for name, method in ALL.items()}  # at their defaults
+MODEL_BASED = tuple(n for n, a in AGENTS.items() if isinstance(a, ModelBasedActorCritic))
+# Of the flow-Q family: chunk, backup, policy.  Where the chunk is "h", a setting, so is the backup.
+METHODS = {
+    name: ("h" if agent.chunk > 1 else 1, "h" if agent.backup > 1 else 1, type(agent.policy))
+    for name, agent in AGENTS.items()
+    if isinstance(agent, ChunkedActorCritic)
+}
 
 
 def named(name: str) -> Method:

@@ -9,13 +9,11 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.dynamics import ChunkModel
-from chunkrl.agents.imagination import MACNoise, OnData, OnImagined, Transitions, Where
 from chunkrl.blocks import backend, targets
-from chunkrl.blocks.networks import Network, scalar_mlp
-from chunkrl.blocks.networks import Params as Tree
+from chunkrl.blocks.networks import Network, Tree
 from chunkrl.blocks.optim import descend, mean_of_blocks
 from chunkrl.blocks.policies import Policy, best_of_n
-from chunkrl.types import ChunkBatch, ChunkDataset, Chunks, GoalChunks, Metrics
+from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics, Reads
 
 
 class MACParams(NamedTuple):
@@ -31,6 +29,65 @@ class MACState(NamedTuple):
     params: MACParams  # differentiated and optimised
     target_value: Tree  # no gradient, no slots in the optimiser
     opt_state: optax.OptState
+
+
+class MACNoise(NamedTuple):
+    """All the randomness of one update, D = hA."""
+
+    flow: jax.Array  # [B, D]           normal: x_0 of flow matching
+    t: jax.Array  # [B, 1]              uniform: flow time
+    improve: jax.Array  # [B, D] or [K, R, D]  normal: z of the one-step policy
+    rollout: jax.Array  # [K, N, R, D]  normal: candidates along the R imagined trajectories
+
+
+class Transitions(NamedTuple):
+    """Chunks as transitions, of the data [B] or along R imagined trajectories [K, R]; constant."""
+
+    seen: Array  # [*B, O + G]  s and g, side by side
+    chunk: Array  # [*B, D]
+    next_seen: Array  # [*B, O + G]
+    reward: Array  # [*B]
+    mask: Array  # [*B]         0 where the chunk succeeds, or is thought to
+
+
+@dataclass(frozen=True)
+class OnImagined:
+    """Losses at what was imagined (MAC, arXiv 2512.08108, alg. 1; of the policy: MAC (FQL))."""
+
+    def shape(self, size: int, starts: int, rollout: int) -> tuple[int, ...]:
+        """Of the states: K rows of R."""
+        return rollout, starts
+
+    def states(self, batch: ChunkBatch, x: Transitions):
+        """All imagined states, with the goals of the value.  -> [K, R, O + G]"""
+        return x.seen
+
+    def transitions(self, batch: ChunkBatch, x: Transitions) -> Transitions:
+        """The first imagined chunks, chosen in states of the data.  -> [R, ...]"""
+        return jax.tree.map(lambda leaf: leaf[0], x)
+
+
+@dataclass(frozen=True)
+class OnData:
+    """Losses at the data (MAC's policy, arXiv 2512.08108, alg. 1; of the critic: an option)."""
+
+    def shape(self, size: int, starts: int, rollout: int) -> tuple[int, ...]:
+        """Of the states: B."""
+        return (size,)
+
+    def states(self, batch: ChunkBatch, x: Transitions):
+        """The states of the batch, with the goals of the policy.  -> [B, O + G]"""
+        return jnp.concatenate([batch.obs, batch.actor_goal], axis=-1)
+
+    def transitions(self, batch: ChunkBatch, x: Transitions) -> Transitions:
+        """The chunks of the batch, with the goals of the value.  -> [B, ...]"""
+        seen, next_seen = (
+            jnp.concatenate([obs, batch.value_goal], axis=-1) for obs in (batch.obs, batch.next_obs)
+        )
+        return Transitions(seen, batch.chunk, next_seen, batch.reward, batch.mask)
+
+
+Where = OnData | OnImagined
 
 
 @dataclass(frozen=True)
@@ -55,8 +112,7 @@ class ModelBasedActorCritic:
 
     arXiv 2512.08108, alg. 1; at h = 1 model-based value expansion (MVE, arXiv 1803.00101).
     `seen` is [s, g], the state and the goal side by side; every network but the dynamics reads it.
-    Defaults are those of MAC's code.  Methods are pure; `params` is differentiated, `state`
-    constant.
+    `params` is differentiated, `state` constant.
     """
 
     model: ChunkModel
@@ -84,16 +140,14 @@ class ModelBasedActorCritic:
         return self.model.discount
 
     @property
-    def reads(self) -> Chunks | GoalChunks:
+    def reads(self) -> Reads:
         return self.model.reads
 
     @property
     def value(self) -> Network:
-        return scalar_mlp(self.model.hidden, norm=True)
+        return self.model.head
 
-    @property
-    def critic(self) -> Network:
-        return scalar_mlp(self.model.hidden, norm=True)
+    critic = value  # alike, with parameters of its own
 
     @property
     def tx(self):
@@ -141,10 +195,7 @@ class ModelBasedActorCritic:
         return self.head.value(self.critic.apply(critic, seen, chunk))
 
     def propose(self, params: MACParams, seen, noise):
-        """argmax_j Q(s, a_j) over N samples a_j (MAC, alg. 1).
-
-        [*B, O + G], [N, *B, D] -> [*B, D]
-        """
+        """argmax_j Q(s, a_j), N samples a_j (MAC, alg. 1).  [*B, O + G], [N, *B, D] -> [*B, D]"""
         if len(noise) == 1:
             return self.policy.sample(params.policy, seen, noise[0])
         proposals = self.policy.sample(params.policy, seen[None], noise)
@@ -182,9 +233,9 @@ class ModelBasedActorCritic:
         d is `imagined_discount`; at lam = 1 the values in between cancel (MAC, alg. 1).
         """
         discount, value = self.imagined_discount * x.mask, partial(self.v, self.end.params(state))
-        if self.lam == 1:
-            return targets.value_expansion(x.reward, discount, value(x.next_seen[-1]))
-        return targets.lambda_return(x.reward, discount, value(x.next_seen), self.lam)
+        counted = x.next_seen[-1] if self.lam == 1 else x.next_seen
+        following = jnp.broadcast_to(value(counted), x.reward.shape)
+        return targets.lambda_return(x.reward, discount, following, self.lam)
 
     def td_target(self, params: MACParams, x: Transitions):
         """r + gamma^h mask V(s'), with V itself, not its slow copy (MAC, alg. 1).  -> [*B]"""
@@ -223,10 +274,7 @@ class ModelBasedActorCritic:
         return {"clone": clone, "improve": improve, **info}
 
     def loss(self, params: MACParams, state: MACState, batch: ChunkBatch, noise: MACNoise):
-        """All losses, added: no parameters are shared, so that weights would not matter.
-
-        -> [], metrics
-        """
+        """All losses, added: they share no parameters, weights would not matter.  -> [], metrics"""
         n = noise.rollout.shape[2]
         x = self.imagine(state.params, batch.obs[:n], batch.value_goal[:n], noise.rollout)
         model = self.model.losses(params, batch)
@@ -237,12 +285,10 @@ class ModelBasedActorCritic:
 
     def step(self, state: MACState, batch: ChunkBatch, noise: MACNoise) -> tuple[MACState, Metrics]:
         """One step of one Adam over all losses, then V' = tau V + (1 - tau) V'."""
-        params, opt_state, metrics = descend(
-            self.tx, self.loss, state.params, state.opt_state, state, batch, noise
-        )
+        after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
         # As published, the target follows the value of *before* this step.
         target = optax.incremental_update(state.params.value, state.target_value, self.tau)
-        return MACState(params, target, opt_state), metrics
+        return after._replace(target_value=target), metrics
 
     def act(self, state: MACState, obs, key):
         """The chunk to execute at `obs`, with the goal appended.  [*B, O + G] -> [*B, h, A]"""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from chunkrl import checks
 from chunkrl.errors import ConfigError
 
 
@@ -22,25 +23,11 @@ class Preset:
 
     def changed(self, **changes: Any) -> "Preset":
         """The preset with every change that is not None.  Raises ConfigError."""
-        given = {name: value for name, value in changes.items() if value is not None}
-        for name, value in given.items():
-            if value < 1:
-                raise ConfigError(f"{name} = {value}: must be at least 1")
+        given = {name: checks.whole(name, n) for name, n in changes.items() if n is not None}
         size = replace(self, **given)
         if size.updates % size.every:
             raise ConfigError(f"updates = {size.updates}: choose a multiple of {size.every}")
         return size
-
-    def tuned(self, values: Mapping[str, Mapping[str, Any]], domain: str) -> dict[str, Any]:
-        """The method's settings in `domain`: tuned ones from {setting: {domain: value}}, bounded.
-
-        A domain that the papers do not have takes the value of the domain "".
-        """
-        chosen = dict(self.settings)
-        for name, by_domain in values.items():
-            value = by_domain.get(domain, by_domain[""])
-            chosen[name] = min(value, self.most.get(name, value))
-        return chosen
 
 
 SMOKE = Preset(  # seconds: shows that everything works, learns nothing
@@ -53,25 +40,18 @@ PAPER = Preset(  # hours on a GPU
 )  # fmt: skip
 
 # Of the methods with a one-step policy.
-ONE_STEP = {
-    "smoke": SMOKE,
-    "laptop": Preset(
-        transitions=150_000, updates=80_000, batch_size=128, every=500, evaluate_every=10_000,
-        episodes=50, settings={"flow_steps": 5, "hidden": (256,) * 3, "lr": 3e-4},
-    ),
-    "paper": PAPER,
-}  # fmt: skip
+LAPTOP = Preset(
+    transitions=150_000, updates=80_000, batch_size=128, every=500, evaluate_every=10_000,
+    episodes=50, settings={"flow_steps": 5, "hidden": (256,) * 3, "lr": 3e-4},
+)  # fmt: skip
+ONE_STEP = {"smoke": SMOKE, "laptop": LAPTOP, "paper": PAPER}
 
 # Of the methods that pick the best of N.  Every target costs N samples of a flow: smaller networks
 # with larger steps leave a laptop time for them.  N and the Euler steps were chosen by single runs
 # on cube-single: with 16 and 5, in batches of 64, success stayed at about 70%.
-BEST_OF_N = ONE_STEP | {
-    "laptop": Preset(
-        transitions=150_000, updates=130_000, batch_size=128, every=500, evaluate_every=10_000,
-        episodes=50, settings={"flow_steps": 3, "hidden": (128,) * 3, "lr": 5e-4},
-        most={"candidates": 8},
-    ),
-}  # fmt: skip
+SMALL = {"flow_steps": 3, "hidden": (128,) * 3, "lr": 5e-4}
+FEW = replace(LAPTOP, updates=130_000, settings=SMALL, most={"candidates": 8})
+BEST_OF_N = ONE_STEP | {"laptop": FEW}
 
 # Of the model-based methods, whose updates cost far more.
 MODEL_BASED = {
@@ -81,9 +61,8 @@ MODEL_BASED = {
         most={"candidates": 2},
     ),
     # Widths of 256 leave time for a third of the updates, and succeeded less often: README.
-    "laptop": Preset(
-        transitions=150_000, updates=60_000, batch_size=128, every=500, evaluate_every=15_000,
-        episodes=50, most={"candidates": 4},
+    "laptop": replace(
+        LAPTOP, updates=60_000, evaluate_every=15_000, most={"candidates": 4},
         settings={"flow_steps": 5, "hidden": (128,) * 3, "lr": 1e-3, "rollout": 5,
                   "rollout_batch": 64, "discount": 0.99},
     ),

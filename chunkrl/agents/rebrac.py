@@ -2,23 +2,17 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from chunkrl.blocks.networks import Params as Tree
-from chunkrl.blocks.networks import ensemble, scalar_mlp
+from chunkrl.agents.actor_critic import Params, SingleActions
 from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.data import windows
-from chunkrl.types import Batch, Dataset, Metrics, Windows
-
-
-class Params(NamedTuple):
-    critic: Tree
-    policy: Tree
+from chunkrl.types import Batch, Dataset, Metrics
 
 
 class State(NamedTuple):
@@ -36,11 +30,8 @@ class Transitions(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ReBRAC:
-    """A deterministic policy up the critic, close to the data (ReBRAC, arXiv 2305.09836).
-
-    It is the mode of a Gaussian that is cloned by squared error.
-    """
+class ReBRAC(SingleActions):
+    """A Gaussian's mode up the critic, close to the data (ReBRAC, arXiv 2305.09836)."""
 
     obs_dim: int
     action_dim: int
@@ -56,22 +47,8 @@ class ReBRAC:
     hidden: tuple[int, ...] = (512,) * 4
     num_critics: int = 2
 
-    reads = Windows(1)
-    chunk = execute = 1
-
-    @property
-    def critic(self):
-        return ensemble(scalar_mlp(self.hidden, norm=True), self.num_critics)
-
-    @property
-    def tx(self):
-        return optax.adam(self.lr)
-
     def init(self, key) -> State:
-        key_critic, key_policy = jax.random.split(key)
-        obs, action = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.action_dim))
-        critic = self.critic.init(key_critic, obs, action)
-        params = Params(critic, self.policy.init(key_policy, obs))
+        params = Params(*self.init_networks(*jax.random.split(key)))
         target = jax.tree.map(jnp.copy, params)
         return State(params, target, self.tx.init(params), jnp.zeros((), jnp.int32))
 
@@ -81,14 +58,6 @@ class ReBRAC:
         following = jnp.minimum(start + 1, len(dataset.obs) - 1)
         window = windows.take(dataset, start, 1, self.discount)
         return Transitions(window, dataset.action[following])
-
-    def noise(self, key, size: int):
-        """Normal numbers for the next actions.  -> [B, A]"""
-        return jax.random.normal(key, (size, self.action_dim))
-
-    def q(self, critic, obs, action):
-        """Action value, the least of the ensemble.  [*B, O], [*B, A] -> [*B]"""
-        return self.critic.apply(critic, obs, action).min(axis=0)
 
     def perturbed(self, policy, obs, noise):
         """clip(mu(s) + clip(sigma z)), TD3's smoothing (arXiv 1802.09477, eq. 14).  -> [*B, A]"""
@@ -132,14 +101,8 @@ class ReBRAC:
 
     def step(self, state: State, batch: Transitions, noise) -> tuple[State, Metrics]:
         """One step of one Adam, whose momentum moves the policy in between too, as published."""
-        params, opt_state, metrics = descend(
-            self.tx, self.loss, state.params, state.opt_state, state, batch, noise
-        )
+        after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
         # As published, the targets follow the networks of *before* this step.
         tau = jnp.where(self.full(state), self.tau, 0.0)
-        target: Any = optax.incremental_update(state.params, state.target, tau)
-        return State(params, target, opt_state, state.updates + 1), metrics
-
-    def act(self, state: State, obs, key):
-        """mu(s), clipped.  [*B, O] -> [*B, 1, A]"""
-        return self.policy.mode(state.params.policy, obs).clip(-1, 1)[..., None, :]
+        target = optax.incremental_update(state.params, state.target, tau)
+        return after._replace(target=target, updates=state.updates + 1), metrics

@@ -21,9 +21,9 @@ class Empty(NamedTuple):
 
 
 def success_loss(net: Network, params, seen, batch: ChunkBatch):
-    """mean of -y log sigmoid(c) - (1 - y) log(1 - sigmoid(c)), y = 1 - mask.  -> []
+    """-mean y log sigmoid(c) + (1 - y) log(1 - sigmoid(c)), y = 1 - mask.  -> []
 
-    MAC (arXiv 2512.08108, alg. 1): the success network, by cross entropy.
+    The cross entropy of success (MAC, arXiv 2512.08108, alg. 1).
     """
     logit = net.apply(params.success, seen, batch.chunk)
     return optax.sigmoid_binary_cross_entropy(logit, 1 - batch.mask).mean()
@@ -41,9 +41,7 @@ class Unrewarded:
     def reads(self, length: int) -> Chunks:
         return Chunks(length)
 
-    def draw(
-        self, key, dataset: ChunkDataset, size: int, length: int, discount: float
-    ) -> ChunkBatch:
+    def draw(self, key, dataset: ChunkDataset, size: int, length: int, discount: float):
         return chunks.sample(key, dataset, size, length, discount)
 
     def init(self, net: Network, key_reward, key_success, *inputs) -> tuple[Any, Any]:
@@ -58,10 +56,7 @@ class Unrewarded:
 
 @dataclass(frozen=True)
 class GoalReward:
-    """-1 for every chunk that does not reach its goal, or else 1 for the one that does.
-
-    MAC with goals (arXiv 2512.08108, alg. 1): the success network is reward and mask.
-    """
+    """-1 until the goal is reached, or 1 when it is (MAC with goals, arXiv 2512.08108, alg. 1)."""
 
     negative: bool = True
     value_goals: goals.GoalMixture = goals.VALUE
@@ -70,9 +65,7 @@ class GoalReward:
     def reads(self, length: int) -> GoalChunks:
         return GoalChunks(length)
 
-    def draw(
-        self, key, dataset: ChunkDataset, size: int, length: int, discount: float
-    ) -> ChunkBatch:
+    def draw(self, key, dataset: ChunkDataset, size: int, length: int, discount: float):
         mixtures = (self.value_goals, self.actor_goals or self.value_goals)
         batch = goals.sample(key, dataset, size, length, discount, *mixtures, self.negative)
         return batch if self.actor_goals else batch._replace(actor_goal=batch.value_goal)
@@ -91,7 +84,7 @@ class GoalReward:
 
 
 @dataclass(frozen=True)
-class LearnedReward:
+class LearnedReward(Unrewarded):
     """A network r(s, a) regressed on the task's rewards of the data's chunks.
 
         reward = (1/h) sum_{k<h} gamma^k r_{t+k}       mask = 1
@@ -102,16 +95,11 @@ class LearnedReward:
     sum_reward: bool = False  # the sum, not the mean
     true_mask: bool = False  # solving the task ends it, as the data say; else nothing does
 
-    def reads(self, length: int) -> Chunks:
-        return Chunks(length)
-
     def parts(self, length: int) -> int:
         """Of the discounted sum of a chunk's rewards, by which it is divided: h, or 1."""
         return 1 if self.sum_reward else length
 
-    def draw(
-        self, key, dataset: ChunkDataset, size: int, length: int, discount: float
-    ) -> ChunkBatch:
+    def draw(self, key, dataset: ChunkDataset, size: int, length: int, discount: float):
         batch = chunks.sample(key, dataset, size, length, discount)
         mask = batch.mask if self.true_mask else jnp.ones_like(batch.mask)
         return batch._replace(reward=batch.reward / self.parts(length), mask=mask)
@@ -122,10 +110,7 @@ class LearnedReward:
     def losses(self, net: Network, params, seen, batch: ChunkBatch) -> Metrics:
         """mean (r(s, a) - reward)^2, and the cross entropy of success."""
         error = optax.squared_error(net.apply(params.reward, seen, batch.chunk), batch.reward)
-        return {
-            "reward": error.mean(),
-            "success_loss": success_loss(net, params, seen, batch),
-        }
+        return {"reward": error.mean(), "success_loss": success_loss(net, params, seen, batch)}
 
     def predict(self, net: Network, params, seen, chunk) -> tuple[jax.Array, jax.Array]:
         """r(s, a), whatever succeeds; mask = 1 - [c(s, a) > 0].  -> [*B] twice"""

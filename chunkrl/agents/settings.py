@@ -72,27 +72,27 @@ SIZES = ("obs_dim", "action_dim", "goal_dim")  # those that the data decide
 
 
 def parameters(function: Callable) -> dict[str, tuple[Any, Any]]:
-    """The settings of a method: name -> (type, default), those of its `Unpack[...]` included.
+    """The settings of a method: name -> (type, default).
 
-    A default that the agent's class supplies is `inspect.Parameter.empty`.
+    Its own, and of the function or class that its `**settings: Annotated[Any, FUNCTION, "fixed"]`
+    names those that SETTINGS explains and the method has not fixed.
     """
-    hints, found = typing.get_type_hints(function), {}
+    found, passed = {}, {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            (shared,) = typing.get_args(hints[name])  # Unpack[TypedDict]
-            for inner, kind in typing.get_type_hints(shared).items():
-                found[inner] = kind, inspect.Parameter.empty
+            source, *fixed = parameter.annotation.__metadata__
+            known = parameters(source).items()
+            passed = {k: v for k, v in known if k in SETTINGS and k not in fixed}
         else:
-            found[name] = hints[name], parameter.default
-    return found
+            found[name] = parameter.annotation, parameter.default
+    return {**passed, **found}
 
 
 def checked(method: str, function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` as the types that `function` declares.  Raises ConfigError, naming the setting."""
     known = parameters(function)
-    for name in given:
-        if name not in known:
-            refuse(method, name, known)
+    for name in (name for name in given if name not in known):
+        refuse(method, name, known)
     return {name: value_of(name, known[name][0], value) for name, value in given.items()}
 
 
@@ -105,20 +105,19 @@ def refuse(method: str, name: str, known: Iterable[str]) -> NoReturn:
 def value_of(name: str, kind: Any, value: Any) -> Any:
     """`value` as the type `kind`, within the bounds of SETTINGS.  Raises ConfigError."""
     if typing.get_origin(kind) is Literal:
-        if value not in typing.get_args(kind):
-            choices = " or ".join(map(repr, typing.get_args(kind)))
-            raise ConfigError(f"{name} = {value!r}: must be {choices}")
-        return value
+        if value in typing.get_args(kind):
+            return value
+        choices = " or ".join(map(repr, typing.get_args(kind)))
+        raise ConfigError(f"{name} = {value!r}: must be {choices}")
     if typing.get_origin(kind) is tuple:
         items = list(value) if isinstance(value, (tuple, list, np.ndarray)) else []
         if not items:
             raise ConfigError(f"{name} = {value!r}: give at least one number, such as 256 256")
         return tuple(value_of(name, int, item) for item in items)
     if kind is bool:
-        if not isinstance(value, (bool, np.bool_)):
-            raise ConfigError(f"{name} = {value!r}: must be True or False")
-        return bool(value)
+        if isinstance(value, (bool, np.bool_)):
+            return bool(value)
+        raise ConfigError(f"{name} = {value!r}: must be True or False")
     value = checks.number(name, value, whole=kind is int)
-    setting = SETTINGS[name]
-    checks.within(name, value, setting.low, setting.high)
+    checks.within(name, value, *SETTINGS[name][1:])
     return value

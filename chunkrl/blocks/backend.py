@@ -13,10 +13,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def in_blocks(propose: Callable, seen, noise):
-    """`propose` for R states; on a CPU for as many at a time as make ROWS candidates.
-
-    [R, O + G], [N, R, D] -> [R, D]
-    """
+    """`propose`, on a CPU for ROWS candidates at a time.  [R, O + G], [N, R, D] -> [R, D]"""
     states = max(1, ROWS // len(noise))
     if len(seen) <= states or jax.default_backend() != "cpu":
         return propose(seen, noise)
@@ -26,8 +23,8 @@ def in_blocks(propose: Callable, seen, noise):
 def precision() -> jnp.dtype:
     """Of networks that are not differentiated: CHUNKRL_PRECISION, else float32.
 
-    bfloat16 is faster on some accelerators, and keeps 8 of 24 bits.  Read when a program is
-    compiled: set it before Python starts.  Raises ConfigError.
+    bfloat16, faster on some accelerators, keeps 8 of 24 bits.  Read when a program is compiled.
+    Raises ConfigError.
     """
     name = os.environ.get("CHUNKRL_PRECISION") or PRECISIONS[0]
     if name not in PRECISIONS:

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-Params = Any  # a pytree of arrays; never looked inside
+Tree = Any  # a pytree of arrays; never looked inside
 
 
 class Network(NamedTuple):
     """A pair of pure functions: init(key, *inputs) -> params, apply(params, *inputs) -> output."""
 
-    init: Callable[..., Params]
+    init: Callable[..., Tree]
     apply: Callable[..., jax.Array]
 
 
@@ -26,17 +26,15 @@ def fourier_features(t, dim):
     [*B, 1] -> [*B, dim].  An optional embedding of flow time in the reference networks.
     """
     half = dim // 2
-    angle = t * jnp.exp(-jnp.log(10000.0) / (half - 1) * jnp.arange(half)).reshape(
-        (1,) * (t.ndim - 1) + (half,)
-    )
+    frequency = jnp.exp(-jnp.log(10000.0) / (half - 1) * jnp.arange(half))
+    angle = t * frequency.reshape((1,) * (t.ndim - 1) + (half,))
     return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
 
 
 class Dense(nn.Module):
     """x W + b of the concatenated inputs.
 
-    Where an input has a leading axis of size 1 that another has not, its share x_i W_i is computed
-    once and added to all: a state is multiplied once, not once per candidate.
+    The share x_i W_i of an input that has a leading axis of size 1 is computed once for all.
     """
 
     features: int
@@ -72,9 +70,9 @@ class _MLP(nn.Module):
 def mlp(hidden: tuple[int, ...], out: int, norm: bool = False, last_scale: float = 1.0) -> Network:
     """(Dense -> gelu (tanh form) -> LayerNorm if `norm`) per hidden width, then Dense.
 
-    Inputs are concatenated: [*B, .] x ... -> [*B, out]; leading axes of size 1 broadcast, and cost
-    only once.  Normalisation comes after the activation, as in the FQL code; its epsilon is 1e-6.
-    `last_scale` is the variance of the last layer's initialisation relative to Glorot's.
+    Inputs are concatenated: [*B, .] x ... -> [*B, out]; leading axes of size 1 broadcast.  The
+    norm follows the activation, as in the FQL code; its epsilon is 1e-6.  `last_scale` is the
+    variance of the last layer's initialisation relative to Glorot's.
     """
     module = _MLP(hidden, out, norm, last_scale)
     return Network(module.init, module.apply)  # pyright: ignore[reportArgumentType]

@@ -1,7 +1,7 @@
 """One gradient step, and gradients block by block."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,23 +10,27 @@ import optax
 from chunkrl.types import Metrics
 
 
-def descend(
-    tx: optax.GradientTransformation, loss: Callable, params: Any, opt_state: Any, *args
-) -> tuple[Any, Any, Metrics]:
-    """One step of `tx` down `loss(params, *args) -> (value, metrics)`.
+class State(NamedTuple):
+    """What the plainest learner keeps."""
 
-    -> params, opt_state, metrics
-    """
-    grads, metrics = jax.grad(loss, has_aux=True)(params, *args)
-    updates, opt_state = tx.update(grads, opt_state, params)
-    return optax.apply_updates(params, updates), opt_state, metrics
+    params: Any
+    opt_state: optax.OptState
+
+
+def descend(
+    tx: optax.GradientTransformation, loss: Callable, state: Any, *args
+) -> tuple[Any, Metrics]:
+    """One step of `tx` down `loss(params, *args) -> (value, metrics)`.  -> new `state`, metrics"""
+    grads, metrics = jax.grad(loss, has_aux=True)(state.params, *args)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return state._replace(params=params, opt_state=opt_state), metrics
 
 
 def mean_of_blocks(loss: Callable[[Any, Any], jax.Array]) -> Callable[[Any, Any], jax.Array]:
     """f(params, xs) = mean_k loss(params, xs_k), in which `xs`, leaves [K, ...], is constant.
 
-    The gradient is added up block by block, so that what a block leaves behind for it never
-    outgrows the cache of a processor: on large blocks that is most of the time.
+    The gradient is added up block by block: what one leaves behind for it fits a processor's cache.
     """
 
     @jax.custom_vjp

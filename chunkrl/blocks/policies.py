@@ -1,10 +1,9 @@
 """Policy extraction: clone the data, improve on it with the critic, sample a chunk.
 
 `obs` is whatever the policy looks at: the state, or the state and a goal side by side.  It may have
-leading axes of size 1 where the noise has more, and is then looked at once for all of them.
-
-Noise is always an argument, so every function here is deterministic.  `params` is differentiated;
-`frozen`, the same parameters, is not; `q(obs, chunk) -> [*B]` is a constant function.
+leading axes of size 1 where the noise has more, and is then looked at once for all of them.  Noise
+is always an argument.  `params` is differentiated; `frozen`, the same parameters, is not;
+`q(obs, chunk) -> [*B]` is a constant function.
 """
 
 from collections.abc import Callable
@@ -15,12 +14,19 @@ import jax
 import jax.numpy as jnp
 
 from chunkrl.blocks import flow
-from chunkrl.blocks.networks import Params, fourier_features, mlp
+from chunkrl.blocks.networks import Tree, fourier_features, mlp
+
+
+class Imitating:
+    """A policy that only imitates: improvement is left to best-of-n sampling."""
+
+    def improve(self, params, frozen, obs, q, noise):
+        return 0.0, {}
 
 
 @dataclass(frozen=True)
-class Flow:
-    """A flow-matching clone of the data; improvement is left to best-of-n sampling (QC, BFN).
+class Flow(Imitating):
+    """A flow-matching clone of the data (QC, BFN).
 
     arXiv 2210.02747, theorem 2; as a policy arXiv 2507.07969, eqs. 9 to 11.
     """
@@ -36,8 +42,7 @@ class Flow:
         return mlp(self.hidden, self.dim, self.norm)
 
     def init(self, key, obs):
-        x = jnp.zeros((1, self.dim))
-        return self.net.init(key, obs, x, self.embed(jnp.zeros((1, 1))))
+        return self.net.init(key, obs, jnp.zeros((1, self.dim)), self.embed(jnp.zeros((1, 1))))
 
     def embed(self, t):
         return fourier_features(t, self.fourier_dim) if self.fourier_dim else t
@@ -52,34 +57,27 @@ class Flow:
         """
         return (flow.matching_error(self.velocity(params, obs), chunk, noise, t) * valid).mean()
 
-    def improve(self, params, frozen, obs, q, noise):
-        return 0.0, {}
-
     def sample(self, params, obs, noise):
         """The end of the flow from `noise`, clipped only there.  [*B, O], [*B, D] -> [*B, D]"""
         return flow.integrate(self.velocity(params, obs), noise, self.steps).clip(-1, 1)
 
 
 def magnitude(value):
-    """mean |Q|, a constant: divided by it, the critic pushes with the same force at any scale.
-
-    [B] -> [].  TD3+BC, arXiv 2106.06860, eq. 5.
-    """
+    """mean |Q|, a constant to divide by, for any scale (arXiv 2106.06860, eq. 5).  [B] -> []"""
     return jax.lax.stop_gradient(jnp.abs(value).mean())
 
 
 class OneStepParams(NamedTuple):
-    flow: Params
-    head: Params
+    flow: Tree
+    head: Tree
 
 
 @dataclass(frozen=True)
 class OneStep:
     """A one-step network distilled from the cloned flow.
 
-    It is pushed up the critic as well (FQL, arXiv 2502.02538, alg. 1; QC-FQL, arXiv 2507.07969,
-    alg. 2; MAC (FQL)), or only imitates (MAC, arXiv 2512.08108, alg. 1, which leaves improvement to
-    best-of-n sampling).
+    It climbs the critic as well (FQL, arXiv 2502.02538, alg. 1; QC-FQL, arXiv 2507.07969, alg. 2;
+    MAC (FQL)), or only imitates (MAC, arXiv 2512.08108, alg. 1).
     """
 
     dim: int
@@ -109,16 +107,14 @@ class OneStep:
     def improve(self, params, frozen, obs, q, noise):
         """alpha mean (mu(s, z) - Flow(s, z))^2 - mean Q(s, clip mu(s, z)), one z for both.
 
-        The flow is a constant here.  Chunks that cross the end of a trajectory are distilled too:
-        the target is the flow, not the data.  `normalize_q` divides the second term by mean |Q|,
-        the mean over states of one column [K, B] taken inside the modulus.
+        Chunks that cross the end of a trajectory count too: the target is the flow, a constant.
+        `normalize_q` divides the second term by mean |Q|, over states the mean of a column [K, B].
         """
         proposal = self.head.apply(params.head, obs, noise)
         distill = ((proposal - self.flow.sample(frozen.flow, obs, noise)) ** 2).mean()
         if not self.climb:
             return self.alpha * distill, {"distill": distill}
-        value = q(obs, proposal.clip(-1, 1))
-        weight = 1.0
+        value, weight = q(obs, proposal.clip(-1, 1)), 1.0
         if self.normalize_q:
             weight = 1 / magnitude(value.reshape(-1, value.shape[-1]).mean(axis=0))
         loss = self.alpha * distill - weight * value.mean()
@@ -130,16 +126,15 @@ class OneStep:
 
 
 class GaussianParams(NamedTuple):
-    net: Params
+    net: Tree
     log_std: jax.Array  # [D], before it is clipped
 
 
 @dataclass(frozen=True)
-class Gaussian:
-    """A Gaussian, squashed by tanh or clipped, cloned by likelihood.
+class Gaussian(Imitating):
+    """A Gaussian, squashed by tanh (SAC, arXiv 1801.01290, appendix C) or clipped.
 
-    Its deviation is a function of the state, free parameters, or one.  Squashing and its density:
-    SAC, arXiv 1801.01290, appendix C.
+    It is cloned by likelihood; its deviation is a function of the state, free parameters, or one.
     """
 
     dim: int
@@ -161,19 +156,15 @@ class Gaussian:
 
     def distribution(self, params, obs):
         """Mean and log deviation before the squashing, the latter clipped.  -> [*B, D] twice"""
-        free = self.std == "free"
-        out = self.net.apply(params.net if free else params, obs)
+        net, log_std = params if self.std == "free" else (params, jnp.zeros(self.dim))
+        mean = self.net.apply(net, obs)
         if self.std == "state":
-            mean, log_std = jnp.split(out, 2, axis=-1)
-        else:
-            log_std = params.log_std if free else jnp.zeros(self.dim)
-            mean, log_std = out, jnp.broadcast_to(log_std, out.shape)
-        return mean, log_std.clip(-5, 2)
+            mean, log_std = jnp.split(mean, 2, axis=-1)
+        return mean, jnp.broadcast_to(log_std, mean.shape).clip(-5, 2)
 
     def mode(self, params, obs):
         """The most likely action before squashing, squashed.  [*B, O] -> [*B, D]"""
-        mean, _ = self.distribution(params, obs)
-        return self.action(mean)
+        return self.action(self.distribution(params, obs)[0])
 
     def action(self, u):
         """tanh u, or u itself."""
@@ -196,9 +187,6 @@ class Gaussian:
     def clone(self, params, obs, chunk, valid, noise, t):
         """-mean over the batch of log pi(a | s).  Uses no noise; every row counts."""
         return -self.log_prob(params, obs, chunk).mean()
-
-    def improve(self, params, frozen, obs, q, noise):
-        return 0.0, {}
 
     def sample(self, params, obs, noise):
         """tanh(mean + std z), or clip(mean + std z).  [*B, O], [*B, D] -> [*B, D]"""

@@ -21,20 +21,6 @@ def lambda_return(reward, discount, next_value, lam: float):
     return jax.lax.scan(step, next_value[-1], (reward, discount, next_value), reverse=True)[1]
 
 
-def value_expansion(reward, discount, last_value):
-    """G_k = r_k + d_k G_{k+1}, with G_K = V(s_K): `lambda_return` at lam = 1.
-
-    [K, *B], [K, *B], [*B] -> [K, *B].  Needs the value of the last state only.
-    """
-
-    def step(following, x):
-        reward, discount = x
-        total = reward + discount * following
-        return total, total
-
-    return jax.lax.scan(step, last_value, (reward, discount), reverse=True)[1]
-
-
 @dataclass(frozen=True)
 class Squared:
     """Values on the line: a network's output is the value, its error (output - y)^2."""

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial, singledispatch
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 
 from chunkrl import train
-from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.agents.rewards import LearnedReward
 from chunkrl.data.normalise import Normaliser
 from chunkrl.errors import ConfigError
+from chunkrl.types import ChunkDataset
+
+OWN = LearnedReward(sum_reward=True, true_mask=True)  # the task's, as an agent without model has it
 
 
 class Model(NamedTuple):
@@ -41,49 +43,38 @@ class Beliefs(NamedTuple):
     model: Model | None = None
 
 
-@singledispatch
 def of(agent: Any, state: Any, normaliser: Normaliser, candidates: int | None = None) -> Beliefs:
-    """The beliefs of any agent of the package; `state` is that of one seed.
+    """The beliefs of an agent that chooses among chunks; `state` is that of one seed.
 
-    The policy chooses among `candidates` chunks (default: as many as when it acts).
+    The policy chooses among `candidates` chunks (default: as many as when it acts).  V(s) is the
+    value that the targets of an agent with a model end in; a critic alone believes V(s) = Q(s, a),
+    where a is the chunk that the policy chose.  Raises ConfigError for agents without these.
     """
-    raise ConfigError(f"{type(agent).__name__} has no values of a task")
-
-
-@of.register
-def of_critic(
-    agent: ChunkedActorCritic, state: Any, normaliser: Normaliser, candidates: int | None = None
-) -> Beliefs:
-    """A critic alone: V(s) = Q(s, a), where a is the chunk that the policy chose."""
-    agent = replace(agent, candidates=candidates or agent.candidates)
+    imagines = isinstance(agent, ModelBasedActorCritic)
+    if not imagines and not hasattr(agent, "candidates"):
+        raise ConfigError(f"{type(agent).__name__} has no values of a task")
+    if candidates:
+        agent = replace(agent, **{"act_candidates" if imagines else "candidates": candidates})
+    reward = task_reward(agent.model.reward) if imagines else OWN
+    act, parts = partial(train.act, agent, state), reward.parts(agent.chunk)
 
     @jax.jit
     def critic(obs, chunks):
-        return agent.q(state.params.critic, normaliser.apply(obs), _flat(chunks))
-
-    act = _act(agent, state, normaliser)
-    return Beliefs(agent.discount, agent.chunk, True, act, critic, critic)
-
-
-@of.register
-def of_model(
-    agent: ModelBasedActorCritic, state: Any, normaliser: Normaliser, candidates: int | None = None
-) -> Beliefs:
-    """A value, a critic and a model of chunks; V(s) is the one that the agent's targets end in."""
-    agent = replace(agent, act_candidates=candidates or agent.act_candidates)
-    params, reward = state.params, task_reward(agent.model.reward)
-    end, parts = agent.end.params(state), reward.parts(agent.chunk)
+        return agent.q(state.params.critic, normaliser.apply(obs), _flat(chunks)) * parts
 
     @jax.jit
     def value(obs, chunks):
-        return agent.v(end, normaliser.apply(obs)) * parts
+        return agent.v(agent.end.params(state), normaliser.apply(obs)) * parts
 
-    @jax.jit
-    def critic(obs, chunks):
-        return agent.q(params.critic, normaliser.apply(obs), _flat(chunks)) * parts
-
-    act, model = _act(agent, state, normaliser), model_of(agent.model, params, normaliser)
-    return Beliefs(agent.discount, agent.chunk, reward.true_mask, act, value, critic, model)
+    return Beliefs(
+        agent.discount,
+        agent.chunk,
+        reward.true_mask,
+        lambda obs, keys: act(normaliser.apply(obs), keys),
+        value if imagines else critic,
+        critic,
+        model_of(agent.model, state.params, normaliser) if imagines else None,
+    )
 
 
 def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
@@ -92,18 +83,48 @@ def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
 
     @jax.jit
     def predict(obs, actions):
-        seen = normaliser.apply(obs)
-        return normaliser.inverse(model.predict(params, seen, _flat(actions)))
+        return normaliser.inverse(model.predict(params, normaliser.apply(obs), _flat(actions)))
 
-    @jax.jit
-    def reward(obs, actions):
-        return model.outcome(params, normaliser.apply(obs), _flat(actions))[0] * parts
+    @partial(jax.jit, static_argnums=0)
+    def outcome(part, obs, actions):
+        return model.outcome(params, normaliser.apply(obs), _flat(actions))[part]
 
-    @jax.jit
-    def mask(obs, actions):
-        return model.outcome(params, normaliser.apply(obs), _flat(actions))[1]
+    return Model(
+        model.chunk,
+        predict,
+        lambda obs, actions: outcome(0, obs, actions) * parts,
+        partial(outcome, 1),
+    )
 
-    return Model(model.chunk, predict, reward, mask)
+
+def model_for(agent: Any, steps: int) -> ChunkModel:
+    """The model of `steps` actions at a time that goes with `agent`, to be trained alone.
+
+    The agent's own, but for the number of steps; of an agent that has none what MAC would train, of
+    the agent's sizes: rewards are summed, and solved tasks end.
+    """
+    if hasattr(agent, "model"):
+        return replace(agent.model, chunk=steps)
+    learning = {"hidden": agent.hidden, "discount": agent.discount, "lr": agent.lr}
+    return ChunkModel(agent.obs_dim, agent.action_dim, steps, OWN, **learning)
+
+
+def trained(
+    model: ChunkModel,
+    dataset: ChunkDataset,
+    normaliser: Normaliser,
+    updates: int,
+    batch_size: int,
+    seeds: tuple[int, ...],
+) -> list[Model]:
+    """`model` after so many updates on `dataset`, once per seed."""
+    learner: Any = model  # it never acts, which is all that an agent has more
+    every = min(updates, 1000)
+    states, _ = train.fit(learner, dataset, updates, batch_size, seeds, every, progress=False)
+    return [
+        model_of(model, jax.tree.map(lambda leaf, i=i: leaf[i], states.params), normaliser)
+        for i in range(len(seeds))
+    ]
 
 
 def task_reward(reward: Any) -> LearnedReward:
@@ -111,11 +132,6 @@ def task_reward(reward: Any) -> LearnedReward:
     if not isinstance(reward, LearnedReward):
         raise ConfigError("an agent that reaches goals has no values of a task with rewards")
     return reward
-
-
-def _act(agent: Any, state: Any, normaliser: Normaliser) -> Callable:
-    act = partial(train.act, agent, state)
-    return lambda obs, keys: act(normaliser.apply(obs), keys)
 
 
 def _flat(chunks):

@@ -49,19 +49,18 @@ def realised(beliefs: Beliefs, rollouts: Rollouts, depth: int, seed: int = 0) ->
 
         T_H = sum_{t<t_H} gamma^t r_t + gamma^{t_H} V(s_{t_H}),    t_H = rollouts.at[H]
 
-    This is what `imagined` gives with a perfect model.  Along rollouts that begin with n logged
-    actions, T_1 is the n-step target; with n = h, the chunked one.  An episode that has ended earns
-    nothing.
+    What `imagined` gives with a perfect model.  Along rollouts that begin with n logged actions,
+    T_1 is the n-step target; with n = h, the chunked one.  An episode that has ended earns nothing.
     """
-    states, repeats, horizon = rollouts.reward.shape
     if not 0 <= depth < len(rollouts.at):
         raise ConfigError(f"depth {depth}: the rollouts made {len(rollouts.at) - 1} decisions")
+    *shape, horizon = rollouts.reward.shape
     discounted = rollouts.reward * beliefs.discount ** np.arange(horizon)
-    episode, targets = np.arange(states * repeats, dtype=np.int32), []
+    episode, targets = np.arange(np.prod(shape), dtype=np.int32), []
     for k, t in enumerate(rollouts.at[: depth + 1]):
-        obs = rollouts.obs[:, :, k].reshape(states * repeats, -1)
+        obs = rollouts.obs[:, :, k].reshape(len(episode), -1)
         chunks = beliefs.act(obs, decision_keys(seed, episode, np.full_like(episode, k)))
-        value = np.asarray(beliefs.value(obs, chunks), float).reshape(states, repeats)
+        value = np.asarray(beliefs.value(obs, chunks), float).reshape(shape)
         over = rollouts.solved & (rollouts.steps <= t)
         last = np.where(over, 0.0, beliefs.discount**t * value)
         targets.append(discounted[..., :t].sum(-1) + last)

@@ -1,7 +1,6 @@
 """The value errors of every seed of a trained run."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +13,61 @@ from chunkrl.envs.ogbench import sim_state as states
 from chunkrl.errors import ConfigError
 from chunkrl.experiments import experiment
 from chunkrl.experiments.experiment import Experiment
-from chunkrl.measure import beliefs, models
+from chunkrl.measure import beliefs
 from chunkrl.measure.beliefs import Beliefs, Model
+from chunkrl.measure.drift import drift
+from chunkrl.measure.imagined import imagined, realised
 from chunkrl.measure.parts import mean
-from chunkrl.measure.record import Record, Values, save
+from chunkrl.measure.record import Backups, Record, Values, save
 from chunkrl.measure.truth import Simulator
-from chunkrl.measure.values import measure_backups, measure_values
+from chunkrl.play.lockstep import decision_keys
 from chunkrl.train import runs
+
+
+def measure_values(
+    own: Beliefs,
+    simulator: Simulator,
+    logged: states.Logged,
+    repeats: int,
+    depth: int,
+    models: Sequence[Model] = (),
+) -> Values:
+    """Play the agent's chunks open loop from `logged` states, and imagine the same.
+
+    The agent's own model comes first, then `models`; without any, `target` is empty.
+    """
+    rollouts = simulator.play(own.act, logged, repeats, own.chunk)
+    first = np.arange(len(logged.row) * repeats, dtype=np.int32)
+    obs = np.repeat(logged.obs, repeats, axis=0)
+    chosen = own.act(obs, decision_keys(0, first, np.zeros_like(first)))
+    models = [own.model, *models] if own.model else models
+    targets = [imagined(own, logged.obs, depth, repeats, model=model) for model in models]
+    # The reward of a step that begins in a solved state is 0.
+    executed = np.arange(rollouts.reward.shape[-1]) < rollouts.steps[..., None]
+    return Values(
+        truth=rollouts.value(own.discount),
+        excess=rollouts.truncation(own.discount),
+        solved=((rollouts.reward == 0) & executed).any(-1),
+        critic=np.asarray(own.critic(obs, chosen), float).reshape(-1, repeats),
+        real=realised(own, rollouts, depth),
+        target=np.array(targets).reshape(-1, depth + 1, len(logged.row), repeats),
+    )
+
+
+def measure_backups(
+    own: Beliefs, simulator: Simulator, logged: states.Logged, repeats: int, lengths: Sequence[int]
+) -> Backups:
+    """Play n logged actions, then the policy, for every n of `lengths`.
+
+    With n = h the truth is Q(s, the logged chunk), and the target the chunked backup; with n > h,
+    the truth of n - that of h is what the actions after the first h cost: the off-policy part.
+    """
+    played = [simulator.play(own.act, logged, repeats, own.chunk, n) for n in lengths]
+    return Backups(
+        np.array([rollouts.value(own.discount) for rollouts in played]),
+        np.array([realised(own, rollouts, 1)[1] for rollouts in played]),
+        np.asarray(own.critic(logged.obs, logged.action[:, : own.chunk]), float),
+    )
 
 
 def measure_run(
@@ -42,20 +89,24 @@ def measure_run(
     own; `lengths` are the n of n-step targets.
     """
     agent: Any = run.agent
-    seeds = run.config["seeds"]
-    beliefs_of(run, 0)  # refuses agents without values of a task before anything is played
+    config, seeds, updates = run.config, run.config["seeds"], run.rows[-1]["step"]
+    ends = beliefs_of(run, 0).ends  # refuses agents without values before anything is played
     longest = max(depth * agent.chunk, *lengths, 0)
     if horizon <= longest:
         raise ConfigError(
             f"horizon = {horizon}: must exceed the {longest} steps of the longest target; lower "
             "depth or lengths, or play for longer"
         )
-    path = data_of(run.config)
+    path = data_of(config)
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
     candidates = candidates or (agent.candidates,)
-    extra = [models_of(run, path, n, model_updates) for n in steps]  # [J - 1][seeds]
+    extra = []  # [J - 1][seeds], trained on the run's data as the run itself was
+    for model in (beliefs.model_for(agent, n) for n in steps):
+        data = relabel.data(run.task, model.reads, path)
+        amount = model_updates or updates, config["batch_size"], seeds
+        extra.append(beliefs.trained(model, *data, *amount))
     values, backups, drifts = [], [], []
-    with Simulator(run.task, horizon, beliefs_of(run, 0).ends, workers) as simulator:
+    with Simulator(run.task, horizon, ends, workers) as simulator:
         for i, seed in enumerate(seeds):
             policies = [beliefs_of(run, i, n) for n in candidates]
             alone = [found[i] for found in extra]
@@ -65,15 +116,17 @@ def measure_run(
                 print(f"seed {seed}, N = {n}: {in_words(found)}", flush=True)
                 values[-1].append(found)
             backups.append(measure_backups(policies[0], simulator, logged, repeats, lengths))
-            own = [policy.model for policy in policies[:1] if policy.model]
-            drifts.append(models.drift([*own, *alone], path, agent.chunk))
-        about = description(run, simulator) | {"model_updates": model_updates}
-    ints = partial(np.array, dtype=int)
-    sizes = [model.steps for model in [*own, *alone]]
-    return Record(
-        stack([stack(found) for found in values]), stack(backups), ints(seeds), ints(candidates),
-        ints(sizes), ints(lengths), logged.row, np.stack(drifts), about,
-    )  # fmt: skip
+            own = policies[0].model
+            known = [own, *alone] if own else alone
+            drifts.append(drift(known, path, agent.chunk))
+    about = {name: config[name] for name in ("method", "task", "preset", "data_file", "settings")}
+    about |= {"updates": updates, "discount": agent.discount, "chunk": agent.chunk}
+    about |= {"horizon": horizon, "ends": ends, "versions": runs.versions()}
+    about["model_updates"] = model_updates
+    numbers = (seeds, candidates, [model.steps for model in known], lengths)
+    ints = [np.array(x, dtype=int) for x in numbers]
+    kept = (_stack([_stack(found) for found in values]), _stack(backups), *ints, logged.row)
+    return Record._make((*kept, np.stack(drifts), about))
 
 
 def data_of(config: dict) -> Path:
@@ -82,37 +135,15 @@ def data_of(config: dict) -> Path:
     return path if path.is_file() else files.named(config["data_file"])
 
 
-def stack(found: Sequence[Any]) -> Any:
+def _stack(found: Sequence[Any]) -> Any:
     """Tuples of arrays as one tuple of arrays with a new first axis."""
     return jax.tree.map(lambda *arrays: np.stack(arrays), *found)
-
-
-def description(run: Experiment, simulator: Simulator) -> dict[str, Any]:
-    """Where the numbers come from and what they are made in."""
-    return {
-        **{name: run.config[name] for name in ("method", "task", "preset", "data_file")},
-        "settings": run.config["settings"],
-        "updates": run.rows[-1]["step"],
-        "discount": beliefs_of(run, 0).discount,
-        "chunk": run.agent.chunk,
-        "horizon": simulator.horizon,
-        "ends": simulator.ends,
-        "versions": runs.versions(),
-    }
 
 
 def beliefs_of(run: Experiment, index: int, candidates: int | None = None) -> Beliefs:
     """The beliefs of seed number `index` of a run."""
     state = jax.tree.map(lambda leaf: leaf[index], run.states)
     return beliefs.of(run.agent, state, run.normaliser, candidates)
-
-
-def models_of(run: Experiment, path: Path, steps: int, updates: int | None) -> list[Model]:
-    """Models of `steps` actions, one per seed, trained on the run's data as the run itself was."""
-    model, config = models.of_steps(run.agent, steps), run.config
-    data = relabel.data(run.task, model.reads, path)
-    amount = updates or run.rows[-1]["step"], config["batch_size"], config["seeds"]
-    return models.trained(model, *data, *amount)
 
 
 def in_words(found: Values) -> str:

@@ -40,7 +40,7 @@ class Record(NamedTuple):
     steps: np.ndarray  # [J]  of the models, the agent's own first; empty without models
     lengths: np.ndarray  # [B]  n of the backups
     rows: np.ndarray  # [S]  of the data file
-    drift: np.ndarray  # [seeds, J, K + 1, O]  of the models alone, see `models.drift`
+    drift: np.ndarray  # [seeds, J, K + 1, O]  of the models alone, see `drift.drift`
     about: dict  # the run, its units and its versions
 
     @property
@@ -68,19 +68,17 @@ def estimates(record: Record, seed: int = 0) -> dict[str, np.ndarray]:
         b = record.lengths.tolist().index(record.chunk)
         given = backups.truth[seed, b]
         found["critic Q(s, logged chunk)"] = backups.critic[seed][:, None] - given
-        for n, target in zip(record.lengths, backups.target[seed], strict=True):
-            # Other rollouts than those of the truth, unless n = h: pairs of them share no noise.
-            found[f"logged {n}-step target"] = target - given
+        # Other rollouts than those of the truth, unless n = h: pairs of them share no noise.
+        targets = zip(record.lengths, backups.target[seed], strict=True)
+        found |= {f"logged {n}-step target": target - given for n, target in targets}
     return found
 
 
 def save(path: str | Path, record: Record) -> None:
     """Write an npz of numbers and a JSON text, float32, without pickle."""
-    arrays = {
-        **{f"values.{k}": v for k, v in record.values._asdict().items()},
-        **{f"backups.{k}": v for k, v in record.backups._asdict().items()},
-        **{name: getattr(record, name) for name in Record._fields[2:-1]},
-    }
+    arrays = {f"values.{k}": v for k, v in record.values._asdict().items()}
+    arrays |= {f"backups.{k}": v for k, v in record.backups._asdict().items()}
+    arrays |= {name: getattr(record, name) for name in Record._fields[2:-1]}
     small = {k: v.astype("f4") if v.dtype.kind == "f" else v for k, v in arrays.items()}
     text, stream = np.array(json.dumps(record.about)), io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, about=text, **small)

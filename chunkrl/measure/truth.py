@@ -1,6 +1,6 @@
 """The true value of a policy at states of a dataset: what the simulator says when it is played."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ class Simulator:
     ):
         if horizon < 1:
             raise ConfigError("horizon must be at least 1")
-        self.task, self.horizon, self.ends = task, horizon, ends
+        self.task, self.horizon = task, horizon
         timing = None if make_env else "pre"
         make, main = maker(task, timing, horizon, ends, make_env)
         self._player = Lockstep(make, workers, envs, main=main)
@@ -74,13 +74,7 @@ class Simulator:
         self._player.close()
 
     def play(
-        self,
-        act: Act,
-        logged: "Logged",
-        repeats: int,
-        execute: int,
-        lead: int = 0,
-        seed: int = 0,
+        self, act: Act, logged: "Logged", repeats: int, execute: int, lead: int = 0, seed: int = 0
     ) -> Rollouts:
         """`repeats` rollouts of `act` from each state, which executes `execute` actions of a chunk.
 
@@ -94,29 +88,27 @@ class Simulator:
                 f"repeats = {repeats} and execute = {execute} must be at least 1, and lead = "
                 f"{lead} at most the {logged.action.shape[1]} logged actions"
             )
-        rollouts = [
+        shape = len(logged.row), repeats
+        episodes = [
             Episode(
                 number := i * repeats + m,
                 Start(number, state=logged.state[i]),
                 first=logged.obs[i],
                 lead=logged.action[i, :lead] if lead else None,
             )
-            for i in range(len(logged.row))
-            for m in range(repeats)
+            for i, m in np.ndindex(shape)
         ]
-        self._player.play(act, rollouts, seed, execute)
+        self._player.play(act, episodes, seed, execute)
         at = np.append(0, np.arange(lead or execute, self.horizon, execute))
-        arrays = self._arrays(rollouts, len(at))
-        shape = (len(logged.row), repeats)
-        return Rollouts(*(x.reshape(*shape, *x.shape[1:]) for x in arrays), at=at)
-
-    def _arrays(self, done: Sequence[Episode], decisions: int) -> tuple[np.ndarray, ...]:
-        """Rewards, steps, ends and observations, one row per rollout."""
-        reward = np.zeros((len(done), self.horizon))
-        for row, rollout in zip(reward, done, strict=True):
-            earned = self.task.reward(rollout.reward)
+        reward = np.zeros((len(episodes), self.horizon))
+        for row, episode in zip(reward, episodes, strict=True):
+            earned = self.task.reward(episode.reward)
             row[: len(earned)] = earned
-        steps = np.array([len(r.reward) for r in done])
-        ended = np.array([r.shown[-1].terminated for r in done])
-        obs = np.array([r.obs + r.obs[-1:] * (decisions - len(r.obs)) for r in done])
-        return reward, steps, ended, obs
+        obs = np.array([e.obs + e.obs[-1:] * (len(at) - len(e.obs)) for e in episodes])
+        return Rollouts(
+            reward.reshape(*shape, -1),
+            np.array([len(e.reward) for e in episodes]).reshape(shape),
+            np.array([e.shown[-1].terminated for e in episodes]).reshape(shape),
+            obs.reshape(*shape, *obs.shape[1:]),
+            at,
+        )

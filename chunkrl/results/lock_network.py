@@ -16,7 +16,7 @@ import optax
 
 from chunkrl import command
 from chunkrl.blocks.networks import scalar_mlp
-from chunkrl.blocks.optim import descend
+from chunkrl.blocks.optim import State, descend
 from chunkrl.results import stored
 from chunkrl.tabular.chunks import chunk_index, chunk_table, chunked, logged
 from chunkrl.tabular.estimate import rollout, targets
@@ -114,26 +114,25 @@ def train(key, windows: Windows, frequency, *, h: int, candidates: int):
 
     # Keys pass through a scan as plain numbers: the checker of key reuse takes the slices of a
     # vmapped array of keys for one key that is used again.
-    def step(target, carry, number):
+    def step(target, state, number):
         key = jax.random.wrap_key_data(number)
         rows = jax.random.randint(key, (BATCH,), 0, len(windows.cell))
         batch = jax.tree.map(lambda x: x[rows], windows)
-        params, opt_state, _ = descend(tx, loss, *carry, batch, target[rows])
-        return (params, opt_state), None
+        return descend(tx, loss, state, batch, target[rows])[0], None
 
-    def refresh(carry, number):
-        q = SCALE * net.apply(carry[0], *every)
+    def refresh(state, number):
+        q = SCALE * net.apply(state.params, *every)
         value = jnp.append(best_value(q, frequency, candidates), 0.0)  # the end is known
         target = windows.reward + 0.99**h * value[windows.next_cell]
         keys = jax.random.split(jax.random.wrap_key_data(number), REFRESH)
-        return jax.lax.scan(partial(step, target), carry, jax.random.key_data(keys))[0], None
+        return jax.lax.scan(partial(step, target), state, jax.random.key_data(keys))[0], None
 
     key_init, key_steps = jax.random.split(key)
     params = net.init(key_init, cells[:1], chunks[:1])
     keys = jax.random.split(key_steps, STEPS // REFRESH)
-    carry = (params, tx.init(params))
-    (params, _), _ = jax.lax.scan(refresh, carry, jax.random.key_data(keys))
-    return SCALE * net.apply(params, *every)
+    state = State(params, tx.init(params))
+    state, _ = jax.lax.scan(refresh, state, jax.random.key_data(keys))
+    return SCALE * net.apply(state.params, *every)
 
 
 def judge(q: np.ndarray, h: int, candidates: int) -> Iterator[tuple[float, ...]]:

@@ -31,41 +31,34 @@ def total_variation(p: np.ndarray, q: np.ndarray, axes: int = 1) -> np.ndarray:
 def consistency(mdp: MDP, behaviour: np.ndarray, h: int) -> Consistency:
     """Open-loop consistency of the data of a closed-loop behaviour [S, A] (DQC, Definition 2).
 
-    P_D is the law of the data from s_t on; P_B that of typing the same chunks blind. Weak: TV of
+    P_D is the law of the data from s_t on; P_B that of typing the same chunks blind.  Weak: TV of
     (s_{t+i}, a_{t+i}), 0 < i < h, and of s_{t+h}, between P_B and P_D.  Strong: also, for each
-    logged chunk, TV(T(s_{t+i} | s_t, chunk), P_D(s_{t+i} | s_t, chunk)), 0 < i <= h. Memory is S^2
-    A^h.
+    logged chunk, TV(T(s_{t+i} | s_t, chunk), P_D(s_{t+i} | s_t, chunk)), 0 < i <= h.
     """
     at_least_one(h=h)
     states, actions = mdp.reward.shape
-    whole, follow = logged(mdp, behaviour, h), chain(mdp, behaviour)[0]
+    data, follow = [logged(mdp, behaviour, i) for i in range(1, h + 1)], chain(mdp, behaviour)[0]
+    frequency = data[-1].frequency
     weak = strong = np.zeros(states)
-    seen = whole.frequency > 0
     arrive = np.eye(states)  # P_D(s_{t+i} | s_t)
-    for i in range(1, h + 1):
+    for i, before in enumerate(data, 1):
         arrive = arrive @ follow
         typed = chunked(mdp, i).transition  # [S, A^i, S]
-        begins = whole.frequency.reshape(states, actions**i, -1)  # [S, A^i, A^{h-i}]
         if i == h:
-            blind = (begins.sum(-1)[:, None] @ typed)[:, 0]
+            blind = (frequency[:, None] @ typed)[:, 0]
             weak = np.maximum(weak, total_variation(blind, arrive))
-            gap = total_variation(typed, whole.mdp.transition)
+            gap = total_variation(typed, before.mdp.transition)
         else:
+            begins = frequency.reshape(states, actions**i, -1)  # [S, A^i, A^{h-i}]
             first = begins.reshape(states, actions**i, actions, -1).sum(-1)
             blind = np.einsum("sca,sct->sta", first, typed)
             weak = np.maximum(weak, total_variation(blind, arrive[..., None] * behaviour, 2))
-            joint = _passing(mdp, behaviour, i, h - i)  # [S, A^i, A^{h-i}, S]
+            passing = before.frequency[..., None] * before.mdp.transition
+            joint = passing[:, :, None, :] * data[h - i - 1].frequency.T  # [S, A^i, A^{h-i}, S]
             given = joint / np.where(begins > 0, begins, 1.0)[..., None]
             gap = total_variation(given, typed[:, :, None]).reshape(states, -1)
-        strong = np.maximum(strong, np.where(seen, gap, 0).max(-1))
+        strong = np.maximum(strong, np.where(frequency > 0, gap, 0).max(-1))
     return Consistency(weak, np.maximum(weak, strong))
-
-
-def _passing(mdp: MDP, behaviour: np.ndarray, i: int, rest: int) -> np.ndarray:
-    """P_D(chunk, s_{t+i} | s_t) for chunks of i + rest actions.  -> [S, A^i, A^rest, S]"""
-    before, after = logged(mdp, behaviour, i), logged(mdp, behaviour, rest)
-    arrive = before.frequency[..., None] * before.mdp.transition
-    return arrive[:, :, None, :] * after.frequency.T[None, None]
 
 
 def value_bias(eps: float, discount: float, h: int) -> float:
@@ -123,8 +116,7 @@ class Verdict(NamedTuple):
 def verdict(mdp: MDP, behaviour: np.ndarray, h: int) -> Verdict:
     """Measure data of a closed-loop behaviour [S, A] against Theorems 1 and 3.
 
-    Theorem 3 also asks that the expert's chunks lie in the data: true if `behaviour` takes every
-    action with some probability.
+    Theorem 3 asks that the expert's chunks lie in the data: true if `behaviour` takes every action.
     """
     data, typed, best = logged(mdp, behaviour, h), chunked(mdp, h), optimal(mdp)
     eps = consistency(mdp, behaviour, h)
@@ -132,12 +124,10 @@ def verdict(mdp: MDP, behaviour: np.ndarray, h: int) -> Verdict:
     weak, strong = eps.weak.max(), max(eps.strong.max(), expert.strong.max())
     bias = policy_value(data.mdp, data.frequency) - policy_value(typed, data.frequency)
     regret = best.value - learned_chunks(mdp, behaviour, h).obtained
-    scale = np.ptp(mdp.reward)
-    return Verdict(
-        float(weak),
-        float(strong),
-        float(np.abs(bias).max()),
-        float(scale * value_bias(weak, mdp.discount, h)),
-        float(regret.max()),
-        float(scale * greedy_regret(strong, mdp.discount, h)),
+    bias_bound, regret_bound = (
+        value_bias(weak, mdp.discount, h),
+        greedy_regret(strong, mdp.discount, h),
     )
+    scale = np.ptp(mdp.reward)
+    found = (np.abs(bias).max(), scale * bias_bound, regret.max(), scale * regret_bound)
+    return Verdict(*map(float, (weak, strong, *found)))

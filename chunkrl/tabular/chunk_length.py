@@ -14,22 +14,15 @@ from chunkrl.tabular.worlds import World
 SETTLED = 1e-9  # a fixed point is reached when no value moves by more than this
 
 
-class Choices(NamedTuple):
-    """Which chunks a critic may pick: every one, N kept, or N drawn anew each time."""
-
-    candidates: int | None = None  # N; None: every chunk
-    frequency: np.ndarray | None = None  # [S, A^h]  who proposes
-    kept: np.ndarray | None = None  # [seeds, S, A^h] bool  N proposals drawn once
-
-
 class Critics(NamedTuple):
-    """Many critics of chunks for one world: what they read, their errors at sigma = 1, choices."""
+    """Many critics of chunks for one world: what they read, their errors, what they may pick."""
 
     truth: MDP  # the chunked MDP: [S, A^h, S], [S, A^h], gamma^h
     start: int
     open_loop: float  # V*(start) - V*_h(start)
-    noise: np.ndarray  # [seeds, S, A^h]  N(0, 1), independent
-    choices: Choices
+    noise: np.ndarray  # [seeds, S, A^h]  N(0, 1), independent: their errors at sigma = 1
+    kept: np.ndarray | None = None  # [seeds, S, A^h] bool  proposals drawn once; None: every chunk
+    redrawn: tuple[np.ndarray, int] | None = None  # frequency [S, A^h] of proposals, N drawn anew
 
 
 class Losses(NamedTuple):
@@ -59,40 +52,41 @@ def critics(
 ) -> Critics:
     """`seeds` critics of chunks of h actions; with `candidates` N, the behaviour proposes chunks.
 
-    N samples are drawn once for each cell and kept, or drawn anew at every backup and decision, as
-    a trained agent does (`redrawn`).
+    N are drawn once for each cell and kept, or anew at every backup and decision (`redrawn`).
     """
     truth = chunked(world.mdp, h)
-    loss = optimal(world.mdp).value - optimal(truth).value
     for_noise, for_proposals = np.random.default_rng(seed).spawn(2)
     noise = entry_errors(truth, 1.0, seeds, for_noise)
-    choices = Choices()
-    if candidates is not None:
-        frequency = logged(world.mdp, world.behaviour, h).frequency
-        kept = None if redrawn else proposals(frequency, candidates, seeds, for_proposals)
-        choices = Choices(candidates, frequency, kept)
-    return Critics(truth, world.start, float(loss[world.start]), noise, choices)
+    group = Critics(truth, world.start, open_loop(world, truth), noise)
+    if candidates is None:
+        return group
+    frequency = logged(world.mdp, world.behaviour, h).frequency
+    if redrawn:
+        return group._replace(redrawn=(frequency, candidates))
+    return group._replace(kept=proposals(frequency, candidates, seeds, for_proposals))
+
+
+def open_loop(world: World, truth: MDP) -> float:
+    """V*(start) - V*_h(start): what even the best chunks lose, which do not look."""
+    return float((optimal(world.mdp).value - optimal(truth).value)[world.start])
 
 
 def losses(group: Critics, sigmas: Sequence[float]) -> list[Losses]:
     """For each sigma the losses of every critic, its entries wrong by N(0, sigma^2)."""
-    best = optimal(group.truth).value[group.start]
-    reachable = values(group, 0.0)[1]
-    found = []
-    for sigma in sigmas:
-        claimed, obtained = values(group, sigma)
-        parts = (best - reachable, reachable - obtained, claimed - obtained)
-        found.append(Losses(group.open_loop, *parts))
-    return found
+    best, reachable = optimal(group.truth).value[group.start], values(group, 0.0)[1]
+    return [
+        Losses(group.open_loop, best - reachable, reachable - obtained, claimed - obtained)
+        for claimed, obtained in (values(group, sigma) for sigma in sigmas)
+    ]
 
 
 def values(group: Critics, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """What the critics claim for the start, and what their chunks obtain there.  -> 2 x [seeds]"""
-    error, (candidates, frequency, kept) = sigma * group.noise, group.choices
-    if candidates is not None and frequency is not None and kept is None:
-        claimed, obtained = best_of_fresh(group.truth, error, frequency, candidates)
+    error = sigma * group.noise
+    if group.redrawn is not None:
+        claimed, obtained = best_of_fresh(group.truth, error, *group.redrawn)
     else:
-        found = noisy(group.truth, error, proposed=kept)
+        found = noisy(group.truth, error, proposed=group.kept)
         claimed, obtained = found.value, policy_value(group.truth, found.choice)
     return claimed[:, group.start], obtained[:, group.start]
 
@@ -123,11 +117,7 @@ def best_of_fresh(
 def guarantee(world: World, h: int, eps: float) -> float:
     """No critic with every error in [-eps, eps] costs more than this at the start.
 
-        V*(s) - V(s) <= [V* - V*_h](s) + 2 eps / (1 - gamma^h)
-
-    The claimed value is at least V*_h - eps / (1 - gamma^h), since the best chunks are a choice,
-    and at most the obtained one + eps / (1 - gamma^h).
+    V*(s) - V(s) <= [V* - V*_h](s) + 2 eps / (1 - gamma^h)
     """
     truth = chunked(world.mdp, h)
-    loss = optimal(world.mdp).value - optimal(truth).value
-    return float(loss[world.start] + 2 * eps / (1 - truth.discount))
+    return open_loop(world, truth) + 2 * eps / (1 - truth.discount)

@@ -63,8 +63,7 @@ def _before(step: np.ndarray, rest: np.ndarray) -> np.ndarray:
 def chunk_q(mdp: MDP, h: int, value: np.ndarray) -> np.ndarray:
     """E[R^h + gamma^h V(s_h)] when the chunk is executed.  [*B, S] -> [*B, S, A^h]
 
-    One action at a time from the last to the first, so that chunks with the same ending share its
-    work: S^2 A^h multiplications for each value function, and no [S, A^h, S] array.
+    From the last action to the first, so that chunks with the same ending share its work.
     """
     states, actions = mdp.reward.shape
     total = value.reshape(-1, states).T[:, None, :]  # [S, 1, B]
@@ -74,67 +73,35 @@ def chunk_q(mdp: MDP, h: int, value: np.ndarray) -> np.ndarray:
     return np.moveaxis(total, -1, 0).reshape(*value.shape[:-1], states, actions**h)
 
 
-def logged_q(
-    mdp: MDP, behaviour: np.ndarray, h: int, value: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """E_D[R^h + gamma^h V(s_h) | s, chunk] and P_D(chunk | s).  [*B, S] -> [*B, S, A^h], [S, A^h]
+def logged(mdp: MDP, behaviour: np.ndarray, h: int) -> Logged:
+    """What data of `behaviour` say about chunks: conditioning, not intervening.
 
-    For chunks logged by the closed-loop `behaviour` [S, A].  As `chunk_q`, with each step weighted
-    by the probability that the behaviour takes it.  A chunk that is never logged gets a
-    value below all others (see `logged_reactive`).
-    """
-    states, actions = mdp.reward.shape
-    step, earn = behaviour[..., None] * mdp.transition, behaviour * mdp.reward
-    total, seen = value.reshape(-1, states).T[:, None, :], np.ones((states, 1, 1))
-    for _ in range(h):
-        # The reward of an action counts in so far as the rest of the chunk follows it.
-        follows = _before(mdp.transition, seen).reshape(states, actions, -1)
-        earned = (earn[..., None] * follows).reshape(states, -1, 1)
-        total = earned + mdp.discount * _before(step, total)
-        seen = _before(step, seen)
-    given = np.divide(total, seen, where=seen > 0, out=np.full_like(total, below_all(mdp)))
-    given = np.moveaxis(given, -1, 0).reshape(*value.shape[:-1], states, actions**h)
-    return given, seen[..., 0]
-
-
-def logged_reactive(mdp: MDP, behaviour: np.ndarray, h: int) -> Logged:
-    """What data of a closed-loop behaviour say about chunks: conditioning, not intervening.
-
-    P_D(s', a | s) = sum over paths of prod_i beta(a_i | s_i) P(s_{i+1} | s_i, a_i), divided by its
-    sum over s'.  The later actions of a chunk were chosen after seeing the states before them, so
-    knowing them tells something about those states: P_D = P_h if the dynamics are
-    deterministic, the behaviour does not look (beta(a | s) = beta(a)), or h = 1,
-    and in general not otherwise.
-
-    A chunk that is never logged ends the episode at a value below all others, so that a maximum
-    over chunks is a maximum over the support.
+    A behaviour [S, A] looks at every state.  P_D(s', a | s) = sum over paths of prod_i beta(a_i |
+    s_i) P(s_{i+1} | s_i, a_i), divided by its sum over s'.  Later actions were chosen after seeing
+    the states before them, and tell something about those: P_D = P_h if the dynamics are
+    deterministic, beta(a | s) = beta(a), or h = 1, and in general not otherwise.  A behaviour [S,
+    A^h] types each chunk blind: then P_D = P_h.  A chunk that is never logged ends the episode at a
+    value below all others, so that a maximum over chunks is one over the support.
     """
     at_least_one(h=h)
+    if np.shape(behaviour) != mdp.reward.shape:
+        truth = chunked(mdp, h)
+        check_policy(behaviour, truth.reward.shape, "behaviour")
+        return Logged(pinned(truth, behaviour > 0, below_all(mdp)), behaviour)
     check_policy(behaviour, mdp.reward.shape, "behaviour")
     if not np.allclose(mdp.transition.sum(-1), 1, rtol=0, atol=1e-9):
         raise ConfigError("logged data need an absorbing end: rows of transition must sum to 1")
-    joint = step = behaviour[..., None] * mdp.transition
-    for _ in range(h - 1):
-        joint = _before(step, joint)
-    given, seen = logged_q(mdp, behaviour, h, np.zeros(len(step)))
-    joint = joint / np.where(seen > 0, seen, 1.0)[..., None]
-    return Logged(MDP(joint, given, mdp.discount**h), seen)
-
-
-def logged(mdp: MDP, behaviour: np.ndarray, h: int) -> Logged:
-    """What data of `behaviour` say: [S, A] reacts at every step, [S, A^h] types chunks blind."""
-    reacts = np.shape(behaviour) == mdp.reward.shape
-    return (logged_reactive if reacts else logged_open_loop)(mdp, behaviour, h)
-
-
-def logged_open_loop(mdp: MDP, behaviour: np.ndarray, h: int) -> Logged:
-    """What data say if `behaviour` [S, A^h] chose each chunk at its start and typed it blind.
-
-    Then conditioning is intervening: P_D = P_h on the support.
-    """
-    truth = chunked(mdp, h)
-    check_policy(behaviour, truth.reward.shape, "behaviour")
-    return Logged(pinned(truth, behaviour > 0, below_all(mdp)), behaviour)
+    states, actions = behaviour.shape
+    step, earn = behaviour[..., None] * mdp.transition, (behaviour * mdp.reward)[..., None]
+    joint, seen, earned = np.eye(states)[:, None], np.ones((states, 1, 1)), np.zeros((states, 1, 1))
+    for _ in range(h):
+        # The reward of an action counts in so far as the rest of the chunk follows it.
+        follows = _before(mdp.transition, seen).reshape(states, actions, -1)
+        earned = (earn * follows).reshape(states, -1, 1) + mdp.discount * _before(step, earned)
+        joint, seen = _before(step, joint), _before(step, seen)
+    given = np.divide(earned, seen, where=seen > 0, out=np.full_like(earned, below_all(mdp)))
+    joint = joint / np.where(seen > 0, seen, 1.0)
+    return Logged(MDP(joint, given[..., 0], mdp.discount**h), seen[..., 0])
 
 
 def n_step(mdp: MDP, behaviour: np.ndarray, n: int) -> MDP:
@@ -177,7 +144,7 @@ def moments(
         E[y]   = r + gamma E[y'],    E[y^2] = std^2 + r^2 + 2 gamma r E[y'] + gamma^2 E[y'^2]
 
     where rewards carry independent noise of `reward_std`.  With `behaviour` [S, A] the chunk was
-    logged by it and every term is weighted as in `logged_q`; without, the chunk is executed.
+    logged by it and every term is weighted as in `logged`; without, the chunk is executed.
     """
     weight = np.ones_like(mdp.reward) if behaviour is None else behaviour
     r, seen = mdp.reward[..., None], np.ones((len(first), 1))

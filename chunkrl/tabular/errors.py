@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chunkrl.errors import ConfigError
-from chunkrl.tabular.chunks import Logged, at_least_one, chunked, logged, moments
+from chunkrl.tabular.chunks import Logged, chunked, logged, moments
 from chunkrl.tabular.mdp import MDP, backup, check_policy, policy_value
 
 
@@ -14,8 +14,7 @@ class Parts(NamedTuple):
     """The error of a target at every state [S], or at every state and chunk [S, A^h].
 
     error = target - truth = bootstrap + off_policy + open_loop + model, signed (positive: too
-    optimistic).  `variance` is that of one sampled target around `target`; the squared error of the
-    mean of m independent ones is error^2 + variance / m.
+    optimistic).  `variance` is that of one sampled target around `target`.
     """
 
     truth: np.ndarray
@@ -55,27 +54,25 @@ def data_target(
     """The target R^n + gamma^n Vhat(s_{t+n}) along logged data, for a critic that reads h actions.
 
     Truth is V^pi of `policy` [S, A^h], which types each chunk open loop, and its Q^pi(s, c) =
-    r_h(s, c) + gamma^h P_h V^pi.  Data are logged by `behaviour`: [S, A] looks at every state, [S,
-    A^h] types chunks blind.  `value` [S] is Vhat.  h = 1 is the uncorrected n-step return, h = n
-    the chunked backup, in between the critic reads the first h of n actions (h must divide n).
-    Write (r_D, P_D) for what the data say about a chunk, mu(c | s) for how often they log it, and
-    w_k for the law of s_{t+kh} in the data.  With K = n / h, adding and subtracting V^pi at every
-    chunk boundary gives, at a state,
+    r_h(s, c) + gamma^h P_h V^pi.  Data are logged by `behaviour`, as for `logged`.  `value` [S] is
+    Vhat.  h = 1 is the uncorrected n-step return, h = n the chunked backup; h must divide n.  Write
+    (r_D, P_D) for what the data say about a chunk, mu(c | s) for how often they log it, and w_k for
+    the law of s_{t+kh} in the data.  With K = n / h, adding and subtracting V^pi at every chunk
+    boundary gives, at a state,
 
         bootstrap   gamma^n w_K [Vhat - V^pi]
         off_policy  sum_{k<K} gamma^{kh} w_k sum_c (mu(c | s) - pi(c | s)) Q^pi(s, c)
         open_loop   sum_{k<K} gamma^{kh} w_k sum_c mu [(r_D - r_h) + gamma^h (P_D - P_h) V^pi](s, c)
         model       0
 
-    and at a given first chunk the same without the off-policy term of k = 0.  So bootstrap is zero
-    if Vhat = V^pi; off_policy if mu = pi (and, for a given chunk, always when n = h: the critic was
-    told every action); open_loop if h = 1, the dynamics are deterministic, or chunks were typed
-    blind.
+    and at a given first chunk the same without the off-policy term of k = 0.  bootstrap is zero if
+    Vhat = V^pi; off_policy if mu = pi or, for a given chunk, n = h; open_loop if h = 1, nothing
+    is random, or chunks were typed blind.
     """
     data, reacts = logged(mdp, behaviour, h), np.shape(behaviour) == mdp.reward.shape
     path = behaviour if reacts else None
     state, chunk = _decompose(
-        chunked(mdp, h), policy, data, data.mdp, data.frequency, value, _count(n, h),
+        chunked(mdp, h), policy, data, data.mdp, data.frequency, value, n, h,
         lambda m1, m2: moments(mdp, h, m1, m2, path, reward_std),
     )  # fmt: skip
     never = data.frequency == 0
@@ -95,19 +92,15 @@ def model_target(
 ) -> Decomposition:
     """The target of a rollout of `steps` = K h steps in a learned model, then gamma^steps Vhat.
 
-    Truth is V^pi of `policy` [S, A^h] typed open loop, as in `data_target`.  `model` is an MDP over
-    chunks (transition [S, A^h, S], discount gamma^h).  `behaviour` says who logged the data it was
-    fitted to; what those say without limit, (r_D, P_D), is what a perfect model would be; without
-    `behaviour` (and for chunks never logged) that is the true (r_h, P_h).  `acting` [S, A^h]
-    chooses in the model, normally pi itself.  With w_k the law of the imagined state after k
-    chunks,
+    Truth is V^pi as in `data_target`.  `model` is an MDP over chunks, fitted to data of
+    `behaviour`: what those say without limit, (r_D, P_D), would be a perfect model; without
+    `behaviour` (and for chunks never logged) the true (r_h, P_h).  `acting` [S, A^h] chooses in the
+    model, by default pi.  With w_k the law of the imagined state after k chunks,
 
         bootstrap   gamma^{Kh} w_K [Vhat - V^pi]
         off_policy  sum_{k<K} gamma^{kh} w_k sum_c (acting - pi) Q^pi
         open_loop   sum_{k<K} gamma^{kh} w_k sum_c acting [(r_D - r_h) + gamma^h (P_D - P_h) V^pi]
         model       sum_{k<K} gamma^{kh} w_k sum_c acting [(r_m - r_D) + gamma^h (P_m - P_D) V^pi]
-
-    so the model part is zero if the model is what its data say without limit.
     """
     truth = chunked(mdp, h)
     if model.transition.shape != truth.transition.shape or model.discount != truth.discount:
@@ -117,16 +110,9 @@ def model_target(
         )
     data = None if behaviour is None else logged(mdp, behaviour, h)
     return _decompose(
-        truth, policy, data, model, policy if acting is None else acting, value, _count(steps, h),
-        lambda m1, m2: moments(model, 1, m1, m2),
+        truth, policy, data, model, policy if acting is None else acting, value,
+        steps, h, lambda m1, m2: moments(model, 1, m1, m2),
     )  # fmt: skip
-
-
-def _count(steps: int, h: int) -> int:
-    at_least_one(h=h)
-    if steps < h or steps % h:
-        raise ConfigError(f"{steps} steps are not a whole number of chunks of {h}")
-    return steps // h
 
 
 def _decompose(
@@ -136,10 +122,13 @@ def _decompose(
     world: MDP,
     acting: np.ndarray,
     value: np.ndarray,
-    chunks: int,
+    steps: int,
+    h: int,
     path: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> Decomposition:
     """K chunks in `world` chosen by `acting`, then `value`; `path` gives a chunk's moments."""
+    if steps < h or steps % h:
+        raise ConfigError(f"{steps} steps are not a whole number of chunks of {h}")
     check_policy(policy, truth.reward.shape)
     check_policy(acting, truth.reward.shape, "acting")
     v = policy_value(truth, policy)
@@ -153,19 +142,13 @@ def _decompose(
     parts = np.zeros((4, len(v)))  # bootstrap, off-policy, open-loop, model
     parts[0] = value - v
     first, second = value, value**2
-    for _ in range(chunks):
+    for _ in range(steps // h):
         at_chunk = backup(carried, parts) + fresh  # [4, S, A^h]
         parts = (acting * at_chunk).sum(-1)
         parts[1] += fresh_off
         m1, m2 = path(first, second)
         first, second = (acting * m1).sum(-1), (acting * m2).sum(-1)
     return Decomposition(
-        _parts(v, first, parts, second),
-        _parts(q, m1, at_chunk, m2),
+        Parts._make((v, first, *parts, np.maximum(second - first**2, 0))),
+        Parts._make((q, m1, *at_chunk, np.maximum(m2 - m1**2, 0))),
     )
-
-
-def _parts(truth: np.ndarray, first: np.ndarray, parts: np.ndarray, second: np.ndarray) -> Parts:
-    bootstrap, off_policy, open_loop, model = parts
-    variance = np.maximum(second - first**2, 0)
-    return Parts(truth, first, bootstrap, off_policy, open_loop, model, variance)

@@ -37,15 +37,20 @@ def rollout(
 ) -> Rollouts:
     """Walk `steps` steps from every entry of `start` [*B].
 
-    `behaviour` [S, A] looks at every state; [S, A^h], h > 1, chooses a chunk every h steps and
-    types it blind.  With a learned model, or any chunked MDP, in place of `mdp`, an action is a
-    chunk.
+    `behaviour` [S, A] looks at every state; [S, A^h], h > 1, types a chunk blind every h steps.  In
+    a learned model, or any chunked MDP, an action is a chunk.
     """
     at_least_one(steps=steps)
     if not np.allclose(mdp.transition.sum(-1), 1, rtol=0, atol=1e-9):
         raise ConfigError("cannot walk in an MDP whose rows do not sum to 1")
-    table = _typed(mdp, behaviour)
-    h = table.shape[1]
+    actions, chunks, h = mdp.reward.shape[-1], np.shape(behaviour)[-1], 1
+    while 1 < actions**h < chunks:
+        h += 1
+    if actions**h != chunks:
+        raise ConfigError(
+            f"{chunks} is not a power of {actions}: these are no chunks of its actions"
+        )
+    table = chunk_table(actions, h)
     state, action = [np.asarray(start)], []
     for i in range(steps):
         if i % h == 0:
@@ -53,17 +58,6 @@ def rollout(
         action.append(chunk[..., i % h])
         state.append(draw(mdp.transition[state[-1], action[-1]], rng))
     return Rollouts(np.stack(state, -1), np.stack(action, -1))
-
-
-def _typed(mdp: MDP, behaviour: np.ndarray) -> np.ndarray:
-    actions, h, chunks = mdp.reward.shape[-1], 1, np.shape(behaviour)[-1]
-    while actions**h < chunks and actions > 1:
-        h += 1
-    if actions**h != chunks:
-        raise ConfigError(
-            f"{chunks} is not a power of {actions}: these are no chunks of its actions"
-        )
-    return chunk_table(actions, h)
 
 
 def targets(
@@ -113,30 +107,25 @@ def count_model(
 ) -> list[MDP]:
     """Models counted from `transitions` logged transitions each: P_m = count / total, one per seed.
 
-    States are visited alike often (absorbing ones never), actions come from `behaviour` [S, A] of
-    the same MDP; with a chunked MDP both are about chunks.  A pair without data is believed to stay
-    where it is and to earn the mean logged reward.  Rewards of seen pairs are known exactly.
-
-    A `prior` adds that many counts to every successor, P_m = (count + prior) / (total + S prior),
-    so that a pair without data may lead anywhere; the end of the episode is known all the same.
+    States are visited alike often (absorbing ones never), actions come from `behaviour` [S, A].  A
+    pair without data is believed to stay where it is and to earn the mean logged reward; rewards of
+    seen pairs are known.  A `prior` adds that many counts to every successor, P_m = (count + prior)
+    / (total + S prior); the end of the episode is known all the same.
     """
     at_least_one(transitions=transitions, seeds=seeds)
     if prior < 0:
         raise ConfigError(f"prior={prior} must not be negative")
-    size = len(mdp.reward)
-    end = absorbing(mdp)
-    visit = np.where(end[:, None], 0.0, behaviour) / max(1, (~end).sum())
+    end = absorbing(mdp)[:, None]  # [S, 1]
+    visit = np.where(end, 0.0, behaviour) / max(1, (~end).sum())
     joint = (visit[..., None] * mdp.transition).ravel()
     models = []
     for counts in rng.multinomial(transitions, joint / joint.sum(), seeds):
         count = counts.reshape(mdp.transition.shape).astype(float)
-        total = count.sum(-1, keepdims=True)
-        usual = float((total[..., 0] * mdp.reward).sum() / transitions)
-        unseen = (total == 0) & ~end[:, None, None]
-        believed = count + np.where(end[:, None, None], 0.0, prior)
-        mass = believed.sum(-1, keepdims=True)
-        still = np.eye(size)[:, None]
+        total = count.sum(-1)
+        usual = (total * mdp.reward).sum() / transitions
+        believed = count + np.where(end, 0.0, prior)[..., None]
+        mass, still = believed.sum(-1, keepdims=True), np.eye(len(end))[:, None]
         transition = np.where(mass > 0, believed / np.where(mass > 0, mass, 1.0), still)
-        reward = np.where(unseen[..., 0], usual, mdp.reward)
+        reward = np.where((total == 0) & ~end, usual, mdp.reward)
         models.append(MDP(transition, reward, mdp.discount))
     return models

@@ -41,18 +41,16 @@ def expansion(mdp: MDP, policy: np.ndarray, models: Sequence[MDP], longest: int)
 
         T_0 = Vhat,   T_{H+1} = r_m + gamma P_m T_H,   error T_H - V^pi
 
-    where P_m, r_m follow `policy` [S, A] in the model and Vhat = V^pi + noise.  The noise arrives
-    multiplied by gamma^H P_m^H, so its expected square needs no sampling.
+    where P_m, r_m follow `policy` [S, A] in the model and Vhat = V^pi + noise, which arrives
+    multiplied by gamma^H P_m^H: its expected square needs no sampling.
     """
     if longest < 0 or not models:
         raise ConfigError(f"give at least one model and no negative length, not {longest}")
     live, truth = ~absorbing(mdp), policy_value(mdp, policy)
-    chains = [chain(model, policy) for model in models]
-    step, earned = (np.stack(part) for part in zip(*chains, strict=True))  # [M, S, S], [M, S]
-    model, imagined = squared_errors(step, earned, mdp.discount, truth, live, longest)
-    follow, earn = chain(mdp, policy)
-    _, real = squared_errors(follow[None], earn[None], mdp.discount, truth, live, longest)
-    return Expansion(model, imagined, real[0])
+    chains = [chain(model, policy) for model in (mdp, *models)]
+    step, earned = (np.stack(part) for part in zip(*chains, strict=True))  # [1 + M, S, S], [.., S]
+    model, carried = squared_errors(step, earned, mdp.discount, truth, live, longest)
+    return Expansion(model[1:], carried[1:], carried[0])
 
 
 def squared_errors(

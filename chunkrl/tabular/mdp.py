@@ -94,25 +94,21 @@ def optimal(mdp: MDP) -> Solution:
     """V*, Q* and a best action, by policy iteration:  V* = max_a Q*(s, a),  Q* = r + gamma P V*.
 
     Evaluate the choice exactly, improve it, stop when no action improves.  To improve is to be
-    greedy after a few more backups, W = T^k V.  V <= T V implies V <= T V <= W <= the value of that
-    choice, so each choice is strictly better than the last, and there are finitely many.  Without
-    the backups good news travel one state per round; S / A of them cost about as much as the solve.
-    A tie keeps the action that was chosen before.
+    greedy after S / A more backups, W = T^k V, without which good news travel one state per round:
+    V <= T V <= W <= the value of that choice, so each is strictly better than the last, and there
+    are finitely many.  A tie keeps the action that was chosen before.
     """
+    held = lambda q: np.take_along_axis(q, choice[..., None], -1)[..., 0]
     choice = mdp.reward.argmax(-1)
     states, actions = mdp.reward.shape[-2:]
     while True:
         value = policy_value(mdp, choice)
         q = backup(mdp, value)
-        if (q.max(-1) <= _held(q, choice) + IMPROVEMENT * (1 + np.abs(value).max())).all():
+        if (q.max(-1) <= held(q) + IMPROVEMENT * (1 + np.abs(value).max())).all():
             return Solution(value, q, choice)
         for _ in range(states // actions):
             q = backup(mdp, q.max(-1))
-        choice = np.where(q.max(-1) > _held(q, choice), q.argmax(-1), choice)
-
-
-def _held(q: np.ndarray, choice: np.ndarray) -> np.ndarray:
-    return np.take_along_axis(q, choice[..., None], -1)[..., 0]
+        choice = np.where(q.max(-1) > held(q), q.argmax(-1), choice)
 
 
 def pinned(mdp: MDP, keep: np.ndarray, value: float | np.ndarray) -> MDP:

@@ -50,8 +50,7 @@ def backups_until_exact(mdp: MDP, start: int = 0, *, most: int = 10_000) -> int:
 def entry_errors(mdp: MDP, std: float, seeds: int, rng: np.random.Generator) -> np.ndarray:
     """A critic's fixed error per entry, N(0, std^2) independent, none at the end.  -> [seeds, S, A]
 
-    A stand-in for function approximation: real errors are neither fixed nor independent.  States
-    that only lead to themselves are the end, which the mask of a real critic makes exact.
+    A stand-in for function approximation, whose real errors are neither fixed nor independent.
     """
     error = std * rng.standard_normal((seeds, *mdp.reward.shape))
     return np.where(absorbing(mdp)[:, None], 0.0, error)
@@ -66,11 +65,10 @@ def noisy(
 ) -> Solution:
     """Fixed point Q = r + error + gamma P max_a Q of a critic wrong by `error` [*B, S, A].
 
-    With `policy` [S, A] the same without a maximum: V^pi with the error averaged in (zero-mean
-    error then gives zero-mean V).  With `proposed` [*B, S, A] bool the maximum is over those
-    actions only. The MDP may be a chunked one.  The maximum turns zero-mean error into drift once
-    it is comparable to the gap between actions: an entry that is wrong by more than a step costs
-    can be farmed for ever, which is a threshold, not a law.
+    With `policy` [S, A] the same without a maximum: zero-mean error then gives zero-mean V.  With
+    `proposed` [*B, S, A] bool the maximum is over those actions only.  It turns zero-mean error
+    into drift once that is comparable to the gap between actions: an entry that is wrong by more
+    than a step costs can be farmed for ever, which is a threshold, not a law.
     """
     wrong = mdp._replace(reward=mdp.reward + error)
     if policy is not None:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import integrate
-from scipy.special import ndtr
+from scipy.special import ndtr, rel_entr
 
 from chunkrl.errors import ConfigError
 from chunkrl.tabular.chunks import at_least_one
@@ -13,16 +13,12 @@ from chunkrl.tabular.chunks import at_least_one
 def expected_maximum(candidates: int) -> float:
     """E[max of N independent N(0, 1)] = int_0^inf (1 - Phi(x)^N - Phi(-x)^N) dx."""
     at_least_one(candidates=candidates)
-    return integrate.quad(lambda x: 1 - ndtr(x) ** candidates - ndtr(-x) ** candidates, 0, np.inf)[
-        0
-    ]
+    beyond = lambda x: 1 - ndtr(x) ** candidates - ndtr(-x) ** candidates
+    return integrate.quad(beyond, 0, np.inf)[0]
 
 
 def promised(candidates: int, critic_std: float) -> float:
-    """The critic's value of its pick, in units of the true spread: E_N sqrt(1 + sigma^2).
-
-    N samples with true values N(0, 1), seen with critic noise N(0, sigma^2).
-    """
+    """The critic's value of its pick, E_N sqrt(1 + sigma^2): truth N(0, 1), noise N(0, sigma^2)."""
     return expected_maximum(candidates) * float(np.sqrt(1 + critic_std**2))
 
 
@@ -55,16 +51,13 @@ def best_of_n(probability: np.ndarray, score: np.ndarray, candidates: int) -> np
     upto = np.where(np.concatenate([step, edge], -1), upto, 1.0)
     upto = np.minimum.accumulate(upto[..., ::-1], -1)[..., ::-1]
     group, picked = upto - below, upto**candidates - below**candidates
-    law = np.empty_like(mass)
     share = mass * np.divide(picked, group, where=group > 0, out=np.zeros_like(group))
-    np.put_along_axis(law, order, share, -1)
-    return law
+    return np.take_along_axis(share, order.argsort(-1), -1)
 
 
 def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """KL(p || q) in nats; q must be positive wherever p is.  [*B, C], [C] -> [*B]"""
-    ratio = np.divide(p, q, where=p > 0, out=np.ones_like(p))
-    return (p * np.log(ratio)).sum(-1)
+    return rel_entr(p, q).sum(-1)
 
 
 class Pick(NamedTuple):
@@ -79,8 +72,7 @@ class Pick(NamedTuple):
 def picked(probability: np.ndarray, value: np.ndarray, score: np.ndarray, candidates: int) -> Pick:
     """Draw N chunks from `probability` [C], keep the best by `score` [*B, C]: by enumeration.
 
-    E[f(pick)] = sum_c best_of_n(c) f(c).  `value` [C] is what a chunk is truly worth; a critic is a
-    function, so the same chunk drawn twice has the same score.
+    E[f(pick)] = sum_c best_of_n(c) f(c).  `value` [C] is what a chunk is truly worth.
     """
     law = best_of_n(probability, score, candidates)
     return Pick(
@@ -102,6 +94,4 @@ def candidates_for(skill: float, h: int, wanted: float) -> int:
     right = skill**h
     if not (0 < right <= 1 and 0 <= wanted < 1):
         raise ConfigError(f"skill={skill} and wanted={wanted} must be in (0, 1] and [0, 1)")
-    if right == 1:
-        return 1
-    return max(1, int(np.ceil(np.log1p(-wanted) / np.log1p(-right) - 1e-12)))
+    return 1 if right == 1 else max(1, int(np.ceil(np.log1p(-wanted) / np.log1p(-right) - 1e-12)))

@@ -44,9 +44,8 @@ def lock(
 
     The right action moves one cell on with probability 1 - slip (else it stays); the wrong one
     moves one cell back (the first cell stays).  Every step costs -1 until the goal, which absorbs.
-    The behaviour takes the right action with probability `skill`, whatever happened before; at the
-    goal, where nothing matters, both actions alike.  Without slip V*(0) = -(1 - gamma^L)/(1 -
-    gamma).
+    The behaviour takes the right action with probability `skill`; at the goal both actions alike.
+    Without slip V*(0) = -(1 - gamma^L)/(1 - gamma).
     """
     probability(slip=slip, skill=skill)
     right, cell = right_actions(length, secret), np.arange(length)

@@ -52,7 +52,7 @@ def best_blind(slip: float, h: int) -> float:
 
 
 IMPORTS = (
-    "from chunkrl.tabular.chunks import chunked, logged, logged_open_loop\n"
+    "from chunkrl.tabular.chunks import chunked, logged\n"
     "from chunkrl.tabular.mdp import optimal, policy_value\n"
     "from chunkrl.tabular.worlds import lock\n"
 )
@@ -170,7 +170,7 @@ EXERCISES = (
             "def answer(slip, h):\n"
             "    world = lock(24, slip)\n"
             "    looks = logged(world.mdp, world.behaviour, h)\n"
-            "    blind = logged_open_loop(world.mdp, looks.frequency, h)\n"
+            "    blind = logged(world.mdp, looks.frequency, h)\n"
             "    gaps = []\n"
             "    for data in (looks, blind):\n"
             "        claimed = optimal(data.mdp)\n"

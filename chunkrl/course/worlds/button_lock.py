@@ -39,5 +39,4 @@ def logs(length: int = 8, skill: float = 0.7, count: int = 4_000, seed: int = 0)
             after, done = lock.step(action)
             going_on = float(lock.cell < length)  # 0 where the step arrives: nothing follows
             rows.append((before, action, -1.0, going_on, float(done), after))
-    obs, action, reward, mask, terminal, next_obs = map(np.float32, zip(*rows, strict=True))
-    return Dataset(obs, action, reward, mask, terminal, next_obs)
+    return Dataset(*(np.asarray(column, np.float32) for column in zip(*rows, strict=True)))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chunkrl.tabular.chunks import Logged, chunk_index, chunked, logged_reactive
+from chunkrl.tabular.chunks import Logged, chunk_index, chunked, logged
 from chunkrl.tabular.mdp import MDP
 from chunkrl.tabular.worlds import World, probability, right_actions
 
@@ -19,7 +19,7 @@ class Arrival(NamedTuple):
 def arrival(world: World, chunk: np.ndarray) -> Arrival:
     """The two laws of s_h after `chunk` [h] from the start: conditioning and intervening."""
     index, h = chunk_index(np.asarray(chunk), world.mdp.reward.shape[1]), len(chunk)
-    data = logged_reactive(world.mdp, world.behaviour, h).mdp
+    data = logged(world.mdp, world.behaviour, h).mdp
     laws = (mdp.transition[world.start, index] for mdp in (data, chunked(world.mdp, h)))
     return Arrival(*laws)
 
@@ -48,7 +48,7 @@ def partly_blind(mdp: MDP, behaviour: np.ndarray, h: int, share: float) -> Logge
     what executing it does: P = share P_h + (1 - share) P_D, and the rewards alike.
     """
     probability(share=share)
-    log, typed = logged_reactive(mdp, behaviour, h), chunked(mdp, h)
+    log, typed = logged(mdp, behaviour, h), chunked(mdp, h)
     seen = log.frequency > 0
     mixed = (share * a + (1 - share) * b for a, b in zip(typed[:2], log.mdp[:2], strict=True))
     transition, reward = mixed

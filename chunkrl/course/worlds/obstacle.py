@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chunkrl.blocks.networks import Params
+from chunkrl.blocks.networks import Tree
 from chunkrl.blocks.policies import Flow
 from chunkrl.course.worlds.sides import AHEAD, SIDEWAYS, STEPS, World
 
@@ -60,7 +60,7 @@ def gaussian(world: World) -> Propose:
     return propose
 
 
-def learned(policy: Flow, params: Params) -> Propose:
+def learned(policy: Flow, params: Tree) -> Propose:
     """Chunks of a cloned flow."""
 
     def propose(obs, key):
