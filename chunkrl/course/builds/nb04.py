@@ -1,6 +1,7 @@
 """Notebook 04: one round of fitted Q-learning on logged windows makes both kinds of critic."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,9 +44,10 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 
 
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
+    rings: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
     for a, exact, ours in zip(axes, (EXACT, [BEST] * len(STEPS)), library, strict=True):
         a.plot(STEPS, exact, **plots.EXACT)
-        a.plot(STEPS, ours, **plots.estimated(0) | {"markersize": 9})
+        a.plot(STEPS, ours, **rings)
     if yours is not None:
         for a, found in zip(axes, yours, strict=True):
             a.plot(STEPS, np.clip(found, *a.get_ylim()), **YOURS)

@@ -36,8 +36,8 @@ BATCH = Batch(
     obs=numbers(5, 3),
     action=np.tanh(numbers(5, 3, 2)),
     returns=numbers(5, 3),
-    mask=np.float32([[1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 0, 0], [1, 1, 1]]),
-    valid=np.float32([[1, 1, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]]),
+    mask=np.array([[1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 0, 0], [1, 1, 1]], np.float32),
+    valid=np.array([[1, 1, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]], np.float32),
     next_obs=numbers(5, 3),
 )
 

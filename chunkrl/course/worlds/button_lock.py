@@ -35,7 +35,7 @@ def logs(length: int = 8, skill: float = 0.7, count: int = 4_000, seed: int = 0)
         while not done:
             before, cell = lock.obs, lock.cell
             button = lock.right[cell] if rng.random() < skill else 1 - lock.right[cell]
-            action = np.float32([2 * button - 1])
+            action = np.array([2 * button - 1], np.float32)
             after, done = lock.step(action)
             going_on = float(lock.cell < length)  # 0 where the step arrives: nothing follows
             rows.append((before, action, -1.0, going_on, float(done), after))
