@@ -23,12 +23,12 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
-            "import numpy as np\nanswer = 0.07 * np.pi / 2",
+            "answer = 0.055",
             "import numpy as np\n"
-            "from chunkrl.course.worlds.mixtures import Mixture, loss_floor\n"
-            "answer = loss_floor(Mixture(np.ones(1), np.array([[0.55]]), np.array([0.07])))",
+            "t = (np.arange(100_000) + 0.5) / 100_000\n"
+            "answer = (0.07**2 / ((1 - t)**2 + t**2 * 0.07**2)).mean() / 2",
         ),
-        near_misses=(0.106, 0.114, 0.14),
+        near_misses=(0.053, 0.057, 0.14),
     ),
     "q3": Answers(
         equivalents=(

@@ -21,7 +21,7 @@ DISTANCE, WIDTH = 1.1, 0.07
 GAP = (-DISTANCE / 4, DISTANCE / 4)
 STEPS, TIME = 10, 0.6
 POLICY = Flow(dim=1, hidden=(32, 32), steps=STEPS)
-UPDATES, BATCH, RATE = 1_000, 256, 1e-2
+UPDATES, BATCH, RATE = 600, 256, 1e-2
 PLACES: np.ndarray = np.linspace(-1.5, 1.5, 25)  # where the field is shown
 NOISE: np.ndarray = flow_maps.NOISE[::4]
 MARKED = np.searchsorted(NOISE, np.linspace(-2.4, 2.4, 33))

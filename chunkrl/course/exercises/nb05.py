@@ -161,26 +161,39 @@ EXERCISES = (
         id="05.q2",
         objective="You can say where the loss of a flow ends, before you train it.",
         question=(
-            "Another robot always passes on the same side: one mode at 0.55, of width 0.07. At "
-            "which value does its flow-matching loss end?"
+            "Another robot always passes on the same side (one mode at 0.55, width 0.07), and its "
+            "action holds a second number, the speed, which is the same in all data. At which "
+            "value does the flow-matching loss end, as a mean over both numbers?"
         ),
-        kind=Number(loss_floor(ONE), 0.003, "of loss"),
+        kind=Number(loss_floor(ONE) / 2, 0.0015, "of loss"),
         hints=(
-            "Even with one mode, two lines can cross in a point: what differs between them there?",
-            "With one mode of width w, Var[velocity | x_t] = w^2 / ((1 - t)^2 + t^2 w^2) "
-            "everywhere. Average it over t from 0 to 1.",
-            "t = (np.arange(100_000) + 0.5) / 100_000\nanswer = (0.07**2 / (...)).mean()",
+            "Take the two numbers one after the other. When x_t is seen and the speed is known, "
+            "is anything of the second velocity left to guess?",
+            "One mode of width w leaves pi w / 2; a number that never varies leaves 0. The loss is "
+            "their mean.",
+            "import numpy as np\nanswer = (np.pi * 0.07 / 2 + ...) / 2",
         ),
-        solution=(
-            "import numpy as np\n"
-            "t = (np.arange(100_000) + 0.5) / 100_000\n"
-            "answer = (0.07**2 / ((1 - t)**2 + t**2 * 0.07**2)).mean()"
-        ),
+        solution="import numpy as np\nanswer = (np.pi * 0.07 / 2 + 0.0) / 2",
         misconceptions=(
             Misconception(
                 0.0,
-                "That needs every line through a point to have the same velocity. Lines that end "
-                "in different places of the mode still cross.",
+                "That is so for the speed. In the first number lines that end in different places "
+                "of the mode still cross.",
+            ),
+            Misconception(
+                loss_floor(ONE),
+                "This is the floor of the first number. The loss is the mean over both, and the "
+                "second costs nothing.",
+            ),
+            Misconception(
+                loss_floor(two_modes(1.1, 0.07)),
+                "0.666 is the floor of the operator who passes on both sides, with one number. "
+                "This one never changes the side: what is left to know?",
+            ),
+            Misconception(
+                loss_floor(two_modes(1.1, 0.07)) / 2,
+                "The mean over both numbers is right, but 0.666 belongs to two sides. What does "
+                "one mode leave?",
             ),
             Misconception(
                 0.07**2,
@@ -188,30 +201,20 @@ EXERCISES = (
                 "the action, and its variance is 1.",
             ),
             Misconception(
-                loss_floor(two_modes(1.1, 0.07)),
-                "0.666 is the floor of the operator who passes on both sides. This one never "
-                "changes the side: what is left to know?",
-            ),
-            Misconception(
-                0.3331,
-                "The second mode does more than double the floor: what costs most in the 0.666 is "
-                "not knowing the side.",
-            ),
-            Misconception(
                 1 + 0.07**2,
                 "This is the variance of action - noise before x_t is seen. The network does see "
                 "x_t and t.",
             ),
             Misconception(
-                0.07,
-                "Near, and the right dependence: the floor of one mode is proportional to its "
-                "width. Average the variance over t to get the factor.",
+                (loss_floor(ONE) + 1) / 2,
+                "The second number's velocity is speed - noise, but the network sees where x_t "
+                "is, and so knows the noise: it leaves 0, not 1.",
             ),
         ),
         why=(
-            "It is w pi / 2 = 0.110: one mode leaves little to guess, and what it leaves is near "
-            "t = 1, where lines to different places of the mode cross. Next: subtract the floor "
-            "of your own data before you compare two losses."
+            "The first number leaves pi w / 2 = 0.110; of the second, x_t = (1 - t) noise + t "
+            "speed tells the noise, so it leaves 0. Next: what does a chunk of 10 actions leave? "
+            "Notebook 06 prints it."
         ),
     ),
     Exercise(
