@@ -45,7 +45,7 @@ def lines() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     action = sample(MIXTURE, UPDATES * BATCH, rng).reshape(UPDATES, BATCH, 1)
     noise, t = rng.standard_normal(action.shape), rng.random(action.shape)
-    return tuple(part.astype(np.float32) for part in (action, noise, t))
+    return action.astype(np.float32), noise.astype(np.float32), t.astype(np.float32)
 
 
 def run(function: Callable[..., tuple[Any, Any]]) -> Numbers:

@@ -1,6 +1,7 @@
 """Notebook 06: a reader's player of chunks in front of the board."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,6 +44,9 @@ def run(function: Callable[..., Sequence[np.ndarray]]) -> np.ndarray:
     return np.array([passed, turns])
 
 
+LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
+
+
 def layout(figure: Figure) -> tuple[Axes, ...]:
     both = []
     for left, name, top in ((0.09, "runs that pass [%]", 108.0), (0.58, "changes of side", 5.0)):
@@ -51,7 +55,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         axes.set_xlim(0.5, STEPS + 0.5)
         axes.set_ylim(-0.05 * top, top)
         axes.set_xticks(LENGTHS)
-    entries = {"exact": plots.EXACT, "library": plots.estimated(0), "yours": YOURS}
+    entries = {"exact": plots.EXACT, "library": LIBRARY, "yours": YOURS}
     plots.key(both[0], entries, "upper left")
     return tuple(both)
 
@@ -59,7 +63,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
     for a, exact, ours in zip(axes, (PASS, TURNS), library, strict=True):
         a.plot(LENGTHS, exact, **plots.EXACT)
-        a.plot(LENGTHS, ours, **plots.estimated(0) | {"markersize": 9})
+        a.plot(LENGTHS, ours, **LIBRARY)
     if yours is not None:
         for a, found in zip(axes, yours, strict=True):
             a.plot(LENGTHS, np.clip(found, *a.get_ylim()), **YOURS)

@@ -232,7 +232,7 @@ def table(numbers: Numbers) -> Table:
         "right chunk drawn",
         "picked by noisy critics",
     )
-    at = [place(n) for n in SAMPLED]
+    at = [place(n) for n in SAMPLED.tolist()]
     (seen, true), (cost, hit) = numbers.sampled[..., 0], numbers.noisy[..., 0]
     exact = (numbers.promised, numbers.delivered, numbers.bound, numbers.perfect, numbers.hit)
     promise, delivery, bound, perfect, drawn = (curve[at] for curve in exact)
