@@ -66,18 +66,32 @@ class TestLaw:
 
 class TestExplorer:
     def test_start_setting_meets_the_reference_numbers(self) -> None:
+        at = best_of_n.place
         numbers = EXPLORERS["best_of_n"].numbers()
-        assert f"{numbers.promised[7]:.2f} {numbers.delivered[7]:.2f}" == "2.01 1.01"
-        assert f"{numbers.bound[7]:.2f} {numbers.bound[31]:.2f}" == "1.20 2.50"
+        assert numbers.candidates == 8
+        assert f"{numbers.promised[at(8)]:.2f} {numbers.delivered[at(8)]:.2f}" == "2.01 1.01"
+        assert f"{numbers.bound[at(8)]:.2f} {numbers.bound[at(32)]:.2f}" == "1.20 2.50"
         high = EXPLORERS["best_of_n"].numbers(sigma=2.0)
-        assert f"{high.promised[63] - high.delivered[63]:.2f}" == "4.19"
-        assert (numbers.hit[:16] < 0.95).all()
-        assert numbers.hit[16] >= 0.95  # N = 17
+        assert f"{high.promised[at(64)] - high.delivered[at(64)]:.2f}" == "4.19"
+        for candidates, enough in ((16, False), (17, True)):
+            assert (selection.hit_probability(0.7, 5, candidates) >= 0.95) == enough
+        assert numbers.hit[at(16)] == pytest.approx(selection.hit_probability(0.7, 5, 16))
+
+    def test_the_winner_falls_back_as_the_formula_says(self) -> None:
+        """Over all rounds; the mean of 40 is as far from the exact one as its error allows."""
+        for sigma, candidates in ((0.0, 8), (1.0, 8), (2.0, 32)):
+            numbers = EXPLORERS["winners"].numbers(round=40, sigma=sigma, candidates=candidates)
+            for found, exact in zip((numbers.claims, numbers.truths), numbers.exact, strict=True):
+                mean, error = mean_and_error(found)
+                assert abs(mean - exact) < 4 * error
+            assert numbers.claims[-1] == numbers.seen.max()
+            assert (numbers.claims == numbers.truths).all() == (sigma == 0.0)
 
     def test_exact_curves_meet_the_sampled_ones(self) -> None:
         for setting in EXPLORERS["best_of_n"].random(12, seed=3):
             numbers = EXPLORERS["best_of_n"].numbers(**setting)
-            exact = np.stack([numbers.promised, numbers.delivered])[:, best_of_n.SAMPLED - 1]
+            at = [best_of_n.place(n) for n in best_of_n.SAMPLED]
+            exact = np.stack([numbers.promised, numbers.delivered])[:, at]
             mean, error = np.moveaxis(numbers.sampled, -1, 0)
             assert (np.abs(mean - exact) < 5 * error).all(), setting
 
@@ -90,11 +104,12 @@ class TestExplorer:
         numbers = EXPLORERS["best_of_n"].numbers(skill=skill, h=h, sigma=0.0)
         for n in best_of_n.SAMPLED.tolist():
             pick = selection.picked(toy.probability, toy.value, toy.value, n)
-            assert pick.hit == pytest.approx(numbers.hit[n - 1])
-            assert pick.divergence == pytest.approx(numbers.perfect[n - 1])
+            assert pick.hit == pytest.approx(numbers.hit[best_of_n.place(n)])
+            assert pick.divergence == pytest.approx(numbers.perfect[best_of_n.place(n)])
         assert (numbers.perfect <= numbers.bound + 1e-12).all()
         # Without noise every critic is the perfect one.
-        np.testing.assert_allclose(numbers.noisy[1, :, 0], numbers.hit[best_of_n.SAMPLED - 1])
+        at = [best_of_n.place(n) for n in best_of_n.SAMPLED]
+        np.testing.assert_allclose(numbers.noisy[1, :, 0], numbers.hit[at])
         np.testing.assert_allclose(numbers.noisy[..., 1], 0, atol=1e-12)
 
     def test_noisy_picks_by_drawing(self) -> None:

@@ -8,7 +8,7 @@ from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import EXPLORERS, flow_map
 from chunkrl.course.explorers import flow as explorer
 from chunkrl.course.worlds import flow_maps
-from chunkrl.course.worlds.mixtures import mass, two_modes, velocity
+from chunkrl.course.worlds.mixtures import Mixture, loss_floor, mass, two_modes, velocity
 
 FLOW = EXPLORERS["flow"]
 
@@ -70,8 +70,17 @@ def test_maps_are_measured_against_the_exact_flow() -> None:
 
 
 def test_the_values_of_notebook_05() -> None:
-    """One mode's floor in closed form; what Euler leaves, by a loop and a score of its own."""
-    assert EXERCISES["05.q2"].kind.right == pytest.approx(0.07 * np.pi / 2, rel=1e-9)
+    """A floor by integration and by the plane; what Euler leaves, by a loop of its own."""
+    assert EXERCISES["05.q2"].kind.right == pytest.approx(0.07 * np.pi / 4, rel=1e-9)
+    # A second number that hardly varies, and both numbers together, by quadrature in the plane.
+    still = Mixture(np.ones(1), np.array([[0.55]]), np.array([1e-6]))
+    assert loss_floor(still) == pytest.approx(0, abs=1e-5)
+    for width in (0.02, 0.07, 0.5, 2.0):
+        one = Mixture(np.ones(1), np.array([[0.55]]), np.array([width]))
+        t = (np.arange(200_000) + 0.5) / 200_000
+        mean = (width**2 / ((1 - t) ** 2 + t**2 * width**2)).mean()
+        assert mean == pytest.approx(np.pi * width / 2, rel=1e-4)
+        assert loss_floor(one, nodes=200) == pytest.approx(mean, rel=1e-3)
     x = stats.norm.ppf((np.arange(50_000) + 0.5) / 50_000)
     for steps, want in zip((1, 2, 4, 8), EXERCISES["05.q3"].kind.right, strict=True):
         at = x

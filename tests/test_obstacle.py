@@ -82,6 +82,28 @@ def test_a_chunk_is_executed_without_looking() -> None:
     np.testing.assert_allclose(run, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(("h", "noise"), [(1, 0.02), (2, 0.02), (10, 0.05)])
+def test_the_floor_is_the_loss_of_the_exact_velocity(h: int, noise: float) -> None:
+    """Over 200,000 sampled lines, in all 2 h numbers of a chunk at once."""
+    rng, m, w = np.random.default_rng(h), sides.SIDEWAYS / obstacle.UNIT, noise / obstacle.UNIT
+    ahead = np.full((2, h), sides.AHEAD / obstacle.UNIT)
+    mean = np.stack([np.array([[-m], [m]]) + np.zeros((2, h)), ahead], -1).reshape(2, 2 * h)
+    lines = 200_000
+    std = np.tile([w, 0.0], h)
+    x1 = mean[rng.integers(0, 2, lines)] + std * rng.standard_normal((lines, 2 * h))
+    x0, t = rng.standard_normal(x1.shape), rng.random((lines, 1))
+    x = (1 - t) * x0 + t * x1
+    spread = (1 - t) ** 2 + t**2 * std**2  # [lines, 2 h]
+    offset = x - t * mean[:, None]  # [2, lines, 2 h]
+    log = -(offset**2 / spread).sum(-1) / 2
+    share = np.exp(log - log.max(0))
+    share /= share.sum(0)
+    each = mean[:, None] + (t * std**2 - (1 - t)) / spread * offset
+    error = (((share[..., None] * each).sum(0) - (x1 - x0)) ** 2).mean(-1)
+    floor = obstacle.loss_floor(World(noise=noise), h)
+    assert abs(error.mean() - floor) < 5 * error.std() / np.sqrt(lines)
+
+
 class Counting(NamedTuple):
     """Stands in for a flow: its sample is 0, 1, 2, ..."""
 

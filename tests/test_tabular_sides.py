@@ -227,3 +227,51 @@ def test_what_learned_runs_show_is_counted_from_them() -> None:
     assert shown.png.startswith(b"\x89PNG")
     for said in ("0% of the operator's", "100% of a learned flow of single", "50%", "chunks of 7"):
         assert said in shown.alt
+
+
+def test_nine_of_ten_draws_suffice() -> None:
+    """Counted from simulated runs: most that pass have nine draws that agree, not ten."""
+    world, runs = World(), 400_000
+    rng = np.random.default_rng(5)
+    side = np.where(rng.random((runs, 10)) < 0.5, 1, -1)
+    end = (0.1 * side + 0.02 * rng.standard_normal((runs, 10))).sum(1)
+    passed = np.abs(end) > sides.HALF_WIDTH
+    agree = (10 + np.abs(side.sum(1))) // 2
+    shares = sides.passes(world)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert 1 - sides.collision(sides.displacement(world, 1)) == pytest.approx(0.01807, abs=1e-5)
+    for count in (8, 9, 10):
+        found = (agree[passed] == count).mean()
+        error = np.sqrt(shares[count] * (1 - shares[count]) / passed.sum())
+        assert abs(found - shares[count]) < 5 * error
+    assert shares[9] > 0.8
+    assert shares[10] < 0.15
+    assert sides.passes(World(noise=0.0)) == pytest.approx(
+        {5: 0.0, 6: 0.0, 7: 0.0, 8: 0.0, 9: 10 / 11, 10: 1 / 11}
+    )
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.08])
+def test_who_sees_the_position_needs_no_memory_but_a_gaussian_still_dithers(noise: float) -> None:
+    """So dithering has other sources than what the observation hides."""
+    world, runs = World(noise=noise), 100_000
+    operator = sides.collision(sides.displacement(world, 10))
+    hit = {}
+    for gaussian in (False, True):
+        moves = sides.sample_seeing(world, runs, np.random.default_rng(1), gaussian)
+        assert moves.shape == (runs, 10)
+        hit[gaussian] = (np.abs(moves.sum(1)) < sides.HALF_WIDTH).mean()
+        # Both have the mean and the spread of a first step of the data.
+        assert moves[:, 0].mean() == pytest.approx(0, abs=0.002)
+        assert moves[:, 0].std() == pytest.approx(world.std, rel=0.01)
+    error = np.sqrt(operator * (1 - operator) / runs)
+    assert abs(hit[False] - operator) < 5 * error
+    assert hit[True] > operator + 10 * error
+
+
+def test_the_steps_play_on_the_same_runs() -> None:
+    full = EXPLORERS["sides"].numbers(h=5)
+    part = EXPLORERS["sides"].numbers(h=5, played=4)
+    np.testing.assert_array_equal(full.paths, part.paths)
+    assert (full.played, part.played) == (10, 4)
+    assert "4 of 10" in EXPLORERS["sides"].alt(h=5, played=4)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from answers import Answers
-from chunkrl.course.exercises.nb05 import left_between, sampled
+from chunkrl.course.exercises.nb05 import learn_and_act, left_between, sampled
 
 ANSWERS = {
     "q1": Answers(
@@ -18,17 +18,17 @@ ANSWERS = {
         ),
         near_misses=(
             lambda noise, x, t: np.stack([(1 - t) * noise + t * x, 1.001 * (x - noise)]),
-            lambda noise, x, t: np.stack([x - noise, (1 - t) * noise + t * x]),
+            lambda noise, x, t: np.stack([(1 - t) * noise + t * x, (x - noise) / (1 - t)]),
         ),
     ),
     "q2": Answers(
         equivalents=(
-            "import numpy as np\nanswer = 0.07 * np.pi / 2",
+            "answer = 0.055",
             "import numpy as np\n"
-            "from chunkrl.course.worlds.mixtures import Mixture, loss_floor\n"
-            "answer = loss_floor(Mixture(np.ones(1), np.array([[0.55]]), np.array([0.07])))",
+            "t = (np.arange(100_000) + 0.5) / 100_000\n"
+            "answer = (0.07**2 / ((1 - t)**2 + t**2 * 0.07**2)).mean() / 2",
         ),
-        near_misses=(0.106, 0.114, 0.14),
+        near_misses=(0.053, 0.057, 0.14),
     ),
     "q3": Answers(
         equivalents=(
@@ -42,10 +42,35 @@ ANSWERS = {
             "noise = np.random.default_rng(0).standard_normal((40_000, 1))\n"
             "answer = lambda K: np.mean(\n"
             "    np.abs(path(velocity(two_modes(0.8, 0.1)), noise, K)[-1]) < 0.2)",
+            *(
+                "import numpy as np\n"
+                "from chunkrl.blocks.integrators import path\n"
+                "from chunkrl.course.worlds.mixtures import two_modes, velocity\n"
+                f"noise = np.random.default_rng({seed}).standard_normal((10_000, 1))\n"
+                "answer = lambda K: np.mean(\n"
+                "    np.abs(path(velocity(two_modes(0.8, 0.1)), noise, K)[-1]) < 0.2)"
+                for seed in range(1, 6)
+            ),
         ),
         near_misses=(
-            lambda steps: 1.1 * left_between(steps),
+            lambda steps: 1.2 * left_between(steps),
             lambda steps: left_between(steps + 1),
+        ),
+    ),
+    "write": Answers(
+        equivalents=(
+            "from chunkrl.course.exercises.nb05 import learn_and_act as answer",
+            "import jax.numpy as jnp\n"
+            "from chunkrl.blocks import flow\n"
+            "def answer(velocity, action, noise, t, steps):\n"
+            "    error = flow.matching_error(velocity, action, noise, t)\n"
+            "    for k in range(steps):\n"
+            "        noise = noise + velocity(noise, jnp.full(t.shape, k / steps)) / steps\n"
+            "    return error, noise",
+        ),
+        near_misses=(
+            lambda *given: np.stack(learn_and_act(*given)[::-1]),
+            lambda *given: 1.001 * np.stack(learn_and_act(*given)),
         ),
     ),
     "bug": Answers(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from answers import Answers
+from chunkrl.course.exercises.nb06 import play
 
 ANSWERS = {
     "q1": Answers(
@@ -40,6 +41,24 @@ ANSWERS = {
             "answer = next(k for k in range(12) if sure(k))",
         ),
         near_misses=(2.9, 3.1, 5),
+    ),
+    "write": Answers(
+        equivalents=(
+            "from chunkrl.course.exercises.nb06 import play as answer",
+            "import numpy as np\n"
+            "def answer(propose, position, h, steps):\n"
+            "    path = np.zeros((steps + 1, *position.shape))\n"
+            "    path[0] = position\n"
+            "    for t in range(steps):\n"
+            "        if t % h == 0:\n"
+            "            chunk = propose(path[t])\n"
+            "        path[t + 1] = path[t] + chunk[t % h]\n"
+            "    return path",
+        ),
+        near_misses=(
+            lambda propose, position, h, steps: play(propose, position, h + 1, steps),
+            lambda propose, position, h, steps: play(propose, position, h, steps)[1:],
+        ),
     ),
     "bug": Answers(
         equivalents=(

@@ -1,7 +1,7 @@
 """Other right answers, and wrong ones that are near, of notebook 07."""
 
 from answers import Answers
-from chunkrl.course.exercises.nb07 import worth
+from chunkrl.course.exercises.nb07 import best_of, worth
 
 ANSWERS = {
     "q1": Answers(
@@ -23,11 +23,29 @@ ANSWERS = {
     ),
     "q3": Answers(
         equivalents=(
-            "answer = 2.50",
-            "from math import log\nanswer = log(32) - (32 - 1) / 32",
-            "from chunkrl.tabular.selection import divergence_bound\nanswer = divergence_bound(32)",
+            "answer = 19",
+            "answer = '19'",
+            "from chunkrl.tabular.selection import divergence_bound\n"
+            "answer = 1\n"
+            "while divergence_bound(answer + 1) <= 2:\n"
+            "    answer += 1",
         ),
-        near_misses=(2.485, 2.52, 0.0),
+        near_misses=(18, 21, 19.5),
+    ),
+    "write": Answers(
+        equivalents=(
+            "from chunkrl.course.exercises.nb07 import best_of as answer",
+            "import numpy as np\n"
+            "def answer(propose, critic, n):\n"
+            "    candidates = propose(n)\n"
+            "    score = critic(candidates)\n"
+            "    rounds = range(score.shape[1])\n"
+            "    return [candidates[score[:, b].argmax(), b] for b in rounds]",
+        ),
+        near_misses=(
+            lambda propose, critic, n: best_of(propose, critic, max(1, n - 1)),
+            lambda propose, critic, n: 1.001 * best_of(propose, critic, n),
+        ),
     ),
     "bug": Answers(
         equivalents=(

@@ -15,6 +15,52 @@ def unflatten(chunk: np.ndarray, dim: int) -> np.ndarray:
     return np.asarray(chunk).reshape(-1, dim)
 
 
+def play(propose, position, h, steps):
+    """Positions of a run that plays h moves of each chunk before it looks again.
+
+    propose: [R, 2] -> [at least h, R, 2], moves; position [R, 2] -> [steps + 1, R, 2]
+    """
+    path = [position]
+    while len(path) <= steps:
+        for move in propose(path[-1])[:h][: steps + 1 - len(path)]:
+            path.append(path[-1] + move)
+    return path
+
+
+def looks_each_step(propose, position, h, steps):
+    return play(propose, position, 1, steps)
+
+
+def never_stops(propose, position, h, steps):
+    return play(propose, position, steps, steps)
+
+
+def one_plan(propose, position, h, steps):
+    plan = propose(position)
+    return play(lambda _: plan, position, h, steps)
+
+
+def repeats(propose, position, h, steps):
+    def same_move(x):
+        return np.repeat(propose(x)[:1], h, 0)
+
+    return play(same_move, position, h, steps)
+
+
+def runs_on(propose, position, h, steps):
+    path = [np.asarray(position)]
+    while len(path) <= steps:
+        for move in propose(path[-1])[:h]:
+            path.append(path[-1] + move)
+    return path
+
+
+def swerving(position: np.ndarray) -> np.ndarray:
+    """A planner of 6 different moves, which steers back to the middle.  [R, 2] -> [6, R, 2]"""
+    order = np.arange(1.0, 7.0)[:, None]
+    return np.stack([order * (0.3 - position[:, 0]), 0.1 * order + 0 * position[:, 1]], -1)
+
+
 EXERCISES = (
     Exercise(
         id="06.q1",
@@ -53,6 +99,10 @@ EXERCISES = (
             ),
             Misconception(1.0, "Nothing ties one draw to the next: they agree only by luck."),
         ),
+        why=(
+            "The first step chooses, four others agree with probability 1/2 each: (1/2)^4. Next: "
+            "no network enters, so no training will change it. What would?"
+        ),
     ),
     Exercise(
         id="06.q2",
@@ -86,6 +136,11 @@ EXERCISES = (
                 "A draw has 25 times the variance, but there are 5 times fewer of them; and the "
                 "question is about the standard deviation.",
             ),
+        ),
+        why=(
+            "Held draws add up instead of cancelling: a fifth of the draws, each 5 times as "
+            "large, have 5 times the variance, so sqrt(5) times the deviation. Next: is farther "
+            "the same as more places? The coverage table says."
         ),
     ),
     Exercise(
@@ -130,6 +185,11 @@ EXERCISES = (
                 "tell more?",
             ),
         ),
+        why=(
+            "Three actions hold exactly one push, hence both its side and its phase; with two it "
+            "may be hidden behind two zeros. Next: a policy with such a memory must never see a "
+            "past that the data do not hold."
+        ),
     ),
     Exercise(
         id="06.bug",
@@ -172,6 +232,81 @@ EXERCISES = (
                 lambda chunk, dim: np.asarray(chunk).reshape(-1, dim)[::-1],
                 "The actions are whole, but the last comes first.",
             ),
+        ),
+        why=(
+            "Time-major means that rows fill one after the other, so reshape(-1, dim) is all. "
+            "Next: test every reshape with numbers that are all different, since shapes cannot "
+            "tell."
+        ),
+    ),
+    Exercise(
+        id="06.write",
+        objective="You can write the player that executes h actions of each chunk.",
+        question=(
+            "Write play(propose, position, h, steps): the list of positions of a run that asks "
+            "for a chunk where it is, plays the first h moves of it, and asks again, until `steps` "
+            "moves are made. The start is in the list."
+        ),
+        kind=Function(
+            play,
+            (
+                (swerving, np.array([[0.0, 0.0]]), 3, 6),
+                (swerving, np.array([[1.0, 0.0], [-0.5, 0.2]]), 4, 7),
+                (swerving, np.array([[0.2, 0.0]]), 1, 4),
+            ),
+        ),
+        hints=(
+            "Two loops: the outer one looks, the inner one plays and does not.",
+            "chunk = propose(position where it looks); position += chunk[i] for i < h, and no more "
+            "than `steps` moves in all",
+            "path = [position]\n"
+            "while len(path) <= steps:\n"
+            "    chunk = propose(path[-1])\n"
+            "    for move in chunk[:h]:\n"
+            "        if len(path) <= steps:\n"
+            "            path.append(...)\n"
+            "return path",
+        ),
+        solution=(
+            "def answer(propose, position, h, steps):\n"
+            "    path = [position]\n"
+            "    while len(path) <= steps:\n"
+            "        chunk = propose(path[-1])\n"
+            "        for move in chunk[:h]:\n"
+            "            if len(path) <= steps:\n"
+            "                path.append(path[-1] + move)\n"
+            "    return path"
+        ),
+        misconceptions=(
+            Misconception(
+                looks_each_step,
+                "This looks again after every move, so h changes nothing: it is the policy of "
+                "single steps. Play h moves of one chunk.",
+            ),
+            Misconception(
+                never_stops,
+                "This plays the chunk to its end. After h moves it is time to look again.",
+            ),
+            Misconception(
+                one_plan,
+                "The chunk was asked for once, at the start. Every h moves a new one is drawn, at "
+                "the place that the run has reached.",
+            ),
+            Misconception(
+                repeats,
+                "This plays the first move h times. A chunk holds h moves of its own: chunk[i] is "
+                "the i-th.",
+            ),
+            Misconception(
+                runs_on,
+                "The last chunk is played to its end, past the last step: with h = 3 and 10 steps "
+                "the run makes 12 moves.",
+            ),
+        ),
+        why=(
+            "The outer loop looks, the inner one plays: this is all that chunking changes in how "
+            "a robot acts. Next: let h be smaller than the chunk, as real robots do, and think of "
+            "what the rest of the plan is for."
         ),
     ),
 )

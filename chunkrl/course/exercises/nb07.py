@@ -23,6 +23,53 @@ def worth(picker: np.ndarray, judge: np.ndarray) -> np.ndarray:
     return np.take_along_axis(judge, picker.argmax(-1)[:, None], -1).mean()
 
 
+LIMIT = 2.0  # nats
+LARGEST = max(n for n in range(1, 100) if divergence_bound(n) <= LIMIT)
+
+
+def best_of(propose, critic, n):
+    """The candidate of the highest score in every round.
+
+    propose: n -> [n, B, D]; critic: [..., D] -> [...].  -> [B, D]
+    """
+    candidates = propose(n)
+    best = critic(candidates).argmax(0)  # [B]
+    return candidates[best, np.arange(len(best))]
+
+
+def one_for_all(propose, critic, n):
+    candidates = propose(n)
+    return candidates[critic(candidates).mean(1).argmax()]
+
+
+def lowest(propose, critic, n):
+    return best_of(propose, lambda actions: -critic(actions), n)
+
+
+def blended(propose, critic, n):
+    candidates = propose(n)
+    score = critic(candidates)
+    weight = np.exp(score - score.max(0))
+    return (weight[..., None] * candidates).sum(0) / weight.sum(0)[:, None]
+
+
+def number_by_number(propose, critic, n):
+    return propose(n).max(0)
+
+
+def first(propose, critic, n):
+    return propose(n)[0]
+
+
+def made_up(n: int) -> np.ndarray:
+    """n candidates in each of 3 rounds, two numbers each.  -> [n, 3, 2]"""
+    return np.random.default_rng(1).standard_normal((7, 3, 2))[:n]
+
+
+def likes(actions: np.ndarray) -> np.ndarray:
+    return actions[..., 0] - actions[..., 1] ** 2
+
+
 PICKER = np.array([[1.0, 4.0, 2.0], [0.5, -1.0, 3.0], [2.0, 1.5, -2.0], [0.0, 2.5, 1.0]])
 JUDGE = np.array([[2.0, 1.0, 3.5], [1.0, 2.0, 0.5], [-1.0, 0.0, 4.0], [3.0, -0.5, 1.0]])
 WIDE = np.array([[3.0, 0.0, 1.0, 2.0, -4.0], [0.0, 5.0, 6.0, -1.0, 2.0]])
@@ -61,6 +108,11 @@ EXERCISES = (
                 "none: what you want is the probability of at least one.",
             ),
             Misconception(
+                10,
+                "Ten chunks hold a right one with probability 1 - (1 - 0.168)^10 = 0.84. At which "
+                "N does this reach 0.95?",
+            ),
+            Misconception(
                 UNROUNDED,
                 "The inequality is right. A number of candidates is whole: which is the first that "
                 "satisfies it?",
@@ -75,6 +127,11 @@ EXERCISES = (
                 "This uses 0.3 ** 5, the probability that every action is wrong. One chunk is "
                 "right with probability 0.7 ** 5.",
             ),
+        ),
+        why=(
+            "All 17 chunks miss with probability (1 - 0.168)^17 = 0.044; a chunk is right as a "
+            "whole or not at all. Next: set q = 0.9 and h = 5 and see how little skill it takes "
+            "to need few."
         ),
     ),
     Exercise(
@@ -122,40 +179,50 @@ EXERCISES = (
             ),
             Misconception(-OVER, "The size is right. The promise is above the delivery."),
         ),
+        why=(
+            "Of the promise 5.28 only a fifth, 1 / (1 + sigma^2), is true, so 4.19 is not there. "
+            "Next: this excess becomes the target of the next update if the critic trains on its "
+            "own picks."
+        ),
     ),
     Exercise(
         id="07.q3",
-        objective="You can read N as a trust region: how far from the data the pick may stray.",
+        objective="You can choose N as a trust region: how far from the data the pick may stray.",
         question=(
-            "MAC picks the best of 32 when it acts. By at most how many nats does the pick diverge "
-            "from the flow that proposes?"
+            "A robot's picks may diverge from the policy that proposes by at most 2 nats, whatever "
+            "the critic says. Which is the largest N that is sure to keep to it?"
         ),
-        kind=Number(divergence_bound(32), 0.006, "nats"),
+        kind=Number(LARGEST, 1e-9, "candidates"),
         hints=(
-            "The formula is in the text; log is the natural one.",
-            "log N - (N - 1) / N",
-            "import numpy as np\nanswer = np.log(32) - ...",
+            "The bound grows with N. Try some, or let a loop do it.",
+            "the largest N with log N - (N - 1) / N <= 2; log is the natural one",
+            "from math import log\nanswer = max(N for N in range(1, 100) if ... <= 2)",
         ),
-        solution="import numpy as np\nanswer = np.log(32) - 31 / 32",
+        solution=(
+            "from math import log\n"
+            "answer = max(N for N in range(1, 100) if log(N) - (N - 1) / N <= 2)"
+        ),
         misconceptions=(
             Misconception(
-                float(np.log(32)),
-                "This is log N: the divergence if the pick were the best for sure. Being only "
-                "likely to be the best costs less, by (N - 1)/N.",
+                float(np.floor(np.exp(LIMIT))),
+                "This holds log N to 2. The pick is only likely to be the best, which costs less, "
+                "by (N - 1)/N; or did you take the logarithm to base 2?",
             ),
             Misconception(
-                float(np.log(32) - 1),
-                "Nearly: this is the limit for large N. At N = 32 the last term is 31/32.",
+                float(np.floor(np.exp(LIMIT + 1))),
+                "Nearly: log N - 1 is the limit for large N. At N = 20 the last term is 19/20, and "
+                "the bound 2.05.",
             ),
             Misconception(
-                divergence_bound(32) / float(np.log(2)),
-                "These are bits. A nat uses the natural logarithm, np.log.",
+                max(n for n in range(1, 100) if np.log10(n) - (n - 1) / n <= LIMIT),
+                "This is beyond any doubt too large: a nat uses the natural logarithm, np.log.",
             ),
-            Misconception(
-                5 - 31 / 32,
-                "The logarithm is to base 2 here and the other term is in nats. Use np.log.",
-            ),
-            Misconception(divergence_bound(8), "This is N = 8. What does N = 32 give?"),
+            Misconception(8, "At N = 8 the bound is 1.20 nats: there is room left up to 2."),
+        ),
+        why=(
+            "At 19 the bound is 2.00 from below, at 20 it is 2.05, and it holds whatever the "
+            "critic says. Next: ask whether 2 nats away from your data is a place where you trust "
+            "your critic."
         ),
     ),
     Exercise(
@@ -206,6 +273,63 @@ EXERCISES = (
                 lambda picker, judge: judge.mean(),
                 "This is what the behaviour is worth on average: nothing was picked.",
             ),
+        ),
+        why=(
+            "The error that made a candidate win is in the picker's number and not in the "
+            "judge's, if the two err independently. Next: ask how independent two critics are "
+            "that learned from the same data."
+        ),
+    ),
+    Exercise(
+        id="07.write",
+        objective="You can write the best of N, which acts without a gradient.",
+        question=(
+            "Write best_of(propose, critic, n): draw n candidates for every round, let the critic "
+            "score them, and return the winner of each round."
+        ),
+        kind=Function(best_of, ((made_up, likes, 7), (made_up, likes, 2), (made_up, likes, 1))),
+        hints=(
+            "Which axis counts the candidates, and which the rounds? The winner differs from "
+            "round to round.",
+            "candidates[n*, b] with n* = argmax_n critic(candidates)[n, b], for every round b",
+            "candidates = propose(n)\n"
+            "best = critic(candidates).argmax(axis=...)\n"
+            "return candidates[best, np.arange(...)]",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "def answer(propose, critic, n):\n"
+            "    candidates = propose(n)\n"
+            "    best = critic(candidates).argmax(axis=0)\n"
+            "    return candidates[best, np.arange(len(best))]"
+        ),
+        misconceptions=(
+            Misconception(
+                one_for_all,
+                "One index wins in all rounds here. Each round has candidates of its own, and a "
+                "winner of its own: argmax over the first axis.",
+            ),
+            Misconception(
+                lowest, "This picks the worst by the critic. A value is not a cost: argmax."
+            ),
+            Misconception(
+                blended,
+                "This averages the candidates by how good they look. A blend of two ways past a "
+                "post hits the post: return one that was proposed.",
+            ),
+            Misconception(
+                number_by_number,
+                "This takes the largest of each number of the actions. Nobody proposed such an "
+                "action; a candidate is picked whole, by its score.",
+            ),
+            Misconception(
+                first, "This is one draw: nothing was picked. Score all n, keep the best."
+            ),
+        ),
+        why=(
+            "One argmax over candidates, one per round: no gradient enters, and every action "
+            "comes from the policy that proposes. Next: with a smooth critic the promise is "
+            "nearer to the truth; the section on the flow says why."
         ),
     ),
 )

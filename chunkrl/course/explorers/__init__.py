@@ -22,6 +22,7 @@ from chunkrl.course.explorers.robot_values import ROBOT_VALUES
 from chunkrl.course.explorers.sides import SIDES
 from chunkrl.course.explorers.support import SUPPORT
 from chunkrl.course.explorers.target_parts import TARGET_PARTS
+from chunkrl.course.explorers.winners import WINNERS
 
 EXPLORERS: dict[str, Explorer] = {
     explorer.name: explorer
@@ -37,6 +38,7 @@ EXPLORERS: dict[str, Explorer] = {
         FLOW,
         SIDES,
         BEST_OF_N,
+        WINNERS,
         CHUNK_LENGTH,
         LOCK_NETWORK,
         OPEN_LOOP,

@@ -22,8 +22,10 @@ from chunkrl.tabular.selection import (
 )
 from chunkrl.tabular.worlds import lock
 
-MOST = 64
-SAMPLED = 2 ** np.arange(7)  # the N that are also sampled
+DOUBLINGS = 10
+MOST = 2**DOUBLINGS
+SAMPLED = 2 ** np.arange(DOUBLINGS + 1)  # the N that are also sampled
+SIZES = np.unique(np.round(2 ** np.arange(0, DOUBLINGS + 0.01, 0.25)).astype(int))  # of the curves
 ROUNDS = 500
 CRITICS = 100
 
@@ -37,17 +39,26 @@ class Proposals(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    candidates: int
+    doublings: int  # N = 2^doublings
     sigma: float
     skill: float
     h: int
-    promised: np.ndarray  # [MOST]   N = 1 ... MOST, in spreads of the true value
-    delivered: np.ndarray  # [MOST]
+    promised: np.ndarray  # [C]   at SIZES, in spreads of the true value
+    delivered: np.ndarray  # [C]
     sampled: np.ndarray  # [2, S, 2]   the same two at SAMPLED: mean and standard error
-    bound: np.ndarray  # [MOST]   KL without ties [nats]
-    perfect: np.ndarray  # [MOST]   KL on the lock, picked by the true value
-    hit: np.ndarray  # [MOST]   probability of the right chunk, picked by the true value
+    bound: np.ndarray  # [C]   KL without ties [nats]
+    perfect: np.ndarray  # [C]   KL on the lock, picked by the true value
+    hit: np.ndarray  # [C]   probability of the right chunk, picked by the true value
     noisy: np.ndarray  # [2, S, 2]   KL and hit of critics that err: mean and standard error
+
+    @property
+    def candidates(self) -> int:
+        return 2**self.doublings
+
+
+def place(candidates: int) -> int:
+    """Where N stands in SIZES."""
+    return int(np.flatnonzero(candidates == SIZES)[0])
 
 
 @cache
@@ -68,8 +79,8 @@ def draws(h: int) -> np.ndarray:
 
 @cache
 def exact() -> tuple[np.ndarray, np.ndarray]:
-    """E_N, what a perfect critic promises and delivers, and the bound on KL.  2 x [MOST]"""
-    sizes = range(1, MOST + 1)
+    """E_N, what a perfect critic promises and delivers, and the bound on KL.  2 x [C]"""
+    sizes = SIZES.tolist()
     return (
         np.abs([promised(n, 0.0) for n in sizes]),  # N = 1: 0, never -0.00
         np.array([divergence_bound(n) for n in sizes]),
@@ -83,23 +94,29 @@ def noisy_picks(toy: Proposals, sigma: float, h: int, candidates: int) -> Pick:
 
 
 @cache
+def pairs() -> np.ndarray:
+    """True values and errors of ROUNDS rounds.  -> [2, ROUNDS, MOST]"""
+    return np.random.default_rng(0).standard_normal((2, ROUNDS, MOST))
+
+
+@cache
 def rounds(sigma: float) -> np.ndarray:
     """ROUNDS rounds of N samples, N in SAMPLED: promised and delivered.  -> [2, S, 2]"""
-    true, noise = np.random.default_rng(0).standard_normal((2, ROUNDS, MOST))
+    true, noise = pairs()
     seen, each = true + sigma * noise, np.arange(ROUNDS)
     best = [seen[:, :n].argmax(-1) for n in SAMPLED]
     values = np.array([[x[each, pick] for pick in best] for x in (seen, true)])
     return np.stack(mean_and_error(values), -1)
 
 
-def compute(candidates: int, sigma: float, skill: float, h: int) -> Numbers:
+def compute(doublings: int, sigma: float, skill: float, h: int) -> Numbers:
     """Order statistics of Gaussian values; chunks of the lock by enumeration."""
     toy, (top, bound), scale = proposals(skill, h), exact(), np.sqrt(1 + sigma**2)
-    sizes = range(1, MOST + 1)
+    sizes = SIZES.tolist()
     each = [noisy_picks(toy, sigma, h, n) for n in SAMPLED.tolist()]
     found = np.array([[p.divergence for p in each], [p.hit for p in each]])
     return Numbers(
-        candidates,
+        doublings,
         sigma,
         skill,
         h,
@@ -113,7 +130,8 @@ def compute(candidates: int, sigma: float, skill: float, h: int) -> Numbers:
     )
 
 
-LOG_SIZES = np.log2(np.arange(1, MOST + 1))
+LOG_SIZES = np.log2(SIZES)
+LITTLE, MUCH = 5.4, 11.5  # tops of the value axis, for little noise and for much
 PROMISED, NOISY = plots.reference(1), plots.estimated(2)
 
 
@@ -135,8 +153,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     )
     for axes in (value, cost, hit):
         axes.set_xlim(-0.2, LOG_SIZES[-1] + 0.2)
-        axes.set_xticks(np.log2(SAMPLED), SAMPLED.astype(str))
-    cost.set_ylim(0.0, 3.5)
+        axes.set_xticks(np.log2(SAMPLED[::2]), SAMPLED[::2].astype(str))
+    cost.set_ylim(0.0, 6.2)
     hit.set_ylim(0.0, 1.05)
     open_circle = plots.estimated(0) | {"markeredgecolor": plots.BLUE} | plots.EXACT
     plots.key(
@@ -161,8 +179,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     value, cost, hit = axes
-    sampled = LOG_SIZES[SAMPLED - 1]
-    top = plots.nice_top(1.15 * numbers.promised[-1])
+    sampled = np.log2(SAMPLED)
+    top = LITTLE if numbers.promised[-1] < LITTLE else MUCH
     value.fill_between(
         LOG_SIZES, numbers.delivered, numbers.promised, color=plots.SKY, alpha=0.25, linewidth=0
     )
@@ -177,7 +195,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     hit.plot(LOG_SIZES, numbers.hit, **plots.EXACT)
     for part, (mean, error) in zip((cost, hit), np.moveaxis(numbers.noisy, -1, 1), strict=True):
         part.errorbar(sampled, mean, 2 * error, **NOISY)
-    at = numbers.candidates - 1
+    at = place(numbers.candidates)
     for part, curve in zip(axes, (numbers.promised, numbers.bound, numbers.hit), strict=True):
         ends = part.get_ylim()[0], curve[at]
         part.plot([LOG_SIZES[at]] * 2, ends, color=plots.BLACK, linestyle=":", linewidth=1)
@@ -190,14 +208,14 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 
 def describe(numbers: Numbers) -> str:
-    at = numbers.candidates - 1
+    at = place(numbers.candidates)
     return (
         f"The best of {numbers.candidates} by a critic with noise {numbers.sigma:.1f} is promised "
         f"to be {numbers.promised[at]:.2f} spreads above the average and truly is "
         f"{numbers.delivered[at]:.2f}; it diverges by at most {numbers.bound[at]:.2f} nats from "
         f"the behaviour. On the lock, with skill {numbers.skill:.2f}, the right chunk of "
         f"{numbers.h} is among the candidates with probability {numbers.hit[at]:.2f}; critics that "
-        f"err pick it with probability {numbers.noisy[1, -1, 0]:.2f} from {MOST}."
+        f"err pick it with probability {numbers.noisy[1, numbers.doublings, 0]:.2f}."
     )
 
 
@@ -214,7 +232,7 @@ def table(numbers: Numbers) -> Table:
         "right chunk drawn",
         "picked by noisy critics",
     )
-    at = SAMPLED - 1
+    at = [place(n) for n in SAMPLED.tolist()]
     (seen, true), (cost, hit) = numbers.sampled[..., 0], numbers.noisy[..., 0]
     exact = (numbers.promised, numbers.delivered, numbers.bound, numbers.perfect, numbers.hit)
     promise, delivery, bound, perfect, drawn = (curve[at] for curve in exact)
@@ -231,7 +249,7 @@ BEST_OF_N = Explorer(
     layout=layout,
     draw=draw,
     controls=(
-        Slider("candidates", "candidates N", 1, MOST, 1, 8),
+        Slider("doublings", "candidates N = 2^i, i", 0, DOUBLINGS, 1, 3),
         Slider("sigma", "critic noise sigma [spreads]", 0.0, 3.0, 0.1, 1.0),
         Slider("skill", "skill of the behaviour q", 0.5, 1.0, 0.05, 0.7),
         Slider("h", "chunk length h [steps]", 1, 8, 1, 5),
@@ -243,6 +261,13 @@ BEST_OF_N = Explorer(
         "differ: noise and true values both have standard deviation 1. It scores its pick 2.01 "
         "above the average action. How far above the average is the pick in truth?",
         "spreads",
-        lambda numbers: float(numbers.delivered[7]),
+        lambda numbers: float(numbers.delivered[place(8)]),
+        mark=lambda axes, guess: plots.guess(axes[0], guess),
     ),
+    named={
+        "Perfect critic": {"sigma": 0.0},
+        "1,024 candidates": {"doublings": DOUBLINGS},
+        "More does harm": {"doublings": 6, "sigma": 2.0, "skill": 0.9, "h": 8},
+        "An expert": {"skill": 1.0},
+    },
 )

@@ -21,6 +21,8 @@ FINE = 40  # steps of the exact paths
 BINS: np.ndarray = np.linspace(-2.45, 2.45, 50)
 NOISE = flow_maps.NOISE[::10]
 REACH = 0.12  # flow time that an arrow looks ahead
+LEAST = 1e-3  # %: smaller shares are drawn here, on the axis
+TICKS: dict[float, str] = {1e-3: "0.001", 1e-2: "0.01", 0.1: "0.1", 1: "1", 10: "10", 100: "100"}
 
 
 class Numbers(NamedTuple):
@@ -103,10 +105,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     )
     ends.tick_params(labelleft=False)
     between = plots.label(
-        figure.add_axes((0.77, 0.13, 0.21, 0.46)), "steps K", "ends between the modes [%]"
+        figure.add_axes((0.79, 0.13, 0.19, 0.43)), "steps K", "", "between them [%]"
     )
     between.set_xlim(0.0, MOST + 1.0)
-    between.set_ylim(-3.0, 103.0)
+    between.set_yscale("log")
+    between.set_ylim(LEAST, 160.0)
+    between.set_yticks([*TICKS], [*TICKS.values()], minor=False)
+    between.minorticks_off()
     plots.key(
         between,
         {
@@ -116,7 +121,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
             | {"marker": r"$\rightarrow$", "linestyle": "none", "markersize": 14},
             "between the modes": {"color": GREY, "linewidth": 8.0},
         },
-        loc=(0.0, 1.06),
+        loc=(-0.3, 1.15),
     )
     return flow, ends, between
 
@@ -148,19 +153,19 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     filled = numbers.bins > 1e-3
     middle = (BINS[1:] + BINS[:-1]) / 2
     ends.plot(100 * numbers.bins[filled], middle[filled], **FEW)
-    ends.set_xlim(
-        0.0, 1.1 * plots.nice_top(100 * max(numbers.bins.max(), numbers.exact_bins.max()))
-    )
+    most = 100 * max(numbers.bins.max(), numbers.exact_bins.max())
+    ends.set_xlim(0.0, 48.0 if most < 45 else 110.0)
 
     count = np.arange(1, MOST + 1)
-    between.hlines(100 * numbers.exact_between, 0.0, MOST + 1.0, **plots.EXACT)
-    between.plot(count, 100 * numbers.between, **FEW)
+    shown = np.maximum(100 * np.append(numbers.between, numbers.exact_between), LEAST)
+    between.hlines(shown[-1], 0.0, MOST + 1.0, **plots.EXACT)
+    between.plot(count, shown[:-1], **FEW)
     share = numbers.between[numbers.steps - 1]
-    between.vlines(numbers.steps, -3.0, 103.0, color=plots.BLACK, linestyle=":", linewidth=1.2)
+    between.vlines(numbers.steps, LEAST, 160.0, color=plots.BLACK, linestyle=":", linewidth=1.2)
     plots.headline(
         flow,
-        f"{_steps(numbers)}: {100 * share:.1f}% land between the modes "
-        f"(exact: {100 * numbers.exact_between:.1f}%)",
+        f"{_steps(numbers)}: {percent(share)} land between the modes "
+        f"(exact: {percent(numbers.exact_between)})",
     )
 
 
@@ -176,12 +181,17 @@ def _steps(numbers: Numbers) -> str:
     return f"{numbers.steps} {name} step{'s' * (numbers.steps > 1)}"
 
 
+def percent(share: float) -> str:
+    """A share as text, with the digits that a log axis shows."""
+    return f"{100 * share:.{1 if share >= 1e-3 else 3}f}%"
+
+
 def describe(numbers: Numbers) -> str:
     share = numbers.between[numbers.steps - 1]
     return (
         f"A flow from noise to two modes {numbers.distance:.1f} apart, each of standard deviation "
-        f"{numbers.width:.2f}, followed exactly and by {_steps(numbers)}: {100 * share:.1f}% of "
-        f"the ends lie in the middle half of the gap; exact is {100 * numbers.exact_between:.1f}%."
+        f"{numbers.width:.2f}, followed exactly and by {_steps(numbers)}: {percent(share)} of "
+        f"the ends lie in the middle half of the gap; exact is {percent(numbers.exact_between)}."
         f" Arrows show the velocity at time {numbers.time:.2f}."
     )
 
@@ -204,7 +214,7 @@ FLOW = Explorer(
     draw=draw,
     controls=(
         Slider("distance", "distance of the modes", 0.2, 2.0, 0.1, 1.1),
-        Slider("width", "width s of each mode", 0.03, 0.5, 0.01, 0.07),
+        Slider("width", "width w of each mode", 0.03, 0.5, 0.01, 0.07),
         Slider("steps", "steps K", 1, MOST, 1, 1),
         Slider("time", "flow time t of the arrows", 0.0, 1.0, 0.05, 0.0),
         Choice("integrator", "integrator", tuple(INTEGRATORS), "euler"),
@@ -218,5 +228,13 @@ FLOW = Explorer(
         "%",
         lambda numbers: 100 * float(numbers.between[0]),
         digits=0,
+        mark=lambda axes, guess: plots.guess(axes[2], max(guess, LEAST)),
     ),
+    named={
+        "Ten steps": {"steps": 10, "time": 0.6},
+        "Midpoint, eight calls": {"steps": 4, "integrator": "midpoint"},
+        "Heun, eight calls": {"steps": 4, "integrator": "heun"},
+        "Wide modes": {"width": 0.5, "integrator": "midpoint"},
+    },
+    motion="time",
 )

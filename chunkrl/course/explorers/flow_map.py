@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scipy.special import ndtri
 
 from chunkrl import plots
-from chunkrl.course.explorers.flow import GREY, gap
+from chunkrl.course.explorers.flow import GREY, LEAST, TICKS, gap
 from chunkrl.course.worlds import flow_maps
 from chunkrl.course.worlds.mixtures import mass, two_modes, velocity
 
@@ -51,6 +51,10 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     curve = plots.label(figure.add_axes((0.08, 0.13, 0.48, 0.69)), "noise z", "action")
     curve.set_xlim(-2.5, 2.5)
     share = plots.label(figure.add_axes((0.75, 0.13, 0.21, 0.42)), "ends between the modes [%]", "")
+    share.set_xscale("log")
+    share.set_xlim(LEAST, 160.0)
+    share.set_xticks([*TICKS][::2], [*TICKS.values()][::2])
+    share.minorticks_off()
     share.set_ylim(len(ROWS) - 0.5, -0.5)
     share.set_yticks(range(len(ROWS)), ROWS)
     share.tick_params(axis="y", length=0)
@@ -73,11 +77,10 @@ def draw(axes: tuple[Axes, ...], numbers: Maps) -> None:
     curve.plot(NOISE, numbers.exact, **plots.EXACT)
     curve.plot(NOISE[MARKED], numbers.flow[MARKED], **MARKS[2])
     curve.plot(NOISE[MARKED], numbers.student[MARKED], **MARKS[3])
-    percent = 100 * numbers.between
+    percent = np.maximum(100 * numbers.between, LEAST)
     share.vlines(percent[0], -0.35, 0.35, **plots.EXACT)
     for row in range(1, len(ROWS)):
         share.plot(percent[row], row, **MARKS[row])
-    share.set_xlim(-0.05 * percent.max(), 1.15 * percent.max())
     plots.headline(
         curve,
         f"A student of one step leaves {percent[3]:.1f}% between the modes, its flow "

@@ -1,6 +1,6 @@
 """Notebook 06: the same single steps, drawn each alone or in chunks, past a board."""
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,10 +35,17 @@ class Numbers(NamedTuple):
     paths: np.ndarray  # [3, SHOWN, STEPS + 1]   sideways positions [m]
     law: np.ndarray  # [3, bins]   exact chance that a single step falls into a bin
     share: np.ndarray  # [3, bins]   share of the simulated steps that do
+    played: int = STEPS  # steps of the runs that are drawn
 
 
-def compute(h: int, balance: float, noise: float, memory: int) -> Numbers:
-    """Exact laws, and runs drawn from them; no network is involved."""
+def compute(h: int, balance: float, noise: float, memory: int, played: int) -> Numbers:
+    """Exact laws, and runs drawn from them, of which `played` steps are shown."""
+    return whole(h, balance, noise, memory)._replace(played=played)
+
+
+@lru_cache(maxsize=256)
+def whole(h: int, balance: float, noise: float, memory: int) -> Numbers:
+    """All steps of the runs; no network is involved."""
     world = World(balance, noise)
     moves = np.stack(
         [
@@ -120,6 +127,9 @@ def draw_paths(axes: Axes, sideways: np.ndarray, world: World, style: dict[str, 
     axes.plot(both, np.abs(both), color=plots.BLACK, linewidth=1.0, linestyle=":")
     axes.bar(0.0, 0.08, 2 * HALF_WIDTH, 1.0, color=plots.BLACK)
     end = sideways[:, -1]
+    if sideways.shape[1] <= STEPS:  # still on the way
+        axes.plot(end, np.full(len(end), AHEAD * (sideways.shape[1] - 1)), zorder=3, **style)
+        return
     hits = np.abs(end) < HALF_WIDTH
     axes.plot(end[hits], np.full(hits.sum(), 0.97), zorder=3, **HIT)
     axes.plot(end[~hits], np.full((~hits).sum(), 1.0), zorder=3, **style)
@@ -140,7 +150,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     top = float(max(numbers.law.max(), numbers.share.max()))
     for each in range(3):
         panel, law, style = axes[each], axes[3 + each], plots.estimated(each)
-        draw_paths(panel, numbers.paths[each], numbers.world, style)
+        draw_paths(panel, numbers.paths[each, :, : numbers.played + 1], numbers.world, style)
         said = f"{numbers.hit[each]:.0%} hit" + (
             ", exact" if numbers.known[each] else ", estimated"
         )
@@ -148,6 +158,9 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         panel.text(1.55, 1.13, notes[each], fontsize=10, ha="right")
         draw_law(law, numbers.law[each], numbers.share[each], top, style)
     _, each, chunk = numbers.hit
+    if numbers.played < STEPS:
+        plots.headline(axes[0], f"After {numbers.played} of {STEPS} steps")
+        return
     plots.headline(
         axes[0],
         f"Same single steps: drawn one by one {each:.0%} hit the board, "
@@ -165,6 +178,8 @@ def describe(numbers: Numbers) -> str:
         f"policy hit the board, {numbers.hit[1]:.0%} of a policy {memory} that draws every step "
         f"from the right law, and {numbers.hit[2]:.0%} of one that draws chunks of {numbers.h}; "
         "the last two take single steps with the same law."
+        + f" Drawn: {numbers.played} of {STEPS} steps."
+        * (numbers.played < STEPS)
     )
 
 
@@ -195,7 +210,8 @@ SIDES = Explorer(
         Slider("h", "chunk length h [steps]", 1, STEPS, 1, STEPS),
         Slider("balance", "P(operator means right) b", 0.5, 1.0, 0.05, 0.5),
         Slider("noise", "noise of each step [m]", 0.0, 0.08, 0.01, 0.02),
-        Slider("memory", "steps that single draws remember", 0, STEPS, 1, 0),
+        Slider("memory", "steps k that single draws remember", 0, STEPS, 1, 0),
+        Slider("played", "steps that are shown", 1, STEPS, 1, STEPS),
     ),
     describe=describe,
     table=table,
@@ -207,6 +223,13 @@ SIDES = Explorer(
         lambda numbers: 100 * numbers.hit[1],
         digits=0,
     ),
+    named={
+        "Half the way": {"h": 5},
+        "Nine of ten": {"h": 9},
+        "Remember instead": {"h": 1, "noise": 0.05, "memory": 2},
+        "Nothing hidden": {"h": 1, "balance": 1.0},
+    },
+    motion="played",
 )
 
 

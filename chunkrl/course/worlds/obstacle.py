@@ -12,6 +12,7 @@ import numpy as np
 
 from chunkrl.blocks.networks import Tree
 from chunkrl.blocks.policies import Flow
+from chunkrl.course.worlds import mixtures
 from chunkrl.course.worlds.sides import AHEAD, SIDEWAYS, STEPS, World
 
 UNIT = 0.16  # m that an action of 1, the most of a flow, moves the point
@@ -43,6 +44,19 @@ def demonstrations(world: World, h: int, count: int, key):
     key_place, key_chunk = jax.random.split(key)
     step = jax.random.randint(key_place, (count, 1), 0, STEPS)
     return 1 - step / STEPS, logged(world, h, count, key_chunk).reshape(count, -1)
+
+
+def loss_floor(world: World, h: int) -> float:
+    """The least flow-matching loss on chunks of h actions, mean over their 2 h numbers; b = 1/2.
+
+    Along the mean of the sideways numbers there are two modes, sqrt(h) times as far apart as those
+    of one step; in the h - 1 directions across there is one of width w, with the floor w pi / 2;
+    the way ahead is the same in all data and costs nothing.
+    """
+    apart = 2 * float(np.sqrt(h)) * SIDEWAYS / UNIT
+    width = world.noise / UNIT
+    two = mixtures.loss_floor(mixtures.two_modes(apart, width))
+    return (two + (h - 1) * width * np.pi / 2) / (2 * h)
 
 
 def exact(world: World, h: int) -> Propose:

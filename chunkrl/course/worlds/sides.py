@@ -167,3 +167,39 @@ def sample(
 def sample_gaussian(world: World, runs: int, steps: int, rng: np.random.Generator) -> np.ndarray:
     """Sideways steps of a Gaussian with the mean and spread of the data [m].  -> [runs, steps]"""
     return world.mean + world.std * rng.standard_normal((runs, steps))
+
+
+def sample_seeing(
+    world: World, runs: int, rng: np.random.Generator, gaussian: bool = False
+) -> np.ndarray:
+    """Sideways steps of a policy that sees its sideways position and remembers nothing [m].
+
+    -> [runs, STEPS].  Every run starts at 0, so the position is the sum of all steps and tells
+    2 a x / sigma^2 in log odds.  `gaussian`: a step has the mean and spread of the data there, not
+    their two modes.
+    """
+    x, moves = np.zeros(runs), np.zeros((runs, STEPS))
+    for step in range(STEPS):
+        right = expit(logit(world.balance) + 2 * SIDEWAYS * x / max(world.noise, 1e-3) ** 2)
+        side = 2.0 * (rng.random(runs) < right) - 1
+        if gaussian:
+            side = 2 * right - 1 + 2 * np.sqrt(right * (1 - right)) * rng.standard_normal(runs)
+        moves[:, step] = SIDEWAYS * side + world.noise * rng.standard_normal(runs)
+        x += moves[:, step]
+    return moves
+
+
+def passes(world: World) -> dict[int, float]:
+    """How the runs that pass have drawn, side by side: {draws that agree: share of them}.
+
+    Each of STEPS steps draws its own side, and the noise helps or hinders.
+    """
+    law, std = net_steps([1] * STEPS, world.balance), world.noise * float(np.sqrt(STEPS))
+    found: dict[int, float] = {}
+    for net in range(-STEPS, STEPS + 1, 2):
+        here = Mixture(np.ones(1), np.array([SIDEWAYS * net]), std)
+        agree = (STEPS + abs(net)) // 2
+        got = float(law[STEPS + net] * (1 - collision(here)))
+        found[agree] = found.get(agree, 0.0) + got
+    total = sum(found.values())
+    return {agree: got / total for agree, got in sorted(found.items())}
