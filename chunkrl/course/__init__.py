@@ -55,7 +55,7 @@ def written(id: str, answer: Any) -> Any:
     """The reader's function where it is right, else the library's: so the next cells always run."""
     exercise = _exercise(id)
     right = answer is not ... and exercise.judge(answer)[0]
-    return answer if right else exercise.kind.reference
+    return answer if right else exercise.reference
 
 
 def hint(id: str, level: int = 1) -> Note:

@@ -32,7 +32,7 @@ class Build:
     @cached_property
     def library(self) -> Any:
         """The numbers with the library's function in the gap."""
-        return self.run(EXERCISES[self.exercise].kind.reference)
+        return self.run(EXERCISES[self.exercise].reference)
 
     def picture(self, yours: Callable[..., Any] | Any = ...) -> plots.Picture:
         """The experiment with the library's function and, unless it is `...`, the reader's."""

@@ -174,6 +174,12 @@ class Exercise:
     misconceptions: tuple[Misconception, ...]
     why: str = ""  # why the answer is right, and where it leads: for who has found it
 
+    @property
+    def reference(self) -> Callable[..., Any]:
+        """The library's own function, where a function is asked for."""
+        assert isinstance(self.kind, Function)
+        return self.kind.reference
+
     def judge(self, answer: Any) -> tuple[bool, str]:
         """Whether the answer is right, and the sentence for the reader."""
         kind: Any = self.kind
