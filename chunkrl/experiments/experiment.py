@@ -17,6 +17,7 @@ from chunkrl.envs.ogbench import TASK, files, recipes, tasks
 from chunkrl.envs.ogbench.convert import convert
 from chunkrl.envs.ogbench.generate import generate
 from chunkrl.errors import ChunkRLError, ConfigError, DataError, TrainingError
+from chunkrl.experiments import shipped
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.train import runs
 from chunkrl.types import Agent, Windows
@@ -188,8 +189,13 @@ def data_file(
 
 
 def load(folder: str | Path) -> Experiment:
-    """The experiment that `run` left in `folder`, at its last checkpoint.  Raises ChunkRLError."""
+    """The experiment that `run` left in `folder`, at its last checkpoint.  Raises ChunkRLError.
+
+    Where there is no such folder, the name of an agent that comes with the package loads that one.
+    """
     folder = disk.user_path(folder)
+    if not folder.exists() and str(folder) in shipped.names():
+        folder = shipped.HERE / folder
     config, _, _ = runs.stored(folder)
     if "method" not in config:
         raise TrainingError(

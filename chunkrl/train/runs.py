@@ -32,7 +32,7 @@ WHAT = {
     "agent": str, "batch_size": int, "every": int, "evaluate_every": int | None, "seeds": list[int],
     "data": dict[str, Any], "method": str, "task": str, "preset": str, "settings": dict[str, Any],
     "success_timing": str, "episodes": int, "data_file": str, "data_path": str,
-    "versions": dict[str, str], "normaliser": dict[str, list[Real]],
+    "versions": dict[str, str], "normaliser": dict[str, list[Real]], "shipped": dict[str, str],
 }  # fmt: skip
 CIRCUMSTANCES = {"versions", "data_path"}  # what may differ when the same run goes on
 
