@@ -49,7 +49,7 @@ def luck_apart(value, reward, after, error, discount):
 def small_case() -> tuple:
     """Three cells, three chunks of two steps; the last cell is the goal."""
     value = np.array([-3.0, -2.0, 0.0])
-    reward = np.array([[[-1.0, -2], [-1, -1], [-1, -3]], [[-1, 0], [-2, -1], [-1, -1]],
+    reward = np.array([[[-1.0, -9], [-1, -1], [-1, -3]], [[-1, 0], [-2, -1], [-1, -1]],
                        [[0, 0], [0, 0], [0, 0]]])  # fmt: skip
     after = np.array([[2, 1, 0], [2, 0, 1], [2, 2, 2]])
     error = np.array([[0.5, -0.3, 0.2], [-0.4, 2.0, 0.1], [0.0, 0.0, 0.0]])

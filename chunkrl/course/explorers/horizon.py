@@ -106,7 +106,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     top = plots.nice_top(numbers.single[-1])
 
     known = numbers.bootstraps[numbers.bootstraps <= numbers.reached]
-    plots.lock_strip(strip, numbers.exact, top, known)
+    come = np.arange(1, length + 1) <= numbers.reached
+    plots.lock_strip(strip, np.where(come, numbers.exact, 0.0), top, known)
     if numbers.reached < length:
         strip.fill_between([numbers.reached + 0.5, length + 0.5], 0, 1, **NO_NEWS)
         errors.fill_between([numbers.reached + 0.5, length + 0.5], 0, 1.1 * top, **NO_NEWS)
@@ -114,8 +115,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
 
     cells = np.arange(1, length + 1)
-    here = cells <= numbers.reached
-    errors.step(cells[here], numbers.exact[here], where="mid", **plots.EXACT)
+    errors.step(cells[come], numbers.exact[come], where="mid", **plots.EXACT)
     errors.plot(cells, numbers.single, **plots.reference(0))
     few = np.unique(np.linspace(0, max(len(known) - 1, 0), 12).round().astype(int))[: len(known)]
     errors.errorbar(

@@ -15,7 +15,7 @@ from chunkrl.statistics import mean_and_error
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import one_hot, optimal
 from chunkrl.tabular.propagation import entry_errors, noisy
-from chunkrl.tabular.worlds import lock
+from chunkrl.tabular.worlds import lock, right_actions
 
 SEEDS = 100
 SIGMAS = (0.3, 0.6, 0.9, 1.2, 1.5)
@@ -87,6 +87,38 @@ def never_arrive(length: int, sigma: float, backup: int, seeds: int = SEEDS) -> 
     """The share of critics whose greedy chunks, from the start, end in a loop."""
     choice = critics(length, sigma, backup, seeds).choice
     return float(np.mean([cells[-1] != length for cells in journeys(length, backup, choice)]))
+
+
+class Loops(NamedTuple):
+    """Shares of critics with single-step backups on the lock."""
+
+    never: float  # walk for ever
+    beats: float  # hold a loop of two steps (or of one, in the first cell) for better than V* there
+    pays: float  # hold such a loop for worth more than 0
+    positive: float  # claim a positive value somewhere, which no walk can earn
+
+
+def loops(length: int, sigma: float, seeds: int = SEEDS) -> Loops:
+    """How many critics loop, and how many ought to by the worth of their best loop.
+
+    Two steps with errors e1 and e2, back and forth, are worth (e1 - 1 + gamma (e2 - 1)) / (1 -
+    gamma^2) if repeated for ever.
+    """
+    found, mdp, cell = critics(length, sigma, 1, seeds), lock(length).mdp, np.arange(length)
+    right, best = right_actions(length), optimal(mdp).value
+    on, back = found.error[:, cell, right] - 1, found.error[:, cell, 1 - right] - 1
+    worth = np.concatenate([
+        (on[:, :-1] + mdp.discount * back[:, 1:]) / (1 - mdp.discount**2),
+        back[:, :1] / (1 - mdp.discount),  # the wrong button of the first cell stays there
+    ], 1)  # fmt: skip
+    at_most = np.append(best[: length - 1], best[0])
+    share = lambda true: float(true.any(-1).mean())
+    return Loops(
+        never_arrive(length, sigma, 1, seeds),
+        share(worth > at_most),
+        share(worth > 0),
+        share(found.value > 1e-9),
+    )
 
 
 @cache
