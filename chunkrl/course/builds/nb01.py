@@ -1,7 +1,7 @@
 """Notebook 01: fitted Q-learning on the two logged walks, for every belief about the rest."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,7 +40,8 @@ def run(function: Callable[..., np.ndarray]) -> Numbers:
     return Numbers(np.array(claimed), np.array(obtained), walk)
 
 
-CLAIM, RESULT = plots.estimated(0) | {"markersize": 9}, plots.estimated(2) | {"markersize": 9}
+CLAIM: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
+RESULT: dict[str, Any] = plots.estimated(2) | {"markersize": 9}
 YOUR_RESULT = plots.learned(4)
 
 

@@ -1,6 +1,7 @@
 """Notebook 02: values of a corridor learned from episodes, with the reader's n-step targets."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,6 +41,9 @@ def _learn(
     return float((value[0] - truth()[0]) ** 2)
 
 
+LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
+
+
 def layout(figure: Figure) -> tuple[Axes, ...]:
     both = []
     for left, title in zip((0.10, 0.57), RULES.values(), strict=True):
@@ -51,7 +55,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         axes.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
     plots.label(both[0], "n [steps]", "squared error at the start [reward²]")
     both[0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
-    entries = {"exact": plots.EXACT, "library": plots.estimated(0), "yours": YOURS}
+    entries = {"exact": plots.EXACT, "library": LIBRARY, "yours": YOURS}
     plots.key(both[0], entries, "upper right")
     return tuple(both)
 
@@ -59,7 +63,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
     for a, exact, ours in zip(axes, EXACT.values(), library, strict=True):
         a.plot(np.arange(1, CELLS + 1), exact, **plots.EXACT)
-        a.plot(N, ours, **plots.estimated(0) | {"markersize": 9})
+        a.plot(N, ours, **LIBRARY)
     if yours is not None:
         for a, found in zip(axes, yours, strict=True):
             a.plot(N, np.clip(found, *a.get_ylim()), **YOURS)

@@ -1,7 +1,7 @@
 """Notebook 03: sweeps of noisy h-step backups with a maximum, from exact values on."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,6 +64,9 @@ def _drift(function: Callable[..., np.ndarray], each: Critics, error: np.ndarray
     return np.array(found)
 
 
+LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
+
+
 def layout(figure: Figure) -> tuple[Axes, ...]:
     every = []
     for left, h in zip((0.08, 0.40, 0.72), BACKUPS, strict=True):
@@ -75,7 +78,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     plots.label(every[0], "steps backed up", "claimed - true at the start [reward]")
     entries = {
         "exact fixed point": plots.EXACT,
-        "library": plots.estimated(0),
+        "library": LIBRARY,
         "yours": YOURS,
     }
     plots.key(every[2], entries, "upper left")
@@ -87,7 +90,7 @@ def draw(axes: tuple[Axes, ...], library: tuple, yours: tuple | None) -> None:
         few = max(1, len(ours) // 12)
         at = each.h * np.arange(len(ours))[::few]
         a.plot([0, STEPS + 10], [limit] * 2, **plots.EXACT)
-        a.plot(at, ours[::few], **plots.estimated(0) | {"markersize": 9})
+        a.plot(at, ours[::few], **LIBRARY)
         if yours is not None:
             found = yours[axes.index(a)][::few]
             a.plot(at, np.clip(found, *a.get_ylim()), **YOURS)

@@ -219,7 +219,7 @@ EXERCISES = (
         hints=(
             "A round computes the target of every logged pair from the table as it is, and writes "
             "it there. Nothing else changes.",
-            "Q(s_m, a_m) <- r_m + gamma alive_m max_a Q(after_m, a), for all m, `rounds` times",
+            "Q(s_j, a_j) <- r_j + gamma alive_j max_a Q(after_j, a), for all j, `rounds` times",
             "q = q.copy()\n"
             "for _ in range(rounds):\n"
             "    best = q.max(-1)[after]\n"

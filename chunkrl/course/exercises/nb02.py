@@ -292,13 +292,13 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "reward[t : t + n] is cut at the end by itself. How many rewards k are left in it, and "
+            "reward[t : t + n] is cut at the end by itself. How many rewards are left in it, and "
             "where does the window end?",
-            "y_t = sum_{i<k} gamma^i r_{t+i} + gamma^k V(t+k), with k = min(n, T - t)",
+            "y_t = sum_{i<l} gamma^i r_{t+i} + gamma^l V(t+l), with l = min(n, T - t) left",
             "target = np.zeros(len(reward))\n"
             "for t in range(len(reward)):\n"
             "    seen = reward[t : t + n]\n"
-            "    k = len(seen)\n"
+            "    left = len(seen)\n"
             "    target[t] = ...\n"
             "return target",
         ),
@@ -308,14 +308,15 @@ EXERCISES = (
             "    target = np.zeros(len(reward))\n"
             "    for t in range(len(reward)):\n"
             "        seen = reward[t : t + n]\n"
-            "        k = len(seen)\n"
-            "        target[t] = seen @ discount ** np.arange(k) + discount**k * value[t + k]\n"
+            "        left = len(seen)\n"
+            "        target[t] = seen @ discount ** np.arange(left)\n"
+            "        target[t] += discount**left * value[t + left]\n"
             "    return target"
         ),
         misconceptions=(
             Misconception(
                 one_discount,
-                "The value lies k steps ahead and is worth discount**k times as much now.",
+                "The value lies len(seen) steps ahead, and each of them is one factor of discount.",
             ),
             Misconception(
                 state_before_the_end,

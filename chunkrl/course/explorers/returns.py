@@ -109,7 +109,7 @@ def compute(n: int, episodes: int, step: str, value_error: float) -> Numbers:
 BIAS: dict[str, Any] = {"color": "0.62"}
 VARIANCE: dict[str, Any] = {"color": plots.SKY}
 AREA: dict[str, Any] = {"marker": "s", "markersize": 9, "linestyle": "none"}
-TOTAL = plots.EXACT | {"linewidth": 2.2}
+TOTAL: dict[str, Any] = plots.EXACT | {"linewidth": 2.2}
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:

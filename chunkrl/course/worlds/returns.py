@@ -58,14 +58,17 @@ def learning(
     V(s) += eta_j (target - V(s)), eta_j = steps[j], with targets from the values before it.  The
     error e obeys
 
-        e' = A_j e + eta_j G noise,  A_j = (1 - eta_j) I + eta_j gamma^n [shift by n],  G(s, i) =
-        gamma^{i-s}
+        e' = A_j e + eta_j G noise,
+        A_j = (1 - eta_j) I + eta_j gamma^n [shift by n],
+        G(s, i) = gamma^{i-s} for 0 <= i - s < n, else 0
 
-    (0 <= i - s < n; noise is the reward noise of the episode), so the first cell's error is exact:
-    with u_j = (1, 0, ..., 0) A_m ... A_{j+1} its mean is u_0 e_0 and its variance
-    sum_j (eta_j sigma)^2 |u_j G|^2.  With one step size for every n long returns move
-    the values faster and with more noise: a U-curve in n.  With eta_j = 1/j the longest return is
-    the mean of m unbiased ones.
+    (noise is the reward noise of the episode).  So mean and variance of the first cell's error are
+    exact, u_0 e_0 and
+
+        sum_j (eta_j sigma)^2 |u_j G|^2,   u_j = (1, 0, ..., 0) A_m ... A_{j+1}.
+
+    With one step size for every n long returns move the values faster and with more noise: a
+    U-curve in n.  With eta_j = 1/j the longest return is the mean of m unbiased ones.
     """
     at_least_one(cells=cells)
     if not all(0 < step <= 1 for step in steps):
