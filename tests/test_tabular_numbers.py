@@ -164,6 +164,16 @@ class TestWhereAValueComesFrom:
         ]
         assert np.min(tried, 0).argmin() == 19
 
+    @pytest.mark.parametrize("power", [0.5, 0.7])
+    def test_it_goes_with_steps_that_fall_more_slowly_than_one_over_m(self, power):
+        best = [
+            returns.learning(
+                20, np.arange(1, m + 1) ** -power, 5.0, 1.0, 0.99
+            ).squared_error.argmin()
+            for m in (10, 50, 200)
+        ]
+        assert best[0] > best[1] > best[2]
+
     def test_replacing_values_makes_all_n_alike(self):
         error = returns.learning(20, [1.0] * 20, 5.0, 1.0, 0.99).squared_error
         np.testing.assert_allclose(error, returns.target_variance(20, 0.99, 1.0))

@@ -297,7 +297,7 @@ EXERCISES = (
             Misconception(
                 lambda reward, mask, next_q: reward + 0.99 * next_q.max(-1),
                 "The end still reads a value after it. An initial value that no data can correct "
-                "now flows into every cell.",
+                "now flows into the cells before it.",
             ),
             Misconception(
                 lambda reward, mask, next_q: mask * (reward + 0.99 * next_q.max(-1)),

@@ -96,6 +96,7 @@ class Loops(NamedTuple):
     beats: float  # hold a loop of two steps (or of one, in the first cell) for better than V* there
     pays: float  # hold such a loop for worth more than 0
     positive: float  # claim a positive value somewhere, which no walk can earn
+    same: float  # of which `never` and `beats` say the same
 
 
 def loops(length: int, sigma: float, seeds: int = SEEDS) -> Loops:
@@ -112,13 +113,10 @@ def loops(length: int, sigma: float, seeds: int = SEEDS) -> Loops:
         back[:, :1] / (1 - mdp.discount),  # the wrong button of the first cell stays there
     ], 1)  # fmt: skip
     at_most = np.append(best[: length - 1], best[0])
-    share = lambda true: float(true.any(-1).mean())
-    return Loops(
-        never_arrive(length, sigma, 1, seeds),
-        share(worth > at_most),
-        share(worth > 0),
-        share(found.value > 1e-9),
-    )
+    lost = np.array([cells[-1] != length for cells in journeys(length, 1, found.choice)])
+    beats, pays = (worth > at_most).any(-1), (worth > 0).any(-1)
+    positive = (found.value > 1e-9).any(-1)
+    return Loops(*(float(each.mean()) for each in (lost, beats, pays, positive, lost == beats)))
 
 
 @cache
