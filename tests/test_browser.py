@@ -36,11 +36,11 @@ def served(tmp_path_factory):
     breaks = (
         "import dataclasses\n"
         "def compute(**setting):\n"
-        "    if setting['backup'] == 50:\n"
+        "    if setting['sweeps'] == 100:\n"
         "        raise ValueError('too long')\n"
         "    return explorer.compute(**setting)\n"
         "explorer = EXPLORERS['horizon']\n"
-        "dataclasses.replace(explorer, compute=compute).show()"
+        "dataclasses.replace(explorer, compute=compute).show(sweeps=50)"
     )
     write(folder / "breaks.ipynb", first, breaks)
     choice = (
@@ -50,8 +50,8 @@ def served(tmp_path_factory):
         "def compute(reach, **setting):\n"
         "    return explorer.compute(**setting, backup={'short': 1, 'long': 50}[reach])\n"
         "reach = Choice('reach', 'reach', ('short', 'long'), 'short')\n"
-        "controls = (reach, *explorer.controls[:3])\n"
-        "dataclasses.replace(explorer, compute=compute, controls=controls).show()"
+        "controls = (reach, *(c for c in explorer.controls if c.name != 'backup'))\n"
+        "dataclasses.replace(explorer, compute=compute, controls=controls, named={}).show()"
     )
     write(folder / "choice.ipynb", first, choice)
     with (

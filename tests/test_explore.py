@@ -148,7 +148,7 @@ def raises_at(backup: int):
 
 def test_an_error_at_the_first_setting_is_raised() -> None:
     with pytest.raises(ValueError, match="no such backup"):
-        broken(compute=raises_at(10)).show()
+        broken(compute=raises_at(1)).show()
 
 
 def test_an_error_after_a_move_is_a_sentence_and_goes_away() -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from chunkrl.course.explorers import EXPLORERS, cube_paths, cube_values, returns
+from chunkrl.course.builds import BUILDS, nb03
+from chunkrl.course.explorers import EXPLORERS, cube_paths, cube_values, optimism, returns
 from chunkrl.course.worlds import support
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
@@ -29,6 +30,21 @@ class TestDataset:
         np.testing.assert_allclose(numbers.obtained[on_data], steps_cost(14))
         assert (np.diff(numbers.obtained[~on_data]) <= 1e-9).all()
         assert numbers.obtained[-1] == pytest.approx(-100.0)  # optimistic at 0: never arrives
+
+    @pytest.mark.parametrize("unseen", EXPLORERS["support"].controls[0].values)
+    @pytest.mark.parametrize("threshold", [1, 2])
+    def test_a_cross_stands_where_the_initial_value_beats_the_best_that_logs_allow(
+        self, unseen: float, threshold: int
+    ) -> None:
+        """In every logged cell: max Q = max(V_in, u), and the choice follows."""
+        mdp, goal = support.grid(), support.cell(*support.GOAL)
+        counts = support.count(support.logged_paths(), (3, 1))
+        inside = support.in_support(mdp, counts, threshold).value
+        learned = support.fitted_q(mdp, counts, unseen, threshold=threshold)
+        numbers = EXPLORERS["support"].numbers(unseen=unseen, threshold=threshold)
+        for cell in np.flatnonzero((counts >= threshold).any(-1)):
+            assert learned.value[cell] == pytest.approx(max(inside[cell], unseen))
+            assert cell == goal or (numbers.chosen[cell] < 0) == (unseen > inside[cell])
 
     def test_two_logs_ask_for_the_long_way(self) -> None:
         numbers = EXPLORERS["support"].numbers(threshold=2)
@@ -57,9 +73,7 @@ def returns_of(numbers) -> np.ndarray:
 
 
 def returns_policy(mdp, counts, unseen):
-    from chunkrl.course.explorers.support import behaviour
-
-    return behaviour(mdp, support.fitted_q(mdp, counts, unseen), counts, 1)
+    return support.behaviour(support.fitted_q(mdp, counts, unseen).q, counts)
 
 
 class TestReturns:
@@ -71,7 +85,7 @@ class TestReturns:
         }
         assert [best for best, _ in at.values()] == [20, 10, 4, 1]
         assert {direction for _, direction in at.values()} == {"fall"}
-        assert returns.best_n(EXPLORERS["returns"].numbers(episodes=1))[1] == "rise"
+        assert returns.best_n(EXPLORERS["returns"].numbers(episodes=2))[1] == "rise"
 
     def test_simulated_runs_agree_with_both_exact_totals(self) -> None:
         inside = total = 0
@@ -93,6 +107,44 @@ class TestReturns:
         found = returns.targets(sums, value, np.array([2]))[0, 0]
         assert found[0] == pytest.approx(1 + 0.99 + 0.99**2 * 2)
         assert found[-1] == pytest.approx(1 + 0.99 * returns.CELLS)  # cut at the end
+
+
+class TestHorizons:
+    """Notebook 03."""
+
+    @pytest.mark.parametrize("sigma", [0.3, 0.5, 0.7, 1.0])
+    def test_loops_cheaper_than_finishing_are_what_critics_get_lost_in(self, sigma: float) -> None:
+        found = optimism.loops(24, sigma, seeds=400)
+        assert abs(found.never - found.beats) < 0.02
+        assert found.same > 0.97
+        assert found.pays <= found.positive <= found.beats
+        if 0.5 <= sigma < 1:
+            assert found.never - found.pays > 0.1  # so 2 is not where it begins
+
+    def test_a_loop_that_costs_is_walked(self) -> None:
+        """The named setting: its errors sum to less than 2, and the critic loops all the same."""
+        explorer = EXPLORERS["optimism"]
+        numbers = explorer.numbers(**explorer.named["A loop that costs"])
+        assert numbers.loop >= 0
+        assert len(numbers.jumps) - 1 - numbers.loop == 2
+        assert 1.5 < numbers.errors < 2
+        assert numbers.claims.maximum[numbers.critic - 1] > 0
+
+    def test_news_of_the_goal_comes_one_backup_per_sweep(self) -> None:
+        """Sweeps of a corridor that begins at +100 everywhere: what is known is -steps."""
+        for backup, sweeps in ((1, 10), (10, 4), (7, 12)):
+            value = np.append(0.0, np.full(100, 100.0))  # by steps to the goal
+            for _ in range(sweeps):
+                last = np.maximum(np.arange(101) - backup, 0)
+                value = value[last] - (np.arange(101) - last)
+            reached = EXPLORERS["horizon"].numbers(backup=backup, sweeps=sweeps).reached
+            assert (value <= 0).sum() - 1 == reached
+
+    def test_sweeps_end_at_the_fixed_point(self) -> None:
+        """The build's library curve, repeated long enough, is the exact overestimate."""
+        for each, limit, found in zip(nb03.ALL, nb03.LIMIT, BUILDS["03"].library, strict=True):
+            assert found[0] == 0
+            assert found[-1] == pytest.approx(limit, abs=0.11 * abs(limit)), each.h
 
 
 class TestRealData:
@@ -140,6 +192,18 @@ class TestRealData:
         assert cube_paths.shares(logs, 1).cells == pytest.approx(2 / counts[..., 0].size)
         assert cube_paths.shares(logs, 1).pairs == pytest.approx(3 / 16)
         assert cube_paths.shares(logs, 5).pairs == pytest.approx(2 / 16)
+
+    def test_an_even_spread_is_what_throwing_steps_at_pairs_gives(self) -> None:
+        """The reviewers' yardstick: 92, 10 and 0.02 % against 63, 19 and 5 % that were logged."""
+        logs = real_data.load_coverage()
+        pairs = 8 * int((logs.counts.sum(-1) > 0).sum())
+        thrown = np.random.default_rng(0).multinomial(
+            logs.counts.sum(), np.full(pairs, 1 / pairs), 20
+        )
+        for k, counted in ((1, 0.63), (5, 0.19), (10, 0.05)):
+            found = cube_paths.shares(logs, k)
+            assert found.pairs == pytest.approx(counted, abs=0.005)
+            assert found.even == pytest.approx((thrown >= k).mean(), abs=0.002)
 
     def test_returns_lie_between_bounds_that_meet_where_it_matters(self) -> None:
         solved = np.zeros((1, 600), bool)

@@ -84,19 +84,20 @@ def test_the_mean_of_m_targets_has_the_stated_squared_error(setting):
     assert abs(z) < norm.isf(0.5e-6)
 
 
+@pytest.mark.parametrize("steps", [[0.3] * 15, 1 / np.arange(1, 16)], ids=["fixed", "1/m"])
 @pytest.mark.parametrize("n", [1, 3, 6])
-def test_learning_curve_is_that_of_simulated_learning(n):
-    cells, episodes, alpha, wrong, std, discount = 6, 15, 0.3, 2.0, 0.8, 0.95
+def test_learning_curve_is_that_of_simulated_learning(n, steps):
+    cells, wrong, std, discount = 6, 2.0, 0.8, 0.95
     rng = np.random.default_rng(n)
     value = np.full((100_000, cells + n), 0.0)  # errors of V; the end, and beyond it, is known
     value[:, :cells] = wrong
-    for _ in range(episodes):
+    for step in steps:
         noise = std * rng.standard_normal((len(value), cells + n))
         noise[:, cells:] = 0
         target = sum(discount**k * noise[:, k : k + cells] for k in range(n))
         target = target + discount**n * value[:, n : n + cells]
-        value[:, :cells] += alpha * (target - value[:, :cells])
-    exact = learning(cells, episodes, alpha, wrong, std, discount)
+        value[:, :cells] += step * (target - value[:, :cells])
+    exact = learning(cells, steps, wrong, std, discount)
     agrees(summarise(value[:, 0]), exact.bias[n - 1], exact.variance[n - 1])
 
 

@@ -130,11 +130,58 @@ class TestWhereAValueComesFrom:
     def test_learning_has_a_best_n_that_slides_left_with_data(self):
         best = []
         for episodes in (10, 20, 50, 200):
-            error = returns.learning(20, episodes, 0.2, 5.0, 1.0, 0.99).squared_error
+            error = returns.learning(20, [0.2] * episodes, 5.0, 1.0, 0.99).squared_error
             best.append(int(error.argmin()) + 1)
         assert best == sorted(best, reverse=True)
         assert best[0] > best[1] > best[2] > best[3]
         assert 1 < best[1] < 20
+
+    @pytest.mark.parametrize("step", [0.1, 0.2, 0.4, 0.7])
+    def test_the_best_n_hands_news_on_in_as_few_steps_as_any_longer_one(self, step):
+        """Whatever m: of all n with the same ceil(20 / n) the shortest."""
+        shortest = {min(n for n in range(1, 21) if -(-20 // n) == k) for k in range(1, 21)
+                    if any(-(-20 // n) == k for n in range(1, 21))}  # fmt: skip
+        assert shortest == {1, 2, 3, 4, 5, 7, 10, 20}
+        for m in range(10, 201, 5):
+            error = returns.learning(20, [step] * m, 5.0, 1.0, 0.99).squared_error
+            assert int(error.argmin()) + 1 in shortest
+
+    @pytest.mark.parametrize("m", [1, 2, 10, 50, 200])
+    def test_the_slide_to_the_left_belongs_to_a_fixed_step_size(self, m):
+        """With 1/m the longest return is the mean of m returns, and none is better."""
+        error = returns.learning(20, 1 / np.arange(1, m + 1), 5.0, 1.0, 0.99).squared_error
+        assert error.argmin() == 19
+        assert error[-1] == pytest.approx(returns.target_variance(20, 0.99, 1.0) / m)
+        if m == 200:
+            rounds_to(error[19], "0.08")
+            rounds_to(error[0], "22.4")
+
+    @pytest.mark.parametrize("m", [10, 20, 50, 200])
+    def test_the_longest_return_wins_when_each_n_has_its_own_best_step(self, m):
+        tried = [
+            returns.learning(20, [step / 100] * m, 5.0, 1.0, 0.99).squared_error
+            for step in range(1, 101)
+        ]
+        assert np.min(tried, 0).argmin() == 19
+
+    @pytest.mark.parametrize("power", [0.5, 0.7])
+    def test_it_goes_with_steps_that_fall_more_slowly_than_one_over_m(self, power):
+        best = [
+            returns.learning(
+                20, np.arange(1, m + 1) ** -power, 5.0, 1.0, 0.99
+            ).squared_error.argmin()
+            for m in (10, 50, 200)
+        ]
+        assert best[0] > best[1] > best[2]
+
+    def test_replacing_values_makes_all_n_alike(self):
+        error = returns.learning(20, [1.0] * 20, 5.0, 1.0, 0.99).squared_error
+        np.testing.assert_allclose(error, returns.target_variance(20, 0.99, 1.0))
+
+    def test_a_step_size_is_between_zero_and_one(self):
+        for step in (0.0, 1.1, -0.5):
+            with pytest.raises(ConfigError, match="between 0 and 1"):
+                returns.learning(5, [0.5, step], 1.0, 1.0, 0.9)
 
 
 class TestWhyLongHorizonsBreakQLearning:

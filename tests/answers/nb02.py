@@ -1,7 +1,9 @@
 """Other right answers, and wrong ones that are near, of notebook 02."""
 
+import numpy as np
+
 from answers import Answers
-from chunkrl.course.exercises.nb02 import returns_to_go, target
+from chunkrl.course.exercises.nb02 import episode_targets, returns_to_go, target
 
 ANSWERS = {
     "q1": Answers(
@@ -22,7 +24,7 @@ ANSWERS = {
             "total = lambda n: 4 * 0.81**n + sum(0.81**k for k in range(n)) / 4\n"
             "answer = min(range(1, 21), key=total)",
         ),
-        near_misses=(19, 10, 20.5),
+        near_misses=(18, 10, 20.5),
     ),
     "q3": Answers(
         equivalents=("answer = 6 / 8", "import numpy as np\nanswer = np.mean([0] + 6 * [1] + [0])"),
@@ -41,5 +43,26 @@ ANSWERS = {
             "    return [reward[0] + discount * rest[0], *rest]",
         ),
         near_misses=(lambda reward, discount: 1.001 * returns_to_go(reward, discount),),
+    ),
+    "write": Answers(
+        equivalents=(
+            "from chunkrl.course.exercises.nb02 import episode_targets as answer",
+            "def answer(reward, value, n, discount):\n"
+            "    found = []\n"
+            "    for t in range(len(reward)):\n"
+            "        end = min(t + n, len(reward))\n"
+            "        total = value[end]\n"
+            "        for r in reward[t:end][::-1]:\n"
+            "            total = r + discount * total\n"
+            "        found.append(total)\n"
+            "    return found",
+        ),
+        near_misses=(
+            lambda reward, value, n, discount: episode_targets(reward, value, n + 1, discount),
+            # the discount of a whole window, also where the end cuts it
+            lambda reward, value, n, discount: episode_targets(
+                reward, np.append(value[:-1], 0.9 * value[-1]), n, discount
+            ),
+        ),
     ),
 }

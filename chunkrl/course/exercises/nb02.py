@@ -36,6 +36,40 @@ def _forward(reward: np.ndarray, discount: float) -> np.ndarray:
     return found
 
 
+def _ends(reward, n):
+    return np.minimum(np.arange(len(reward)) + n, len(reward))
+
+
+def episode_targets(reward, value, n, discount):
+    """The n-step target of every step of an episode; windows that the end cuts are shorter.
+
+    y_t = sum_{i<k} gamma^i r_{t+i} + gamma^k V(t+k), k = min(n, T - t).  [T], [T + 1] -> [T]
+    """
+    ends, power = _ends(reward, n), discount ** np.arange(len(reward) + 1)
+    sums = np.concatenate([[0.0], np.cumsum(power[:-1] * reward)])
+    return (sums[ends] - sums[:-1] + power[ends] * value[ends]) / power[:-1]
+
+
+def one_discount(reward, value, n, discount):
+    ends = _ends(reward, n)
+    mended = (discount - discount ** (ends - np.arange(len(reward)))) * value[ends]
+    return episode_targets(reward, value, n, discount) + mended
+
+
+def state_before_the_end(reward, value, n, discount):
+    return episode_targets(reward, np.append(value[0], value[:-1]), n, discount)
+
+
+def plain_rewards(reward, value, n, discount):
+    ends = _ends(reward, n)
+    summed = np.array([reward[t:end].sum() for t, end in enumerate(ends)])
+    return summed + discount ** (ends - np.arange(len(reward))) * value[ends]
+
+
+def one_reward_too_many(reward, value, n, discount):
+    return episode_targets(reward, value + np.append(reward, 0.0), n, discount)
+
+
 EXERCISES = (
     Exercise(
         id="02.q1",
@@ -87,6 +121,10 @@ EXERCISES = (
                 "The bootstrap is right. The reward i steps later needs discount**i, too.",
             ),
         ),
+        why=(
+            "Each step further into the future is one factor of discount, for rewards and for the "
+            "value after them alike. Next: 02.write computes it for every step of an episode."
+        ),
     ),
     Exercise(
         id="02.q2",
@@ -122,10 +160,18 @@ EXERCISES = (
                 "curve need not be smallest where they cross: compare n = 7 with n = 8.",
             ),
             Misconception(
+                19,
+                "argmin counts from 0: the entry at index 19 belongs to n = 20.",
+            ),
+            Misconception(
                 6,
                 "Near here bias squared equals variance / 4, but their sum goes on falling: "
                 "compare n = 6 with n = 7.",
             ),
+        ),
+        why=(
+            "sigma^2 / m = 0.25 is less than (1 - gamma^2) delta^2 = 0.76, so each further step "
+            "helps, however many there are. Next: with how many targets averaged does it turn?"
         ),
     ),
     Exercise(
@@ -161,6 +207,11 @@ EXERCISES = (
                 "This is half way between Monte Carlo and TD. Repeated to the end, TD gets all "
                 "the way.",
             ),
+        ),
+        why=(
+            "TD fits the most likely world in which A always leads to B, and in it A is worth what "
+            "B is. Next: which of the two answers predicts a ninth episode better, and what would "
+            "you have to know to say so?"
         ),
     ),
     Exercise(
@@ -218,6 +269,71 @@ EXERCISES = (
                 lambda reward, discount: discount * returns_to_go(reward, discount),
                 "Everything is multiplied by one discount too many: r_t itself is not discounted.",
             ),
+        ),
+        why=(
+            "A return is a sum over what is still to come, so it is known at the end first. Next: "
+            "the same loop with a value in the place of the first 0 is the n-step target."
+        ),
+    ),
+    Exercise(
+        id="02.write",
+        objective="You can write the n-step targets of a whole episode, its end included.",
+        question=(
+            "Write targets(reward, value, n, discount): the n-step target of every step of an "
+            "episode. `value` has one number more than `reward`: that of the end. A window that "
+            "the end cuts is shorter."
+        ),
+        kind=Function(
+            episode_targets,
+            (
+                (np.array([1.0, 2.0, 4.0]), np.array([5.0, 6.0, 7.0, 8.0]), 2, 0.5),
+                (np.array([-1.0, -2.0, 3.0, 0.5]), np.array([3.0, -1.0, 2.0, 4.0, -6.0]), 3, 0.9),
+                (np.array([-1.0, 2.0]), np.array([3.0, 1.0, -5.0]), 20, 0.9),
+            ),
+        ),
+        hints=(
+            "reward[t : t + n] is cut at the end by itself. How many rewards are left in it, and "
+            "where does the window end?",
+            "y_t = sum_{i<l} gamma^i r_{t+i} + gamma^l V(t+l), with l = min(n, T - t) left",
+            "target = np.zeros(len(reward))\n"
+            "for t in range(len(reward)):\n"
+            "    seen = reward[t : t + n]\n"
+            "    left = len(seen)\n"
+            "    target[t] = ...\n"
+            "return target",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "def answer(reward, value, n, discount):\n"
+            "    target = np.zeros(len(reward))\n"
+            "    for t in range(len(reward)):\n"
+            "        seen = reward[t : t + n]\n"
+            "        left = len(seen)\n"
+            "        target[t] = seen @ discount ** np.arange(left)\n"
+            "        target[t] += discount**left * value[t + left]\n"
+            "    return target"
+        ),
+        misconceptions=(
+            Misconception(
+                one_discount,
+                "The value lies len(seen) steps ahead, and each of them is one factor of discount.",
+            ),
+            Misconception(
+                state_before_the_end,
+                "This reads the value of the last state inside the window. Its reward is counted "
+                "already: read the state after it.",
+            ),
+            Misconception(
+                plain_rewards, "The bootstrap is right; the reward i steps later needs discount**i."
+            ),
+            Misconception(
+                one_reward_too_many,
+                "One reward too many: the value at the end of the window has that step in it.",
+            ),
+        ),
+        why=(
+            "The same function is TD at n = 1 and Monte Carlo when n is as long as the episode. "
+            "Next: notebook 04 asks what it computes when somebody else chose the actions."
         ),
     ),
 )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
+from chunkrl.course.worlds.returns import n_step_target
 from chunkrl.tabular.propagation import accumulated, shortest_backup
 
 
@@ -13,6 +14,46 @@ def error_at(length: int, discount: float, error: float, backup: int) -> np.ndar
 def track(target: np.ndarray, online: np.ndarray, tau: float) -> np.ndarray:
     """(1 - tau) target + tau online.  [*B], [*B] -> [*B]"""
     return (1.0 - tau) * target + tau * online
+
+
+def sweep(value, reward, after, error, discount):
+    """One h-step backup of every cell by a critic that errs: V(s) = max_c [sum_i gamma^i r_i +
+    gamma^h V(after) + error].  value [S]; reward [S, C, h]; after, error [S, C] -> [S]
+    """
+    return (n_step_target(reward, value[after], discount) + error).max(-1)
+
+
+def single_discount(value, reward, after, error, discount):
+    h = reward.shape[-1]
+    return sweep(discount ** (1 - h) * value, reward, after, error, discount)
+
+
+def mean_of_chunks(value, reward, after, error, discount):
+    return (n_step_target(reward, value[after], discount) + error).mean(-1)
+
+
+def no_error(value, reward, after, error, discount):
+    return sweep(value, reward, after, np.zeros_like(error), discount)
+
+
+def own_cell(value, reward, after, error, discount):
+    h = reward.shape[-1]
+    ahead = reward @ discount ** np.arange(h) + discount**h * value[:, None]
+    return (ahead + error).max(-1)
+
+
+def luck_apart(value, reward, after, error, discount):
+    return sweep(value, reward, after, np.zeros_like(error), discount) + error.max(-1)
+
+
+def small_case() -> tuple:
+    """Three cells, three chunks of two steps; the last cell is the goal."""
+    value = np.array([-3.0, -2.0, 0.0])
+    reward = np.array([[[-1.0, -9], [-1, -1], [-1, -3]], [[-1, 0], [-2, -1], [-1, -1]],
+                       [[0, 0], [0, 0], [0, 0]]])  # fmt: skip
+    after = np.array([[2, 1, 0], [2, 0, 1], [2, 2, 2]])
+    error = np.array([[0.5, -0.3, 0.2], [-0.4, 2.0, 0.1], [0.0, 0.0, 0.0]])
+    return value, reward, after, error, 0.9
 
 
 BELOW_ONE = shortest_backup(100, 0.99, 0.1, limit=1.0)
@@ -72,6 +113,10 @@ EXERCISES = (
                 "bootstraps from by discount**h, not by discount.",
             ),
         ),
+        why=(
+            "The series has length/h terms and ratio gamma^h, so gamma^length is left above the "
+            "line whatever h is. Next: 03.q2 turns it round and asks for h."
+        ),
     ),
     Exercise(
         id="03.q2",
@@ -107,6 +152,11 @@ EXERCISES = (
             Misconception(
                 11, "This solves 0.1 / (1 - 0.99^h) < 1, as if the goal were infinitely far away."
             ),
+            Misconception(8, "h = 8 keeps the error below 1, but a shorter backup does so, too."),
+        ),
+        why=(
+            "0.0634 / (1 - 0.99^h) falls below 1 at h = 6.52. Next: this h is right only as long "
+            "as a backup of 7 steps is no harder to fit than one of a single step."
         ),
     ),
     Exercise(
@@ -152,6 +202,11 @@ EXERCISES = (
                 "value.",
             ),
         ),
+        why=(
+            "The learned value is the best of the noisy values of all policies, and one of these "
+            "is the best policy, right on average. Next: how could one take the max with one set "
+            "of errors and read the value with another?"
+        ),
     ),
     Exercise(
         id="03.bug",
@@ -192,6 +247,61 @@ EXERCISES = (
                 "The two weights must sum to one, or the target grows without bound even when both "
                 "networks agree.",
             ),
+        ),
+        why=(
+            "With tau = 0.005 half of the way is gone after 138 updates: a target moves on that "
+            "scale, not at every step. Next: which tau would make a target that never lags?"
+        ),
+    ),
+    Exercise(
+        id="03.write",
+        objective="You can write one sweep of h-step backups by a critic that errs.",
+        question=(
+            "Write sweep(value, reward, after, error, discount): the new value of every cell, "
+            "after one backup of h steps with a maximum over its chunks."
+        ),
+        kind=Function(sweep, (small_case(),)),
+        hints=(
+            "First what each chunk of each cell is worth: its rewards, the value of the cell where "
+            "it ends, its error. Then the best chunk of each cell.",
+            "V(s) <- max_c [ sum_{i<h} gamma^i r_i(s, c) + gamma^h V(after(s, c)) + error(s, c) ]",
+            "h = reward.shape[-1]\nq = reward @ discount ** np.arange(h) + ...\nreturn q.max(-1)",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "def answer(value, reward, after, error, discount):\n"
+            "    h = reward.shape[-1]\n"
+            "    q = reward @ discount ** np.arange(h)\n"
+            "    q = q + discount**h * value[after] + error\n"
+            "    return q.max(-1)"
+        ),
+        misconceptions=(
+            Misconception(
+                single_discount,
+                "The value after the chunk lies h steps ahead: it is discounted by gamma^h.",
+            ),
+            Misconception(
+                mean_of_chunks,
+                "This is the mean over the chunks: the value of choosing blindly. Q-learning takes "
+                "the maximum.",
+            ),
+            Misconception(
+                no_error,
+                "The error of each entry belongs to what the maximum sees; here it is lost.",
+            ),
+            Misconception(
+                own_cell,
+                "This bootstraps from the cell where the chunk begins, not where it ends.",
+            ),
+            Misconception(
+                luck_apart,
+                "This takes the best target and the luckiest error, each by itself. One chunk has "
+                "both: add first, then take the maximum.",
+            ),
+        ),
+        why=(
+            "The maximum stands after the error was added, so it picks lucky errors. Next: your "
+            "sweep, repeated below, shows how long they need to add up."
         ),
     ),
 )

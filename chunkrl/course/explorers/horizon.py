@@ -1,6 +1,6 @@
 """Notebook 03: errors of backups add up along the horizon; longer backups make fewer."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,6 +26,8 @@ class Numbers(NamedTuple):
     bootstraps: np.ndarray  # [K]   steps to the goal of the cells that the start's value rests on
     estimate: np.ndarray  # [K]   mean over SEEDS of the error there when each backup errs at random
     standard_error: np.ndarray  # [K]
+    sweeps: int  # done since nothing was known
+    reached: int  # steps from the goal that its news has come
 
 
 def noisy_chain(
@@ -38,7 +40,7 @@ def noisy_chain(
     return made
 
 
-def compute(length: int, discount: float, error: float, backup: int) -> Numbers:
+def compute(length: int, discount: float, error: float, backup: int, sweeps: int) -> Numbers:
     """Exact errors along a chain, and what random errors of the same mean come to."""
     distance = np.arange(1, length + 1)
     bootstraps = np.arange(length, 0, -backup)[::-1]
@@ -54,7 +56,12 @@ def compute(length: int, discount: float, error: float, backup: int) -> Numbers:
         bootstraps,
         chains.mean(0),
         chains.std(0, ddof=1) / np.sqrt(SEEDS),
+        sweeps,
+        min(length, sweeps * backup),
     )
+
+
+NO_NEWS: dict[str, Any] = {"color": plots.BLUE, "alpha": 0.12, "linewidth": 0}
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -80,6 +87,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
             "exact, h = 1": plots.reference(0),
             f"estimated, {SEEDS} noisy chains": plots.estimated(1),
             "one backup": plots.MARK,
+            "no news of the goal yet": {
+                "color": plots.BLUE,
+                "alpha": 0.12,
+                "marker": "s",
+                "markersize": 9,
+                "linestyle": "none",
+            },
         },
         loc="upper right",
     )
@@ -91,14 +105,19 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     length, at_start = numbers.length, numbers.exact[-1]
     top = plots.nice_top(numbers.single[-1])
 
-    plots.lock_strip(strip, numbers.exact, top, numbers.bootstraps)
+    known = numbers.bootstraps[numbers.bootstraps <= numbers.reached]
+    come = np.arange(1, length + 1) <= numbers.reached
+    plots.lock_strip(strip, np.where(come, numbers.exact, 0.0), top, known)
+    if numbers.reached < length:
+        strip.fill_between([numbers.reached + 0.5, length + 0.5], 0, 1, **NO_NEWS)
+        errors.fill_between([numbers.reached + 0.5, length + 0.5], 0, 1.1 * top, **NO_NEWS)
     strip.text(length, 1.25, "start", ha="left", fontsize=9)
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
 
     cells = np.arange(1, length + 1)
-    errors.step(cells, numbers.exact, where="mid", **plots.EXACT)
+    errors.step(cells[come], numbers.exact[come], where="mid", **plots.EXACT)
     errors.plot(cells, numbers.single, **plots.reference(0))
-    few = np.unique(np.linspace(0, len(numbers.bootstraps) - 1, 12).round().astype(int))
+    few = np.unique(np.linspace(0, max(len(known) - 1, 0), 12).round().astype(int))[: len(known)]
     errors.errorbar(
         numbers.bootstraps[few],
         numbers.estimate[few],
@@ -109,7 +128,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
     start.step(np.arange(1, LONGEST + 1), numbers.by_backup, where="mid", **plots.EXACT)
     start.vlines(numbers.backup, 0.0, at_start, color=plots.BLACK, linestyle=":", linewidth=1.2)
-    for backup in {1, numbers.backup}:
+    for backup in sorted({1, numbers.backup}):
         error = numbers.by_backup[backup - 1]
         side = "left" if backup < 0.6 * LONGEST else "right"
         start.text(
@@ -117,9 +136,13 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         )
     start.text(LONGEST, 0.8 * top, f"discount {numbers.discount:.2f}", ha="right", fontsize=10)
     start.text(LONGEST, 0.7 * top, f"each off by {numbers.error:.2f}", ha="right", fontsize=10)
-    backups = f"{len(numbers.bootstraps)} backup{'s' * (len(numbers.bootstraps) > 1)}"
-    single = numbers.single[-1]
-    plots.headline(strip, f"{backups}: the start is off by {at_start:.2f} (h = 1: {single:.2f})")
+    sweeps = f"After {numbers.sweeps} sweeps of {numbers.backup}-step backups"
+    if numbers.reached < length:
+        plots.headline(strip, f"{sweeps} the goal is known {numbers.reached} steps around it")
+    else:
+        made = len(numbers.bootstraps)
+        text = f"{sweeps} the start rests on {made} of them and is off by {at_start:.2f}"
+        plots.headline(strip, text)
 
 
 def describe(numbers: Numbers) -> str:
@@ -129,7 +152,8 @@ def describe(numbers: Numbers) -> str:
         f"{numbers.exact[-1]:.2f} at "
         f"backup length {numbers.backup} and by {numbers.single[-1]:.2f} at backup length 1; "
         f"{SEEDS} noisy chains give {numbers.estimate[-1]:.2f} plus or minus "
-        f"{2 * numbers.standard_error[-1]:.2f}."
+        f"{2 * numbers.standard_error[-1]:.2f}. After {numbers.sweeps} sweeps the goal's news has "
+        f"come {numbers.reached} steps."
     )
 
 
@@ -155,7 +179,8 @@ HORIZON = Explorer(
         Slider("length", "steps to the goal L", 10, 200, 10, 100),
         Slider("discount", "discount gamma", 0.90, 1.0, 0.01, 0.99),
         Slider("error", "error of each backup [reward]", 0.0, 1.0, 0.05, 0.1),
-        Slider("backup", "backup length h [steps]", 1, LONGEST, 1, 10),
+        Slider("backup", "backup length h [steps]", 1, LONGEST, 1, 1),
+        Slider("sweeps", "sweeps of backups done", 2, 100, 2, 100),
     ),
     describe=describe,
     table=table,
@@ -165,5 +190,13 @@ HORIZON = Explorer(
         "By how much is the value of the start wrong?",
         "reward",
         lambda numbers: float(numbers.single[-1]),
+        mark=lambda axes, guess: plots.guess(axes[1], guess),
     ),
+    named={
+        "Ten steps": {"backup": 10},
+        "Ten sweeps of one step": {"sweeps": 10},
+        "Ten sweeps of ten steps": {"backup": 10, "sweeps": 10},
+        "Nothing forgives: discount 1": {"discount": 1.0},
+    },
+    motion="sweeps",
 )

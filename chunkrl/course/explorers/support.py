@@ -11,11 +11,12 @@ from chunkrl import plots
 from chunkrl.course.controls import Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
 from chunkrl.course.worlds import support
-from chunkrl.tabular.mdp import MDP, Solution, optimal, policy_value
+from chunkrl.tabular.mdp import optimal, policy_value
 
 REPEATS = (3, 1)  # the long path was logged three times, the short one once
 LOWEST, STEP = -30.0, 0.5
 BELIEFS = np.arange(LOWEST, STEP / 2, STEP)  # [U]  every position of the slider
+WALKED = 60  # steps of the walk that is drawn
 
 
 class Numbers(NamedTuple):
@@ -25,7 +26,7 @@ class Numbers(NamedTuple):
     long: np.ndarray  # [T + 1]   states of the long logged path
     short: np.ndarray
     best: np.ndarray  # states of the best path inside the support
-    greedy: np.ndarray  # states of the learned path, up to where it leaves the support
+    walk: np.ndarray  # states of one walk of the learned policy, up to the goal or for WALKED
     chosen: np.ndarray  # [64]   the logged action that the learned table takes, -1 where none
     leaves: bool
     logged: float  # return of the long path
@@ -36,14 +37,6 @@ class Numbers(NamedTuple):
     at: int  # the index of `unseen` in BELIEFS
 
 
-def behaviour(mdp: MDP, solution: Solution, counts: np.ndarray, threshold: int) -> np.ndarray:
-    """Greedy in a learned table: ties go to logged actions, else to chance.  -> [S, A]"""
-    best = solution.q >= solution.q.max(-1, keepdims=True) - 1e-9
-    logged = best & (counts >= threshold)
-    chosen = np.where(logged.any(-1, keepdims=True), logged, best)
-    return chosen / chosen.sum(-1, keepdims=True)
-
-
 @lru_cache(maxsize=32)
 def sweep(wiggle: int, threshold: int) -> tuple[np.ndarray, np.ndarray]:
     """For every initial value: what fitted Q claims for the start, and what its policy gets."""
@@ -52,7 +45,7 @@ def sweep(wiggle: int, threshold: int) -> tuple[np.ndarray, np.ndarray]:
     claimed, obtained = [], []
     for unseen in BELIEFS:
         learned = support.fitted_q(mdp, counts, unseen, threshold=threshold)
-        policy = behaviour(mdp, learned, counts, threshold)
+        policy = support.behaviour(learned.q, counts, threshold)
         claimed.append(learned.value[0])
         obtained.append(policy_value(mdp, policy)[0])
     return np.array(claimed), np.array(obtained)
@@ -65,7 +58,7 @@ def compute(unseen: float, wiggle: int, threshold: int) -> Numbers:
     inside = support.in_support(mdp, counts, threshold)
     learned = support.fitted_q(mdp, counts, unseen, threshold=threshold)
     greedy = support.greedy_path(mdp, learned, counts, threshold=threshold)
-    policy = behaviour(mdp, learned, counts, threshold)
+    policy = support.behaviour(learned.q, counts, threshold)
     known = counts >= threshold
     claimed, obtained = sweep(wiggle, threshold)
     return Numbers(
@@ -75,7 +68,7 @@ def compute(unseen: float, wiggle: int, threshold: int) -> Numbers:
         long.state,
         short.state,
         support.greedy_path(mdp, inside, counts, threshold=threshold).path.state,
-        greedy.path.state,
+        support.one_walk(mdp, policy, WALKED),
         np.where(((policy > 0) & known).any(-1), policy.argmax(-1), -1),
         greedy.leaves,
         support.logged_return(mdp, long),
@@ -94,6 +87,8 @@ LEARNED: Style = plots.learned(2) | {"markersize": 7}
 CHOSEN: Style = plots.learned(2) | {"markersize": 9}
 POINTING = ("^", ">", "v", "<")  # as support.MOVES
 OBTAINED: Style = plots.EXACT | {"linestyle": (0, (4, 2))}
+WALK: Style = {"color": plots.PURPLE, "linewidth": 1.6, "marker": ".", "markersize": 4}
+JITTER = np.random.default_rng(0).uniform(-0.3, 0.3, (2, WALKED + 2))  # a cell is passed twice
 OFF: Style = plots.learned(1) | {"marker": "X", "markersize": 9}
 
 
@@ -104,18 +99,19 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     world.set_ylim(support.SIZE - 0.4, -0.6)
     world.set_axis_off()
     values = plots.label(
-        figure.add_axes((0.56, 0.13, 0.42, 0.47)),
+        figure.add_axes((0.56, 0.13, 0.42, 0.44)),
         "initial value of unseen actions [reward]",
-        "value of the start [reward]",
+        "value of start [reward]",
     )
     values.set_xlim(LOWEST - 0.5, 0.5)
-    values.set_ylim(-103, 3)
+    values.set_ylim(-103, 5)
     entries = {
         "logged: long path (3 times)": PATHS[0],
         "logged: short path (once)": PATHS[1],
         "exact: best path on logged actions": BEST,
         "learned: takes a logged action": LEARNED | {"marker": ">"},
         "learned: takes an action nobody logged": OFF,
+        f"learned: one walk of it, up to {WALKED} steps": WALK,
     }
     plots.key(values, entries, loc=(-0.02, 1.02))
     entries = {
@@ -149,6 +145,8 @@ def _draw_world(world: Axes, numbers: Numbers) -> None:
         world.plot(column + side, row - side, **style)
     row, column = np.divmod(numbers.best, size)
     world.plot(column, row, **BEST)
+    row, column = np.divmod(numbers.walk, size) + JITTER[:, : len(numbers.walk)]
+    world.plot(column, row, **WALK)
     cells = np.flatnonzero(known.ravel())
     for action in range(-1, len(POINTING)):
         here = cells[(numbers.chosen[cells] == action) & (cells != support.cell(*support.GOAL))]
@@ -214,5 +212,13 @@ SUPPORT = Explorer(
         "return from the start that the logged actions allow?",
         "reward",
         lambda numbers: numbers.in_support,
+        mark=lambda axes, guess: plots.guess(axes[1], guess),
     ),
+    named={
+        "Pessimist": {"unseen": -30.0},
+        "Just above the data": {"unseen": -13.0},
+        "Start at 0": {"unseen": 0.0},
+        "Believe what was seen twice": {"threshold": 2},
+    },
+    motion="unseen",
 )

@@ -46,44 +46,44 @@ class Learning(NamedTuple):
 
 
 def learning(
-    cells: int, episodes: int, alpha: float, value_error: float, reward_std: float, discount: float
+    cells: int,
+    steps: Sequence[float] | np.ndarray,
+    value_error: float,
+    reward_std: float,
+    discount: float,
 ) -> Learning:
     """n-step TD on a corridor of `cells`, passed once per episode, rewards with independent noise.
 
-    Every value starts wrong by `value_error`; the end is known.  After each episode all cells move
-    by V(s) += alpha (target - V(s)) with targets from the values before it.  The error e obeys
+    Every value starts wrong by `value_error`; the end is known.  After episode j all cells move by
+    V(s) += eta_j (target - V(s)), eta_j = steps[j], with targets from the values before it.  The
+    error e obeys
 
-        e' = A e + alpha G noise,   A = (1 - alpha) I + alpha gamma^n [shift by n],  G(s, j) =
-        gamma^{j-s}
+        e' = A_j e + eta_j G noise,
+        A_j = (1 - eta_j) I + eta_j gamma^n [shift by n],
+        G(s, i) = gamma^{i-s} for 0 <= i - s < n, else 0
 
-    (0 <= j - s < n; noise is the reward noise of the episode), so mean and covariance are exact:
-    E[e_m] = A^m e_0 and C_{m+1} = A C_m A' + alpha^2 sigma^2 G G'.  Long returns move the values
-    faster and with more noise: a U-curve in n, whose minimum moves to smaller n as episodes grow,
-    because the bias that long returns cure is gone.
+    (noise is the reward noise of the episode).  So mean and variance of the first cell's error are
+    exact, u_0 e_0 and
+
+        sum_j (eta_j sigma)^2 |u_j G|^2,   u_j = (1, 0, ..., 0) A_m ... A_{j+1}.
+
+    With one step size for every n long returns move the values faster and with more noise: a
+    U-curve in n.  With eta_j = 1/j the longest return is the mean of m unbiased ones.
     """
     at_least_one(cells=cells)
-    if episodes < 0 or not 0 < alpha <= 1:
-        raise ConfigError(f"need episodes >= 0 and 0 < alpha <= 1, got {episodes} and {alpha}")
+    if not all(0 < step <= 1 for step in steps):
+        raise ConfigError(f"every step size must lie between 0 and 1, got {steps}")
     n, cell = np.arange(1, cells + 1)[:, None, None], np.arange(cells)
-    ahead = cell[None, :] - cell[:, None]  # [L, L]  how far cell j is ahead of cell s
+    ahead = cell[None, :] - cell[:, None]  # [L, L]  how far cell i is ahead of cell s
     noise = np.where((ahead >= 0) & (ahead < n), discount ** np.maximum(ahead, 0.0), 0.0)
-    step = (1 - alpha) * np.eye(cells) + alpha * discount**n * (ahead == n)
-    added = (alpha * reward_std) ** 2 * noise @ noise.swapaxes(-1, -2)
-    moved, spread = _repeat(step, added, episodes)
-    return Learning((moved @ np.full(cells, value_error))[:, 0], spread[:, 0, 0])
-
-
-def _repeat(step: np.ndarray, added: np.ndarray, times: int) -> tuple[np.ndarray, np.ndarray]:
-    """step^m and sum_{j<m} step^j added step'^j, by doubling."""
-    moved, spread = np.broadcast_to(np.eye(step.shape[-1]), step.shape), np.zeros_like(added)
-    while times:
-        if times % 2:
-            spread = added + step @ spread @ step.swapaxes(-1, -2)
-            moved = step @ moved
-        added = added + step @ added @ step.swapaxes(-1, -2)
-        step = step @ step
-        times //= 2
-    return moved, spread
+    shift = discount**n * (ahead == n)
+    reads = np.zeros((cells, 1, cells))  # [n, 1, L]  u_j
+    reads[..., 0] = 1.0
+    variance = np.zeros(cells)
+    for step in reversed(steps):
+        variance += (step * reward_std) ** 2 * ((reads @ noise) ** 2).sum((1, 2))
+        reads = (1 - step) * reads + step * reads @ shift
+    return Learning(value_error * reads.sum((1, 2)), variance)
 
 
 Episode = Sequence[tuple[str, float]]  # (state, the reward received on leaving it), to the end

@@ -103,6 +103,41 @@ def fitted_q(
     return optimal(pinned(mdp, known, unseen))
 
 
+class Logs(NamedTuple):
+    """Each logged pair once, with what followed it: the grid has no chance, so once is enough."""
+
+    state: np.ndarray  # [M]
+    action: np.ndarray  # [M]
+    reward: np.ndarray  # [M]
+    after: np.ndarray  # [M]   the next state
+    alive: np.ndarray  # [M]   0 where the episode ended there, else 1
+
+
+def logs(mdp: MDP, counts: np.ndarray) -> Logs:
+    """The pairs of `counts` [S, A] that were logged, as five lists."""
+    state, action = np.nonzero(counts)
+    after = mdp.transition[state, action].argmax(-1)
+    alive = (~absorbing(mdp)[after]).astype(float)
+    return Logs(state, action, mdp.reward[state, action], after, alive)
+
+
+def behaviour(q: np.ndarray, counts: np.ndarray, threshold: int = 1) -> np.ndarray:
+    """Greedy in a learned table: ties go to logged actions, else to chance.  -> [S, A]"""
+    best = q >= q.max(-1, keepdims=True) - 1e-9
+    logged = best & (counts >= threshold)
+    chosen = np.where(logged.any(-1, keepdims=True), logged, best)
+    return chosen / chosen.sum(-1, keepdims=True)
+
+
+def one_walk(mdp: MDP, policy: np.ndarray, steps: int, seed: int = 0, start: int = 0) -> np.ndarray:
+    """The states of one walk of `policy` [S, A], up to the goal or for `steps`."""
+    rng, end, states = np.random.default_rng(seed), absorbing(mdp), [start]
+    while not end[states[-1]] and len(states) <= steps:
+        action = rng.choice(policy.shape[1], p=policy[states[-1]])
+        states.append(int(mdp.transition[states[-1], action].argmax()))
+    return np.array(states)
+
+
 class Greedy(NamedTuple):
     """What following the largest Q leads to."""
 
