@@ -1,9 +1,9 @@
 """The experiments that run on what readers write; one file for each notebook."""
 
 from chunkrl.course.build import Build
-from chunkrl.course.builds import nb04
+from chunkrl.course.builds import nb04, nb08, nb09
 
-NOTEBOOKS = (nb04,)
+NOTEBOOKS = (nb04, nb08, nb09)
 BUILDS: dict[str, Build] = {
     module.BUILD.exercise.split(".")[0]: module.BUILD for module in NOTEBOOKS
 }
