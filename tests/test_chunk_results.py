@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from chunkrl.course.explorers import EXPLORERS
+from chunkrl.course.worlds import lock_critics, loops
 from chunkrl.errors import DataError
 from chunkrl.results import chunk_grid, lock_network
+from chunkrl.statistics import bootstrap
+from chunkrl.tabular import chunk_length
 from chunkrl.tabular.chunks import chunked, logged
 from chunkrl.tabular.mdp import backup, optimal
 from chunkrl.tabular.selection import best_of_n
-from chunkrl.tabular.worlds import lock
+from chunkrl.tabular.worlds import lock, right_actions
 
 
 class TestGrid:
@@ -55,14 +58,17 @@ class TestGrid:
     def test_the_explorer_shows_what_the_page_describes(self) -> None:
         explorer = EXPLORERS["chunk_length"]
         numbers = explorer.numbers()
-        assert explorer.predict_first.answer(numbers) == 4
+        assert explorer.predict_first.answer(numbers) == 3
+        assert explorer.predict_first.answer(explorer.numbers(sigma=1.0)) == 4
         parts = numbers.open_loop + numbers.missing + numbers.picking
         np.testing.assert_allclose(parts, numbers.regret, rtol=2e-3)
         quiet = explorer.numbers(sigma=0.3)
         assert quiet.regret.argmin() == 0
-        straight = explorer.numbers(slip=0.0).regret
+        straight = explorer.numbers(slip=0.0, sigma=1.0).regret
         assert straight[7] <= straight[2:7].min() + 1
-        assert numbers.stuck[0] > 0.9 > 0.1 > numbers.stuck[3]
+        stuck = explorer.numbers(sigma=1.0).stuck
+        assert stuck[0] > 0.9 > 0.1 > stuck[3]
+        assert "at h = 1 9" not in explorer.alt(sigma=1.0)  # two numbers that run together
 
 
 class TestNetworks:
@@ -80,6 +86,12 @@ class TestNetworks:
         )
         late = data.reward[0][cell < 22]
         np.testing.assert_allclose(late, -1.99)
+
+    def test_windows_of_a_seed_do_not_depend_on_how_many_seeds_there_are(self) -> None:
+        few, many = (lock_network.collect(4, 50, seeds) for seeds in (2, 5))
+        for a, b in zip(few, many, strict=True):
+            np.testing.assert_array_equal(a, b[:2])
+        assert (many.cell[3] != many.cell[4]).any()
 
     def test_the_judge_finds_nothing_wrong_with_the_truth(self) -> None:
         world = lock(24, 0.1)
@@ -123,8 +135,40 @@ class TestNetworks:
         best = optimal(mdp).value[0]
         for run in runs:
             loss = best - optimal(chunked(mdp, run.h)).value[0]
-            assert loss - 2e-3 <= run.regret <= 100
-        assert lock_network.FILE.stat().st_size < 20_000
+            assert loss - 1e-2 <= run.regret <= 100
+        assert lock_network.FILE.stat().st_size < 30_000
+        assert min(lock_network.SETTINGS.values()) >= 64
+
+    def test_the_left_arm_is_in_the_tail(self) -> None:
+        """What notebook 08 says of 300 windows: means differ, medians do not; few are very bad."""
+        regret = {
+            h: np.array([r.regret for r in lock_network.load() if r[:3] == (300, 8, h)])
+            for h in lock_network.LENGTHS
+        }
+        both = np.stack([regret[1], regret[2]])
+        low, high = bootstrap(both, lambda x, axis: np.diff(-x.mean(axis))[0])
+        assert 0 < low < high
+        low, high = bootstrap(both, lambda x, axis: np.diff(-np.median(x, axis))[0])
+        assert low < 0 < high
+        assert [(x > 20).sum() for x in regret.values()] == [10, 0, 0, 0]
+        medians = [np.median(x) for x in regret.values()]
+        assert medians[1] < medians[2] < medians[3]
+        # Of eight networks one may say whatever one likes.
+        rng = np.random.default_rng(0)
+        eights = [
+            rng.choice(regret[1], 8).mean() - rng.choice(regret[2], 8).mean() for _ in range(500)
+        ]
+        assert (np.array(eights) < 0).mean() > 0.1
+        assert max(eights) > 20
+
+    def test_entry_errors_at_equal_windows_and_at_equal_steps(self) -> None:
+        error = {}
+        for run in lock_network.load():
+            error.setdefault(run[:3], []).append(run.error_logged)
+        mean = {key: np.mean(each) for key, each in error.items()}
+        for windows, candidates in lock_network.SETTINGS:
+            assert 4.5 < mean[windows, candidates, 8] / mean[windows, candidates, 1] < 6
+        assert 8 < mean[300, 8, 8] / mean[3000, 8, 1] < 9.5
 
     def test_a_damaged_file_names_its_command(self, monkeypatch, tmp_path) -> None:
         monkeypatch.setattr(lock_network, "FILE", tmp_path / "runs.csv")
@@ -133,3 +177,61 @@ class TestNetworks:
                 lock_network.FILE.write_text(content)
             with pytest.raises(DataError, match=r"python -m chunkrl\.results\.lock_network"):
                 lock_network.load()
+
+
+class TestLoops:
+    """A loop of two cells pays where it promises more than finishing costs."""
+
+    def test_the_rule_says_who_never_opens_the_lock(self) -> None:
+        world = lock(24, 0.1)
+        group = chunk_length.critics(world, 1, 400)
+        for sigma in (0.5, 0.7, 1.0):
+            (found,) = chunk_length.losses(group, [sigma])
+            caught = found.regret > 76.5
+            said = loops.paying(world, sigma * group.noise)
+            assert (said == caught).mean() > 0.93
+            assert abs(said.mean() - caught.mean()) < 0.03
+            too_late = (sigma * group.noise).max((1, 2)) > 2  # of single entries: another rule
+            assert (too_late == caught).mean() < 0.9
+
+    def test_the_threshold_by_hand(self) -> None:
+        """Discount 0.9, two cells, no slip: finishing is worth -1.9 and -1."""
+        np.testing.assert_allclose(loops.threshold(lock(2, discount=0.9)), [1.62, 1.8])
+
+    def test_one_loop_is_found_where_it_is(self) -> None:
+        world = lock(4)
+        noise = np.zeros((5, 5, 2))
+        right = right_actions(4)
+        noise[1, 2, right[2]] = noise[1, 3, 1 - right[3]] = 1.0  # 2 -> 3 -> 2
+        noise[2, 0, 1 - right[0]] = 1.0  # at the start alone
+        noise[3, 2, right[2]] = noise[3, 1, 1 - right[1]] = 1.0  # do not lead back and forth
+        noise[4, 4] = 9.0  # the end
+        assert loops.paying(world, noise).tolist() == [False, True, True, False, False]
+
+
+class TestLockCritics:
+    """The trainer of the reader's target."""
+
+    def test_its_windows_are_those_of_the_networks_step_by_step(self) -> None:
+        log = lock_critics.collect(4)
+        total = log.reward @ 0.99 ** np.arange(4)
+        done = log.after == 24
+        np.testing.assert_array_equal(log.alive[..., -1] == 0, done)
+        assert done.any()
+        assert (np.diff(log.alive) <= 0).all()
+        np.testing.assert_allclose(total[~done], -(1 - 0.99**4) / 0.01)
+        assert (log.reward[..., 1:][log.alive[..., :-1] == 0] == 0).all()
+
+    def test_what_it_proposes_is_what_the_network_says_of_likely_chunks(self, monkeypatch) -> None:
+        monkeypatch.setattr(lock_critics, "ROUNDS", 2)
+        seen = []
+
+        def target(reward, alive, proposed, discount):
+            seen.append(proposed)
+            return np.full(len(reward), -7.0)
+
+        q = lock_critics.train(2, target)
+        first, second = seen
+        assert first.shape == (8 * 300, 8)
+        assert np.abs(second + 7).mean() < np.abs(first + 7).mean()
+        assert q.shape == (8, 24, 4)

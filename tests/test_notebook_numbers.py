@@ -1,13 +1,26 @@
-"""Numbers of notebooks 01 and 02 by ways that the library does not use; the real-data files."""
+"""Numbers of notebooks 01, 02 and 04 by ways that the library does not use; the real-data files."""
 
 import numpy as np
 import pytest
 
+from chunkrl import plots
 from chunkrl.course.builds import BUILDS, nb03
-from chunkrl.course.explorers import EXPLORERS, cube_paths, cube_values, optimism, returns
+from chunkrl.course.explorers import (
+    EXPLORERS,
+    cube_paths,
+    cube_values,
+    off_policy,
+    optimism,
+    returns,
+    target_parts,
+)
 from chunkrl.course.worlds import support
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
+from chunkrl.statistics import bootstrap
+from chunkrl.tabular.chunks import n_step
+from chunkrl.tabular.mdp import optimal
+from chunkrl.tabular.worlds import lock
 
 
 def steps_cost(steps: int) -> float:
@@ -223,3 +236,36 @@ class TestRealData:
             counts = cube_values.windows(bins, bins == 0, n)
             found = cube_values.solve(counts, np.ones(3))
             np.testing.assert_allclose(found, [steps_cost(k) for k in range(10)], atol=1e-9)
+
+
+class TestOffPolicy:
+    """Notebook 04."""
+
+    def test_by_hand(self) -> None:
+        """Three cells, n = 2, no discount: V = -2 + 0.1 V, then V = -2 - 0.9 + 0.1 V."""
+        world = lock(3, skill=0.9, discount=1 - 1e-9)
+        found = optimal(n_step(world.mdp, world.behaviour, 2)).value[:3]
+        np.testing.assert_allclose(found, [-2.9 / 0.9, -2 / 0.9, -1.0], rtol=1e-6)
+
+    def test_rounding_noise_darkens_no_cell(self) -> None:
+        """Data of an expert: n-step Q is exact, and the strip stays white."""
+        numbers = EXPLORERS["off_policy"].numbers(skill=1.0)
+        assert numbers.shortfall.max() < 1e-9
+        seen = plots.Canvas(off_policy.layout)
+        seen.picture(lambda axes: off_policy.draw(axes, numbers))
+        (strip,) = (axes for axes in seen.figure.axes if axes.images)
+        assert strip.images[0].get_clim()[1] > 0.05
+
+    def test_the_setting_that_the_text_asks_for_is_there(self) -> None:
+        few = EXPLORERS["target_parts"].numbers(target="chunked return", steps=8, skill=0.5)
+        assert few.matching < target_parts.FEWEST
+        assert len(few.estimate) == 0
+
+
+def test_an_interval_of_a_median_covers_it() -> None:
+    """Of 200 samples of 64 log-normal numbers, about 95% of the intervals hold the median 1."""
+    samples = np.exp(2 * np.random.default_rng(0).standard_normal((200, 64)))
+    low, high = bootstrap(samples)
+    assert 0.90 <= ((low <= 1) & (high >= 1)).mean() <= 0.99
+    assert (low <= np.median(samples, -1)).all()
+    assert (high >= np.median(samples, -1)).all()

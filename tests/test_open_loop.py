@@ -10,9 +10,9 @@ from chunkrl.course.worlds import luck
 from chunkrl.errors import ConfigError
 from chunkrl.tabular import bounds
 from chunkrl.tabular.bounds import learned_chunks
-from chunkrl.tabular.chunks import chunk_index, chunked, logged
+from chunkrl.tabular.chunks import chunk_index, chunk_table, chunked, logged
 from chunkrl.tabular.estimate import first_chunk, rollout
-from chunkrl.tabular.mdp import one_hot, optimal, policy_value
+from chunkrl.tabular.mdp import backup, one_hot, optimal, policy_value
 from chunkrl.tabular.worlds import World, lock, right_actions
 
 
@@ -61,6 +61,35 @@ class TestLuck:
         seen = lucky + q * p * (1 - q)  # after a slip, 1 is the wrong action
         assert after.logged[2] == pytest.approx(lucky * (1 - p) / seen)
         assert after.executed[2] == pytest.approx((1 - p) ** 2)
+
+    def test_along_the_way_by_sampling(self) -> None:
+        """Where the logs that hold the chunk were after each of its presses."""
+        world, h, count = lock(slip=0.2), 5, 60_000
+        chunk = right_actions(24)[:h]
+        log = walks(world, count, h)
+        states = log.state[first_chunk(log, 2, h) == chunk_index(chunk, 2)]
+        exact = luck.along(world, chunk)
+        for found, law in zip(states.T, exact.logged, strict=True):
+            share = np.bincount(found, minlength=25) / len(found)
+            error = np.sqrt(np.maximum(law * (1 - law), 1e-12) / len(found))
+            assert (np.abs(share - law) < 5 * error + 1e-9).all()
+        for end, way in zip(luck.arrival(world, chunk), exact, strict=True):
+            np.testing.assert_allclose(way[-1], end, atol=1e-12)
+
+    def test_a_claim_is_what_the_log_s_world_says(self) -> None:
+        rng = np.random.default_rng(0)
+        mdp, behaviour = random_mdp(rng, 4, 2, 0.9), random_policy(rng, 4, 2)
+        value, log = rng.standard_normal(4), logged(mdp, behaviour, 3).mdp
+        for index, chunk in enumerate(chunk_table(2, 3)):
+            for start in range(4):
+                said = luck.claim(chunk, start, value, *mdp[:2], behaviour, mdp.discount)
+                assert said == pytest.approx(backup(log, value)[start, index])
+
+    def test_a_critic_built_on_claims_is_the_exact_one(self) -> None:
+        world = lock(6, slip=0.2)
+        exact = learned_chunks(world.mdp, world.behaviour, 3)
+        found = luck.fit(world, 3, luck.claim)
+        assert found == pytest.approx((exact.claimed[0], exact.obtained[0]), abs=1e-4)
 
     def test_a_partly_blind_log_lies_between(self) -> None:
         rng = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 """Chunk lengths on the lock with a small network as critic: is noise in a table a fair stand-in?
 
 `python -m chunkrl.results.lock_network` trains every setting and writes lock_network.csv, one row a
-seed: minutes on two quiet cores.
+seed: about ten minutes of one core.
 """
 
 from collections.abc import Iterator
@@ -30,8 +30,9 @@ FILE = Path(__file__).parent / "data" / "lock_network.csv"
 LENGTH, SLIP = 24, 0.1
 LENGTHS = (1, 2, 4, 8)  # h
 # Logged chunks that a critic learns from, and N: samples drawn anew at each backup, as Q-chunking
-# does; 0: every chunk is a choice.  And the seeds: more where they scatter.
-SETTINGS = {(300, 8): 24, (3000, 8): 8, (3000, 0): 8}
+# does; 0: every chunk is a choice.  And the seeds: a few bad networks make most of the mean regret,
+# so that it takes many to know it.
+SETTINGS = {(300, 8): 64, (3000, 8): 64, (3000, 0): 64}
 
 WAVES, HIDDEN = 6, (64, 64)
 STEPS, REFRESH, BATCH, LR = 4000, 20, 64, 1e-3
@@ -64,18 +65,28 @@ def collect(h: int, windows: int, seeds: int) -> Windows:
     """Chunks from cells drawn alike, as often as the lock's behaviour types them.
 
     They are executed without looking, so what the data say about a chunk is what it does: the
-    subject of notebook 09 stays out of this check.
+    subject of notebook 09 stays out of this check.  The windows of a seed do not depend on how
+    many seeds there are.
     """
-    world, rng = lock(LENGTH, SLIP), np.random.default_rng(0)
+    world = lock(LENGTH, SLIP)
     frequency = logged(world.mdp, world.behaviour, h).frequency
-    walks = rollout(world.mdp, frequency, rng.integers(0, LENGTH, (seeds, windows)), h, rng)
-    reward = targets(world.mdp, walks, np.zeros(LENGTH + 1))
-    return Windows(walks.state[..., 0], chunk_index(walks.action, 2), reward, walks.state[..., -1])
+
+    def one(seed: int) -> Windows:
+        rng = np.random.default_rng(seed)
+        walks = rollout(world.mdp, frequency, rng.integers(0, LENGTH, windows), h, rng)
+        reward = targets(world.mdp, walks, np.zeros(LENGTH + 1))
+        chunk = chunk_index(walks.action, 2)
+        return Windows(walks.state[..., 0], chunk, reward, walks.state[..., -1])
+
+    return Windows(*map(np.stack, zip(*(one(seed) for seed in range(seeds)), strict=True)))
 
 
 def places() -> np.ndarray:
-    """What the network sees of a cell: where it is, and a few waves.  -> [L, 1 + 2 WAVES]"""
-    at = (np.arange(LENGTH)[:, None] + 0.5) / LENGTH
+    """What the network sees of a cell: where it is, and a few waves; the end is the last row.
+
+    -> [L + 1, 1 + 2 WAVES]
+    """
+    at = (np.arange(LENGTH + 1)[:, None] + 0.5) / LENGTH
     waves = np.pi * at * np.arange(1, WAVES + 1)
     return np.concatenate([2 * at - 1, np.cos(waves), np.sin(waves)], -1)
 
@@ -93,46 +104,64 @@ def best_value(q, frequency, candidates: int):
     return (law * jnp.take_along_axis(q, order, -1)).sum(-1)
 
 
+def begin(key, h: int) -> State:
+    """An untrained network."""
+    params = scalar_mlp(HIDDEN).init(key, places()[:1], np.zeros((1, h)))
+    return State(params, optax.adam(LR).init(params))
+
+
+def table(learner: State, h: int):
+    """Q of every cell, the end included, and of every chunk.  -> [L + 1, 2^h]"""
+    cells, chunks = inputs(h)
+    grid = (len(cells), len(chunks))
+    cells = jnp.broadcast_to(cells[:, None], (*grid, cells.shape[-1]))
+    return SCALE * scalar_mlp(HIDDEN).apply(
+        learner.params, cells, jnp.broadcast_to(chunks, (*grid, h))
+    )
+
+
+def inputs(h: int):
+    """What the network sees of each cell [L + 1, .] and of each chunk [2^h, h]."""
+    chunks = 2 * chunk_table(2, h) - 1
+    return jnp.asarray(places(), jnp.float32), jnp.asarray(chunks, jnp.float32)
+
+
+def practise(learner: State, key, cell, chunk, target, h: int) -> State:
+    """REFRESH gradient steps towards the targets [M] of windows from `cell` with `chunk` [M]."""
+    net, tx, (cells, chunks) = scalar_mlp(HIDDEN), optax.adam(LR), inputs(h)
+
+    def loss(params, rows):
+        error = net.apply(params, cells[cell[rows]], chunks[chunk[rows]]) - target[rows] / SCALE
+        return (error**2).mean(), {}
+
+    # Keys pass through a scan as plain numbers: the checker of key reuse takes the slices of a
+    # vmapped array of keys for one key that is used again.
+    def step(learner, number):
+        rows = jax.random.randint(jax.random.wrap_key_data(number), (BATCH,), 0, len(cell))
+        return descend(tx, loss, learner, rows)[0], None
+
+    keys = jax.random.key_data(jax.random.split(key, REFRESH))
+    return jax.lax.scan(step, learner, keys)[0]
+
+
 @partial(jax.jit, static_argnames=("h", "candidates"))
 def train(key, windows: Windows, frequency, *, h: int, candidates: int):
     """Q of every cell and chunk after fitted Q-learning from one dataset.  -> [L, 2^h]
 
     Every REFRESH gradient steps the targets R^h + gamma^h V(s_h) are computed anew.
     """
-    net, tx = scalar_mlp(HIDDEN), optax.adam(LR)
-    cells = jnp.asarray(places(), jnp.float32)
-    chunks = jnp.asarray(2 * chunk_table(2, h) - 1, jnp.float32)
-    grid = (LENGTH, len(chunks))
-    every = (
-        jnp.broadcast_to(cells[:, None], (*grid, cells.shape[-1])),
-        jnp.broadcast_to(chunks, (*grid, h)),
-    )
 
-    def loss(params, batch, target):
-        error = net.apply(params, cells[batch.cell], chunks[batch.chunk]) - target / SCALE
-        return (error**2).mean(), {}
-
-    # Keys pass through a scan as plain numbers: the checker of key reuse takes the slices of a
-    # vmapped array of keys for one key that is used again.
-    def step(target, state, number):
-        key = jax.random.wrap_key_data(number)
-        rows = jax.random.randint(key, (BATCH,), 0, len(windows.cell))
-        batch = jax.tree.map(lambda x: x[rows], windows)
-        return descend(tx, loss, state, batch, target[rows])[0], None
-
-    def refresh(state, number):
-        q = SCALE * net.apply(state.params, *every)
+    def refresh(learner, number):
+        q = table(learner, h)[:LENGTH]
         value = jnp.append(best_value(q, frequency, candidates), 0.0)  # the end is known
         target = windows.reward + 0.99**h * value[windows.next_cell]
-        keys = jax.random.split(jax.random.wrap_key_data(number), REFRESH)
-        return jax.lax.scan(partial(step, target), state, jax.random.key_data(keys))[0], None
+        key = jax.random.wrap_key_data(number)
+        return practise(learner, key, windows.cell, windows.chunk, target, h), None
 
     key_init, key_steps = jax.random.split(key)
-    params = net.init(key_init, cells[:1], chunks[:1])
-    keys = jax.random.split(key_steps, STEPS // REFRESH)
-    state = State(params, tx.init(params))
-    state, _ = jax.lax.scan(refresh, state, jax.random.key_data(keys))
-    return SCALE * net.apply(state.params, *every)
+    keys = jax.random.key_data(jax.random.split(key_steps, STEPS // REFRESH))
+    learner, _ = jax.lax.scan(refresh, begin(key_init, h), keys)
+    return table(learner, h)[:LENGTH]
 
 
 def judge(q: np.ndarray, h: int, candidates: int) -> Iterator[tuple[float, ...]]:
@@ -162,7 +191,7 @@ def runs(h: int, windows: int, candidates: int, seeds: int) -> list[Run]:
     single = jax.tree.map(lambda x: jnp.asarray(x, jnp.int32), data)
     single = single._replace(reward=jnp.asarray(data.reward, jnp.float32))
     one = partial(train, h=h, candidates=candidates)
-    keys = jax.random.split(jax.random.key(0), seeds)
+    keys = jax.vmap(jax.random.key)(np.arange(seeds))
     q = jax.vmap(one, (0, 0, None))(keys, single, jnp.asarray(frequency, jnp.float32))
     found = judge(np.asarray(q, float), h, candidates)
     return [Run(windows, candidates, h, seed, *each) for seed, each in enumerate(found)]
@@ -183,7 +212,7 @@ def main() -> None:
             found += runs(h, windows, candidates, seeds)
             mean = np.mean([run.regret for run in found[-seeds:]])
             print(f"{windows} windows, N = {candidates}, h = {h}: {mean:.1f}", flush=True)
-    lines = [[*run[:4], *(f"{x:.3f}" for x in run[4:])] for run in found]
+    lines = [[*run[:4], *(f"{x:.2f}" for x in run[4:])] for run in found]
     stored.save_rows(FILE, Run._fields, lines)
 
 

@@ -8,28 +8,28 @@ from chunkrl.course.exercises.nb04 import IMPORTS, one_round
 ANSWERS = {
     "q1": Answers(
         equivalents=(
-            "answer = -3.40",
-            "answer = -3.4",
-            "import numpy as np\nanswer = np.array([-3.40])",
+            "answer = -4.21",
+            "answer = -4.2",
+            "import numpy as np\nanswer = np.array([-4.21])",
         ),
-        near_misses=(-3.42, -3.38, 0.0),
+        near_misses=(-4.23, -4.18, 0.0),
     ),
     "q2": Answers(
         equivalents=(
-            "answer = -4.34",
+            "answer = -6.06",
             f"{IMPORTS}"
             "answer = (optimal(n_step(world.mdp, world.behaviour, 2000)).value[0]\n"
             "          - optimal(world.mdp).value[0])",
         ),
-        near_misses=(-4.32, -4.36, 0.0),
+        near_misses=(-6.04, -6.08, 0.0),
     ),
     "q3": Answers(
         equivalents=(
-            "answer = 1.323",
-            "answer = 1 / 0.9**8 - 1",
-            "answer = 0.9**8 * (0.9**-8 - 1) ** 2 + (1 - 0.9**8)",
+            "answer = 2.05",
+            "answer = 1 / 0.8**5 - 1",
+            "answer = 0.8**5 * (0.8**-5 - 1) ** 2 + (1 - 0.8**5)",
         ),
-        near_misses=(1.2, 1.34, 0.0),
+        near_misses=(1.9, 2.2, 0.0),
     ),
     "bug": Answers(
         equivalents=(

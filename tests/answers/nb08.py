@@ -1,7 +1,5 @@
 """Other right answers, and wrong ones that are near, of notebook 08."""
 
-import numpy as np
-
 from answers import Answers
 from chunkrl.course.exercises.nb08 import regret, target
 from chunkrl.tabular.chunks import chunked
@@ -9,20 +7,26 @@ from chunkrl.tabular.mdp import optimal, policy_value
 
 ANSWERS = {
     "q1": Answers(
+        equivalents=("answer = -2.71", "answer = -2.7", "answer = -sum(0.9**i for i in range(3))"),
+        near_misses=(-2.73, -2.69, 2.71),
+    ),
+    "write": Answers(
         equivalents=(
-            "import numpy as np\n"
-            "answer = lambda r, m, v, g: r @ g ** np.arange(len(r)) + g ** len(r) * m[-1] * v",
-            "def answer(rewards, masks, value, discount):\n"
-            "    total = masks.prod() * value\n"
-            "    for r in rewards[::-1]:\n"
-            "        total = r + discount * total\n"
-            "    return total",
+            "def answer(reward, alive, proposed, discount):\n"
+            "    targets = []\n"
+            "    for r, a, q in zip(reward, alive, proposed):\n"
+            "        y = max(q) * min(a)\n"
+            "        for each in r[::-1]:\n"
+            "            y = each + discount * y\n"
+            "        targets.append(y)\n"
+            "    return targets",
         ),
         near_misses=(
-            lambda rewards, masks, value, discount: 1.001 * target(rewards, masks, value, discount),
-            lambda rewards, masks, value, discount: (
-                rewards @ discount ** np.arange(len(rewards))
-                + discount ** (len(rewards) - 1) * masks.min() * value
+            lambda reward, alive, proposed, discount: (
+                1.001 * target(reward, alive, proposed, discount)
+            ),
+            lambda reward, alive, proposed, discount: target(
+                reward, alive, proposed * discount, discount
             ),
         ),
     ),

@@ -2,6 +2,7 @@
 
 from answers import Answers
 from chunkrl.course.exercises.nb09 import gaps, obtained
+from chunkrl.course.worlds.luck import claim
 
 ANSWERS = {
     "q1": Answers(
@@ -50,5 +51,15 @@ ANSWERS = {
             "answer = lambda slip, h: learned_chunks(*lock(24, slip)[:2], h).obtained[0]",
         ),
         near_misses=(lambda slip, h: 1.001 * obtained(slip, h),),
+    ),
+    "write": Answers(
+        equivalents=(
+            "from chunkrl.tabular.chunks import chunk_index, logged\n"
+            "from chunkrl.tabular.mdp import MDP, backup\n"
+            "def answer(chunk, start, value, transition, reward, behaviour, discount):\n"
+            "    log = logged(MDP(transition, reward, discount), behaviour, len(chunk)).mdp\n"
+            "    return backup(log, value)[start, chunk_index(chunk, 2)]",
+        ),
+        near_misses=(lambda *given: 1.001 * claim(*given), lambda *given: claim(*given) + 0.01),
     ),
 }

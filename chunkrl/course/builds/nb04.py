@@ -20,6 +20,7 @@ WORLD = lock(LENGTH, slip=0.0, skill=SKILL)
 LOGS = {n: collect(WORLD, n, WINDOWS) for n in STEPS}
 BEST = float(optimal(WORLD.mdp).value[0])
 EXACT = [float(optimal(n_step(WORLD.mdp, WORLD.behaviour, n)).value[0]) for n in STEPS]
+OURS: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
 
 
 def run(function: Callable[..., np.ndarray]) -> np.ndarray:
@@ -44,14 +45,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 
 
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
-    rings: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
     for a, exact, ours in zip(axes, (EXACT, [BEST] * len(STEPS)), library, strict=True):
         a.plot(STEPS, exact, **plots.EXACT)
-        a.plot(STEPS, ours, **rings)
+        a.plot(STEPS, ours, **OURS)
     if yours is not None:
         for a, found in zip(axes, yours, strict=True):
             a.plot(STEPS, np.clip(found, *a.get_ylim()), **YOURS)
-    plots.headline(axes[0], "The same targets; what differs is what the critic is told")
+    plots.headline(axes[0], "The same rewards; what differs is what the critic is told")
 
 
 def describe(library: np.ndarray, yours: np.ndarray | None) -> str:

@@ -9,7 +9,7 @@ from chunkrl.tabular.chunks import n_step, n_step_limit
 from chunkrl.tabular.mdp import one_hot, optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
-LOCK = lock(24, slip=0.0, skill=0.9)
+LOCK = lock(12, slip=0.0, skill=0.8)
 BEST = optimal(LOCK.mdp)
 LOGGING = float(policy_value(LOCK.mdp, LOCK.behaviour)[0])
 
@@ -20,6 +20,11 @@ def bias(n: int) -> float:
 
 
 LIMIT = float(optimal(n_step_limit(LOCK.mdp, LOCK.behaviour)).value[0])
+# Of the lock that the notebook shows: 24 cells, q = 0.9.
+SHOWN = lock(24, slip=0.0, skill=0.9)
+SHOWN_BEST = float(optimal(SHOWN.mdp).value[0])
+SHOWN_BIAS = float(optimal(n_step(SHOWN.mdp, SHOWN.behaviour, 4)).value[0]) - SHOWN_BEST
+SHOWN_LIMIT = float(optimal(n_step_limit(SHOWN.mdp, SHOWN.behaviour)).value[0]) - SHOWN_BEST
 
 
 def weights(n: int) -> float:
@@ -32,7 +37,7 @@ IMPORTS = (
     "from chunkrl.tabular.chunks import n_step, n_step_limit\n"
     "from chunkrl.tabular.mdp import optimal\n"
     "from chunkrl.tabular.worlds import lock\n"
-    "world = lock(24, slip=0.0, skill=0.9)\n"
+    "world = lock(12, slip=0.0, skill=0.8)\n"
 )
 
 
@@ -82,48 +87,58 @@ EXERCISES = (
         id="04.q1",
         objective="You can compute what uncorrected n-step Q-learning converges to, and its bias.",
         question=(
-            "The lock of 24 cells without slip, logged with skill q = 0.9: what uncorrected 5-step "
-            "Q-learning says of the start, minus V*?"
+            "Another lock: 12 cells, no slip, logged with skill q = 0.8. What does uncorrected "
+            "4-step Q-learning say of the start, minus V*?"
         ),
-        kind=Number(bias(5), 0.006, "reward"),
+        kind=Number(bias(4), 0.006, "reward"),
         hints=(
             "n_step(mdp, behaviour, n) is an MDP in which one own action is followed by n - 1 "
             "logged ones. Its optimal value is the fixed point.",
             "V_n(start) - V*(start), both from optimal(...).value[0]",
-            "world = lock(24, slip=0.0, skill=0.9)\n"
+            "world = lock(12, slip=0.0, skill=0.8)\n"
             "answer = optimal(n_step(...)).value[0] - optimal(...).value[0]",
         ),
         solution=(
             f"{IMPORTS}"
-            "answer = optimal(n_step(world.mdp, world.behaviour, 5)).value[0]\n"
+            "answer = optimal(n_step(world.mdp, world.behaviour, 4)).value[0]\n"
             "answer -= optimal(world.mdp).value[0]"
         ),
         misconceptions=(
             Misconception(
-                -bias(5),
+                -bias(4),
                 "The size is right; the sign is that of the claim minus the truth. The logged "
                 "mistakes cost time, so the claim is too low.",
             ),
             Misconception(
-                bias(5) + float(BEST.value[0]),
+                bias(4) + float(BEST.value[0]),
                 "This is the fixed point itself. How far is it from V*?",
             ),
             Misconception(
                 LOGGING - float(BEST.value[0]),
-                "This is V_beta - V*: what the logging policy loses when it never improves. 5-step "
-                "Q-learning still chooses every fifth action itself.",
+                "This is V_beta - V*: what the logging policy loses when it never improves. 4-step "
+                "Q-learning still chooses every fourth action itself.",
             ),
             Misconception(
-                bias(6), "This is n = 6. With n = 5, one action is your own and four are logged."
+                bias(5), "This is n = 5. With n = 4, one action is your own and three are logged."
             ),
+            Misconception(
+                SHOWN_BIAS,
+                "This is the lock above, with 24 cells and q = 0.9. Here it has 12, and q = 0.8.",
+            ),
+        ),
+        why=(
+            "One action is the critic's own and three of every four are the operator's, mistakes "
+            "included. The bias is larger than above although the lock is half as long, because q "
+            "is "
+            "smaller. Next, let n grow."
         ),
     ),
     Exercise(
         id="04.q2",
         objective="You can say what is left of Q-learning when the return grows without end.",
         question=(
-            "In the same lock, what does the bias of n-step Q-learning at the start tend to as n "
-            "grows?"
+            "On the lock of 04.q1, what does the bias of n-step Q-learning at the start tend to as "
+            "n grows?"
         ),
         kind=Number(LIMIT - float(BEST.value[0]), 0.006, "reward"),
         hints=(
@@ -149,6 +164,15 @@ EXERCISES = (
                 "still yours?",
             ),
             Misconception(bias(8), "This is n = 8. The error still grows after it."),
+            Misconception(
+                SHOWN_LIMIT,
+                "This is the lock above, with 24 cells and q = 0.9. Here it has 12, and q = 0.8.",
+            ),
+        ),
+        why=(
+            "With no bootstrap left, one greedy step is all that remains of Q-learning; the rest "
+            "of the return is the operator's. The gap to V_beta - V* is what that one step is "
+            "worth."
         ),
     ),
     Exercise(
@@ -156,33 +180,37 @@ EXERCISES = (
         objective="You can say what it costs to correct a return instead of biasing it.",
         question=(
             "Importance weights make the n-step return of V(s) unbiased: multiply it by the "
-            "product of pi/beta over all 8 of its actions. pi always presses the right button, "
-            "beta with q = 0.9. What is the variance of that product along the data?"
+            "product of pi/beta over all n = 5 of its actions. pi always presses the right button, "
+            "beta with q = 0.8. What is the variance of that product along the data?"
         ),
-        kind=Number(weights(8), 0.006),
+        kind=Number(weights(5), 0.006),
         hints=(
             "The product takes only two values. Which, and how often?",
-            "It is q^-8 with probability q^8, else 0. Variance = E[w^2] - E[w]^2.",
-            "q = 0.9\nanswer = q**... - 1",
+            "It is q^-n with probability q^n, else 0. Variance = E[w^2] - E[w]^2.",
+            "q = 0.8\nanswer = q**... - 1",
         ),
-        solution="answer = 0.9**-8 - 1",
+        solution="answer = 0.8**-5 - 1",
         misconceptions=(
             Misconception(
-                weights(7),
-                "This is right for a target of Q(s, a), whose first action is given: 7 factors. "
-                "The return of V(s) has 8.",
+                weights(4),
+                "This is right for a target of Q(s, a), whose first action is given: 4 factors. "
+                "The return of V(s) has 5.",
             ),
             Misconception(
-                weights(8) + 1.0,
+                weights(5) + 1.0,
                 "This is E[w^2]. The mean of the weights is 1, and its square goes off.",
             ),
             Misconception(
-                8 * weights(1),
+                5 * weights(1),
                 "Variances of factors do not add up in a product; their second moments multiply.",
             ),
             Misconception(
-                weights(8) ** 0.5, "This is the standard deviation; the variance is its square."
+                weights(5) ** 0.5, "This is the standard deviation; the variance is its square."
             ),
+        ),
+        why=(
+            "w is q^-n with probability q^n, so E[w^2] = q^-n and the variance q^-n - 1: it grows "
+            "exponentially in n. At n = 20 it is 0.8^-20 - 1 = 86 already."
         ),
     ),
     Exercise(
@@ -240,6 +268,10 @@ EXERCISES = (
                 "The value is right, but the reward of step i is to be discounted by gamma^i.",
             ),
         ),
+        why=(
+            "Reward i lies i steps ahead, the value n: each is discounted once. A factor of "
+            "0.99^5 is only 5%, so that learning curves do not show such a bug."
+        ),
     ),
     Exercise(
         id="04.write",
@@ -286,6 +318,11 @@ EXERCISES = (
                 "Of several windows with the same entry the last one won. The critic learns their "
                 "mean.",
             ),
+        ),
+        why=(
+            "The targets share their rewards; the number under which each is filed decides what "
+            "is averaged, and with it what the critic believes. Run the next cell, and notebook "
+            "08 for the same target in a network."
         ),
     ),
 )

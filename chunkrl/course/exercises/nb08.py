@@ -10,10 +10,41 @@ from chunkrl.tabular.worlds import lock
 TIE = 0.1481  # where `guarantee` of h = 4 meets that of h = 1; tests/test_chunk_length.py solves it
 
 
-def target(rewards: np.ndarray, masks: np.ndarray, value: float, discount: float) -> float:
-    """sum_i gamma^i r_i + gamma^h mask V, with the mask of the whole chunk."""
-    h = len(rewards)
-    return rewards @ discount ** np.arange(h) + discount**h * masks.min() * value
+def target(
+    reward: np.ndarray, alive: np.ndarray, proposed: np.ndarray, discount: float
+) -> np.ndarray:
+    """sum_i gamma^i r_i + gamma^h alive_{h-1} max_N Q.  [M, h], [M, h], [M, N] -> [M]"""
+    h = reward.shape[1]
+    return reward @ discount ** np.arange(h) + discount**h * alive[:, -1] * proposed.max(-1)
+
+
+def one_discount(reward, alive, proposed, discount):
+    h = reward.shape[1]
+    return target(reward, alive, proposed * discount ** (1 - h), discount)
+
+
+def first_mask(reward, alive, proposed, discount):
+    return target(reward, alive[:, :1], proposed, discount)
+
+
+def no_mask(reward, alive, proposed, discount):
+    return target(reward, np.ones_like(alive), proposed, discount)
+
+
+def mean_of_n(reward, alive, proposed, discount):
+    return target(reward, alive, proposed.mean(-1, keepdims=True), discount)
+
+
+def late_rewards(reward, alive, proposed, discount):
+    h = reward.shape[1]
+    return target(reward / discount ** np.arange(h), alive, proposed, discount)
+
+
+def nothing_earned(reward, alive, proposed, discount):
+    return alive[:, -1] * target(reward, alive, proposed, discount)
+
+
+OPENED = -1 - 0.9 - 0.9**2  # of 08.q1
 
 
 def nested(h: int, k: int) -> bool:
@@ -39,77 +70,62 @@ def _cases() -> tuple[tuple[MDP, int, np.ndarray], ...]:
 
 
 WINDOWS = (
-    (np.array([-1.0, -1.0, -1.0]), np.array([1.0, 1.0, 1.0]), -20.0, 0.9),
-    (np.array([-1.0, -1.0, 0.0, 0.0]), np.array([1.0, 0.0, 0.0, 0.0]), -7.0, 0.9),
-    (np.array([0.0, 0.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.0, 0.0]), 4.0, 0.99),
-    (np.array([2.0]), np.array([1.0]), 3.0, 0.5),
-    (np.array([-1.0, 0.0]), np.array([0.0, 0.0]), -5.0, 0.9),
-    (np.array([-1.0, -0.5]), np.array([1.0, 0.0]), -9.0, 0.95),
+    (
+        np.array([[-1.0, -1.0, -1.0], [-1.0, -1.0, 0.0], [-1.0, 0.0, 0.0]]),
+        np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+        np.array(
+            [[-20.0, -18.0, -25.0, -19.0], [-3.0, -1.0, -2.0, -4.0], [-1.0, -2.0, -2.0, -3.0]]
+        ),
+        0.9,
+    ),
+    (np.array([[2.0], [-1.0]]), np.array([[1.0], [0.0]]), np.array([[3.0, 4.0], [5.0, 1.0]]), 0.5),
+    (
+        np.array([[0.0, 0.0, 1.0, 0.0, 0.0], [-1.0, -0.5, -1.0, -1.0, -1.0]]),
+        np.array([[1.0, 1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0, 1.0]]),
+        np.array([[4.0, 2.0], [-9.0, -8.0]]),
+        0.99,
+    ),
 )
 
 EXERCISES = (
     Exercise(
         id="08.q1",
-        objective="You can write the backup of a chunked critic, discount and mask included.",
+        objective="You can say what a chunk's target holds once the episode ends inside it.",
         question=(
-            "Write answer(rewards, masks, value, discount): the target of one logged chunk. "
-            "rewards and masks have h entries; masks[i] is 0 from the step on at which the episode "
-            "ended (rewards after it are 0), else 1; value is the best chunk's Q at the state "
-            "after the window."
+            "A chunk of 4 is typed, and its third press opens the lock. Each step until then costs "
+            "1, discount 0.9, and the critic says -5 of the state after the window. What is the "
+            "target?"
         ),
-        kind=Function(target, WINDOWS),
+        kind=Number(OPENED, 0.006, "reward"),
         hints=(
-            "How many steps lie between the state of the target and the state of `value`? And "
-            "which masks must be 1 for that state to be in the same episode?",
-            "sum_i gamma^i r_i + gamma^h V, the second term only if no mask of the chunk is 0",
-            "def answer(rewards, masks, value, discount):\n"
-            "    h = len(rewards)\n"
-            "    earned = sum(discount**i * r for i, r in enumerate(rewards))\n"
-            "    return earned + ... * ... * value",
+            "What does the robot still have to pay once the lock is open? And what does the critic "
+            "know of that?",
+            "sum_i gamma^i r_i + gamma^h alive V, with alive = 0 if the episode ended inside",
+            "answer = -1 - 0.9 - ...",
         ),
-        solution=(
-            "def answer(rewards, masks, value, discount):\n"
-            "    h = len(rewards)\n"
-            "    earned = sum(discount**i * r for i, r in enumerate(rewards))\n"
-            "    return earned + discount**h * min(masks) * value"
-        ),
+        solution="answer = -1 - 0.9 - 0.9**2",
         misconceptions=(
             Misconception(
-                lambda rewards, masks, value, discount: (
-                    rewards @ discount ** np.arange(len(rewards)) + discount * masks.min() * value
-                ),
-                "The value lies h steps ahead, not one: a chunk is one action for the critic, but "
-                "h steps for the discount. Its bootstrap carries discount**h.",
+                OPENED - 5 * 0.9**4,
+                "The episode ended inside the chunk: nothing comes after it, whatever the critic "
+                "says of that state.",
             ),
             Misconception(
-                lambda rewards, masks, value, discount: (
-                    rewards @ discount ** np.arange(len(rewards))
-                    + discount ** len(rewards) * masks[0] * value
-                ),
-                "This reads the mask of the first step. An episode that ends *inside* the chunk "
-                "leaves no state to bootstrap from either.",
+                OPENED - 5 * 0.9**3,
+                "You bootstrapped where the lock opened. The episode ended there, and nothing is "
+                "paid after it.",
+            ),
+            Misconception(-3.0, "Reward i comes i steps later and carries 0.9**i."),
+            Misconception(
+                OPENED - 0.9**3, "Three presses were paid for. The fourth costs nothing any more."
             ),
             Misconception(
-                lambda rewards, masks, value, discount: (
-                    rewards @ discount ** np.arange(len(rewards)) + discount ** len(rewards) * value
-                ),
-                "After the end of the episode there is nothing to earn: where a mask is 0 the "
-                "target must not bootstrap.",
+                0.0, "The mask removes the bootstrap, not the rewards: three steps were paid."
             ),
-            Misconception(
-                lambda rewards, masks, value, discount: (
-                    rewards.sum() + discount ** len(rewards) * masks.min() * value
-                ),
-                "The rewards inside the chunk come one step after another: reward i carries "
-                "discount**i.",
-            ),
-            Misconception(
-                lambda rewards, masks, value, discount: (
-                    masks.min() * target(rewards, masks, value, discount)
-                ),
-                "A mask of 0 removes the bootstrap, not the rewards: those of a chunk that "
-                "finishes the task were earned.",
-            ),
+        ),
+        why=(
+            "Rewards up to the end count, each with its own discount; the bootstrap is gone. Next, "
+            "08.write asks for the same of many windows, and of the case in which it goes on."
         ),
     ),
     Exercise(
@@ -151,11 +167,17 @@ EXERCISES = (
             Misconception(
                 0.0790, "This is where chunks of 8 meet single actions; the question is about 4."
             ),
+            Misconception(15.0, 'Answer with a probability: 15% is 0.15, or the text "15%".'),
             Misconception(
                 0.0,
                 "At p = 0 nothing slips and a chunk loses nothing by not looking, while it "
                 "bootstraps four times less often: there h = 4 is ahead, not level.",
             ),
+        ),
+        why=(
+            "There what four steps without looking cost equals what three quarters fewer "
+            "bootstraps "
+            "save. With a larger sigma the tie lies at more slip: try 0.05."
         ),
     ),
     Exercise(
@@ -199,6 +221,11 @@ EXERCISES = (
                 "middle of a chunk.",
             ),
         ),
+        why=(
+            "Whoever looks at every multiple of k can imitate whoever looks at every multiple of h "
+            "if k divides h: it just does not use the looks in between. Otherwise each has moments "
+            "of its own, and some world rewards them."
+        ),
     ),
     Exercise(
         id="08.bug",
@@ -215,7 +242,8 @@ EXERCISES = (
         hints=(
             "Regret against whom? Print both terms for h = 8 and slip 0.2.",
             "V*(start) of the lock itself, of a policy that may look at every step, minus the true "
-            "value of the chosen chunks.",
+            "value of the chosen chunks. (`choice` numbers chunks: as an action of the lock itself "
+            "it is out of range, an IndexError.)",
             "def answer(mdp, h, choice):\n"
             "    return optimal(...).value[0] - policy_value(chunked(mdp, h), choice)[0]",
         ),
@@ -245,6 +273,73 @@ EXERCISES = (
                 "This executes only the first action of each chunk and asks again. That policy "
                 "looks; the regret is about chunks typed to their end.",
             ),
+        ),
+        why=(
+            "Against the best chunks, which are as blind, the price of not looking cancels. "
+            "Regret is "
+            "measured against what is possible, here V* of the lock itself."
+        ),
+    ),
+    Exercise(
+        id="08.write",
+        objective="You can write the backup of a chunked critic, discount and mask included.",
+        question=(
+            "Write target(reward, alive, proposed, discount): for each window the rewards of its h "
+            "steps, then the best of what the critic says of N chunks at its end."
+        ),
+        kind=Function(target, WINDOWS),
+        hints=(
+            "How many steps lie between the state of the target and the state at which chunks are "
+            "proposed? And which entry of `alive` says that the episode still goes on there?",
+            "y_m = sum_i gamma^i r_mi + gamma^h alive_{m,h-1} max_k proposed_mk",
+            "h = reward.shape[1]\n"
+            "earned = reward @ discount ** np.arange(h)\n"
+            "return earned + ... * alive[:, ...] * proposed.max(...)",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "def answer(reward, alive, proposed, discount):\n"
+            "    h = reward.shape[1]\n"
+            "    earned = reward @ discount ** np.arange(h)\n"
+            "    return earned + discount**h * alive[:, -1] * proposed.max(-1)"
+        ),
+        misconceptions=(
+            Misconception(
+                one_discount,
+                "The value lies h steps ahead, not one: a chunk is one action for the critic, but "
+                "h steps for the discount. Its bootstrap carries discount**h.",
+            ),
+            Misconception(
+                first_mask,
+                "This reads the mask of the first step. An episode that ends *inside* the chunk "
+                "leaves no state to bootstrap from either.",
+            ),
+            Misconception(
+                no_mask,
+                "After the end of the episode there is nothing to pay: where `alive` is 0 the "
+                "target must not bootstrap. What the network says of the goal is made up.",
+            ),
+            Misconception(
+                mean_of_n,
+                "This is the mean of the N proposals, the value of the behaviour; the robot plays "
+                "the best of them. (It promises less, and on so few windows it even loses less: "
+                "the "
+                "maximum trusts noise.)",
+            ),
+            Misconception(
+                late_rewards,
+                "The rewards inside the chunk come one step after another: reward i carries "
+                "discount**i.",
+            ),
+            Misconception(
+                nothing_earned,
+                "`alive` = 0 removes the bootstrap, not the rewards: those of a chunk that opens "
+                "the lock were paid.",
+            ),
+        ),
+        why=(
+            "This line, with a flow that proposes, is the critic's target of Q-chunking. The next "
+            "cell trains on it, and notebook 12 on a robot."
         ),
     ),
 )

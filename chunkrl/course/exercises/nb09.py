@@ -3,7 +3,7 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.course.worlds.luck import no_slip
+from chunkrl.course.worlds.luck import claim, no_slip
 from chunkrl.tabular.bounds import learned_chunks
 from chunkrl.tabular.chunks import chunked, logged
 from chunkrl.tabular.mdp import optimal, policy_value
@@ -49,6 +49,56 @@ def part(name: str):
 def best_blind(slip: float, h: int) -> float:
     """The value of the best chunks, had they been known."""
     return float(optimal(chunked(lock(24, slip).mdp, h)).value[0])
+
+
+def executed(chunk, start, value, transition, reward, behaviour, discount):
+    """What typing the chunk blind does: nobody chose anything on the way."""
+    return claim(chunk, start, value, transition, reward, np.ones_like(behaviour), discount)
+
+
+def undivided(chunk, start, value, transition, reward, behaviour, discount):
+    """Weighted by how often the chunk is logged, but not divided by it."""
+    weight = (np.arange(len(value)) == start).astype(float)
+    for action in chunk:
+        weight = (weight * behaviour[:, action]) @ transition[:, action]
+    said = claim(chunk, start, value, transition, reward, behaviour, discount)
+    return float(said * weight.sum())
+
+
+def one_discount(chunk, start, value, transition, reward, behaviour, discount):
+    ahead = value * discount ** (1 - len(chunk))
+    return claim(chunk, start, ahead, transition, reward, behaviour, discount)
+
+
+def last_unseen(chunk, start, value, transition, reward, behaviour, discount):
+    """The bug: the weight of a cell is asked after the step, where the operator stands then."""
+    weight, earned = (np.arange(len(value)) == start).astype(float), np.zeros(len(value))
+    for i, action in enumerate(chunk):
+        earned = (earned + discount**i * reward[:, action] * weight) @ transition[:, action]
+        weight = weight @ transition[:, action]
+        earned, weight = earned * behaviour[:, action], weight * behaviour[:, action]
+    return float((earned + discount ** len(chunk) * value * weight).sum() / weight.sum())
+
+
+def claim_cases() -> tuple[tuple, ...]:
+    """Chunks from cells of small locks, with some value of what comes after."""
+    found = []
+    for length, slip, skill, chunk, start in (
+        (4, 0.2, 0.9, (1, 1, 1), 0), (5, 0.4, 0.7, (1, 0), 2), (4, 0.1, 0.8, (0, 1, 1, 0), 1)
+    ):  # fmt: skip
+        mdp, behaviour, _ = lock(length, slip, skill, discount=0.9)
+        value = -np.linspace(length, 0.0, length + 1)
+        found.append((np.array(chunk), start, value, *mdp[:2], behaviour, 0.9))
+    return tuple(found)
+
+
+SKILLED = lock(24, slip=0.1, skill=0.9)
+SHOWN = lock(24, slip=0.2, skill=0.9)
+
+
+def shown_gap(world, h: int) -> float:
+    found = learned_chunks(world.mdp, world.behaviour, h)
+    return float((found.claimed - found.obtained)[0])
 
 
 IMPORTS = (
@@ -104,6 +154,11 @@ EXERCISES = (
                 "earlier one the demonstrator may still press 0, by mistake.",
             ),
         ),
+        why=(
+            "Bayes' rule: the chunk was logged to its end mostly where nothing slipped. Executed, "
+            "it "
+            "is (1 - p)^4 = 0.66; the difference is what the critic takes for the chunk's merit."
+        ),
     ),
     Exercise(
         id="09.q2",
@@ -146,6 +201,22 @@ EXERCISES = (
             Misconception(
                 OBTAINED, "This is what is obtained. By how much does the claim exceed it?"
             ),
+            Misconception(
+                shown_gap(SKILLED, 5), "This is skill 0.9. Here it is 0.7: lock(24, slip, skill)."
+            ),
+            Misconception(
+                shown_gap(SHOWN, 8), "This is the lock above: slip 0.2, skill 0.9, chunks of 8."
+            ),
+            Misconception(
+                BLIND - OBTAINED,
+                "This is what the best chunks would obtain beyond the chosen ones. What did the "
+                "critic *claim* for the chosen ones?",
+            ),
+        ),
+        why=(
+            "The log's world chooses the chunks and claims; the world of executed chunks judges "
+            "them. "
+            "The claim is below V* here, so that comparing with V* alone would have missed it."
         ),
     ),
     Exercise(
@@ -197,6 +268,10 @@ EXERCISES = (
                 lambda slip, h: -gaps(slip, h), "Claimed minus obtained: the first gap is positive."
             ),
         ),
+        why=(
+            "With the same chunks, as often, but typed blind, conditioning is intervening, and the "
+            "gap is gone to the last digit. Next: who types blind? Ask about Q-chunking's own data."
+        ),
     ),
     Exercise(
         id="09.bug",
@@ -246,6 +321,70 @@ EXERCISES = (
                 ),
                 "This is what the demonstrator obtains.",
             ),
+        ),
+        why=(
+            "A policy evaluated in the world that taught it confirms what it learned. On a robot "
+            "the "
+            "same bug is a validation loss on the same log."
+        ),
+    ),
+    Exercise(
+        id="09.write",
+        objective="You can write what a log of somebody who looks claims for a chunk.",
+        question=(
+            "Write claim(chunk, start, value, transition, reward, behaviour, discount): the mean "
+            "of "
+            "R^h + gamma^h V(s_h) over all logs in which `chunk` was typed from cell `start`."
+        ),
+        kind=Function(claim, claim_cases()),
+        hints=(
+            "Carry two arrays over the cells: how probable it is that the first i actions were "
+            "logged *and* led here, and the discounted reward on the way, times that probability.",
+            "w_{i+1}(s') = sum_s w_i(s) beta(a_i|s) P(s'|s,a_i);  "
+            "e_{i+1}(s') = sum_s [e_i(s) + gamma^i r(s,a_i) w_i(s)] beta(a_i|s) P(s'|s,a_i);  "
+            "claim = sum_s [e_h(s) + gamma^h V(s) w_h(s)] / sum_s w_h(s)",
+            "for i, a in enumerate(chunk):\n"
+            "    step = behaviour[:, a, None] * transition[:, a]\n"
+            "    e = (e + ...) @ step\n"
+            "    w = w @ step\n"
+            "return ... / w.sum()",
+        ),
+        solution=(
+            "import numpy as np\n"
+            "def answer(chunk, start, value, transition, reward, behaviour, discount):\n"
+            "    w = 1.0 * (np.arange(len(value)) == start)\n"
+            "    e = 0 * w\n"
+            "    for i, a in enumerate(chunk):\n"
+            "        step = behaviour[:, a, None] * transition[:, a]\n"
+            "        e = (e + discount**i * reward[:, a] * w) @ step\n"
+            "        w = w @ step\n"
+            "    return (e + discount ** len(chunk) * value * w).sum() / w.sum()"
+        ),
+        misconceptions=(
+            Misconception(
+                executed,
+                "This is what typing the chunk blind does: honest, but no log says it. In the log "
+                "the operator chose each action, with probability beta(a_i | s_i) where she stood.",
+            ),
+            Misconception(
+                undivided,
+                "This weighs by how often the chunk is logged. The mean is over those logs alone: "
+                "divide by their probability, sum_s w_h(s).",
+            ),
+            Misconception(
+                one_discount,
+                "The value lies h steps ahead and carries gamma^h, not gamma.",
+            ),
+            Misconception(
+                last_unseen,
+                "Here the operator chooses a_i after she has seen where it led. She chose it where "
+                "she stood before: first beta, then the transition.",
+            ),
+        ),
+        why=(
+            "Without beta in the step, the same lines give what executing does: conditioning and "
+            "intervening differ by that factor alone. Where beta does not depend on the cell, it "
+            "cancels in the division, and the claim is honest."
         ),
     ),
 )

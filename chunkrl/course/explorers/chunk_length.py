@@ -69,9 +69,18 @@ def best(numbers: Numbers) -> int:
     return int(H[numbers.regret.argmin()])
 
 
+LINEAR = 10.0  # reward: up to here an axis of regrets is linear, above it logarithmic
 REGRET, CLAIM, STUCK = plots.estimated(1), plots.estimated(0), plots.estimated(3)
 MISSING = {"facecolor": "#CFE8F7", "edgecolor": plots.BLUE, "linewidth": 0.8}
 PICKING = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0.8}
+
+
+def bent(axes: Axes, ticks: tuple[int, ...], low: float = 0.0) -> None:
+    """The same axis from 0 to 110 at every setting: linear up to LINEAR, then logarithmic."""
+    axes.set_yscale("symlog", linthresh=LINEAR, linscale=1.7)
+    axes.set_yticks(ticks, map(str, ticks))
+    axes.minorticks_off()
+    axes.set_ylim(low, 160.0)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -91,9 +100,11 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     regret = plots.label(
         figure.add_axes((0.46, 0.13, 0.52, 0.66)),
         "chunk length h [steps]",
-        "V* - true value of its chunks [reward]",
+        "V* - true value [reward], log above 10",
         "real regret at the start, by cause",
     )
+    bent(claim, (0, 5, 10, 30, 100), -1.5)
+    bent(regret, (0, 2, 4, 6, 8, 10, 20, 50, 100))
     for axes in (claim, stuck, regret):
         axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
         axes.set_xticks(H)
@@ -115,18 +126,10 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     return claim, stuck, regret
 
 
-def height(numbers: Numbers) -> float:
-    """The top of the regret axis: from h = 4 on bars end below the legend; taller ones are cut."""
-    long = numbers.regret[3:] + 2 * numbers.regret_error[3:]
-    return plots.nice_top(max(1.6 * float(long.max()), 1.2 * float(numbers.regret.min()), 0.5))
-
-
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     claim, stuck, regret = axes
     claim.errorbar(H, numbers.bootstrap, 2 * numbers.bootstrap_error, **CLAIM)
     claim.hlines(0.0, 0.4, H[-1] + 0.6, color=plots.BLACK, linewidth=1.5)
-    top = plots.nice_top(max(1.0, float((numbers.bootstrap + 2 * numbers.bootstrap_error).max())))
-    claim.set_ylim(-0.12 * top, 1.05 * top)
     stuck.plot(H, 100 * numbers.stuck, **STUCK)
     for each in (claim, stuck):
         each.vlines(numbers.h, *each.get_ylim(), color=plots.BLACK, linestyle=":", linewidth=1.2)
@@ -149,15 +152,13 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 
 def _draw_regret(regret: Axes, numbers: Numbers) -> None:
-    top = height(numbers)
-    regret.set_ylim(0.0, top)
     level = np.zeros(len(H))
     for part, style in (
         (numbers.picking, PICKING),
         (numbers.missing, MISSING),
         (numbers.open_loop, plots.EXACT_BAR),
     ):
-        shown = part > 0.002 * top
+        shown = part > 0.02
         below = numbers.regret - level - part
         left, right = H[shown] - 0.35, H[shown] + 0.35
         low, high = below[shown], (below + part)[shown]
@@ -167,14 +168,12 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
             PolyCollection(list(corners.T.swapaxes(1, 2)), **style), autolim=False
         )
         level = level + part
-    fits = numbers.regret < 0.9 * top
-    error = 2 * numbers.regret_error[fits]
-    regret.errorbar(H[fits], numbers.regret[fits], error, **REGRET)
+    regret.hlines(LINEAR, 0.4, H[-1] + 0.6, color="#999999", linewidth=0.6, linestyle=":")
+    regret.errorbar(H, numbers.regret, 2 * numbers.regret_error, **REGRET)
     for h, value, off in zip(H.tolist(), numbers.regret, numbers.regret_error, strict=True):
-        if h in (numbers.h, best(numbers)) or value >= 0.9 * top:
-            at = min(value + 2 * off + 0.03 * top, 0.94 * top)
-            regret.text(h, at, f"{value:.1f}", ha="center")
-    regret.plot([numbers.h], [0.02 * top], **plots.MARK)
+        at = value + 2 * off
+        regret.text(h, 1.06 * at if at > LINEAR else at + 0.3, f"{value:.1f}", ha="center")
+    regret.plot([numbers.h], [0.25], **plots.MARK)
 
 
 def describe(numbers: Numbers) -> str:
@@ -186,8 +185,8 @@ def describe(numbers: Numbers) -> str:
         f"{numbers.regret[i]:.1f} plus or minus {2 * numbers.regret_error[i]:.1f}: open-loop loss "
         f"{numbers.open_loop[i]:.2f} (exact), chunks never proposed {numbers.missing[i]:.2f}, "
         f"noisy picks {numbers.picking[i]:.2f}; the claim is {numbers.bootstrap[i]:.1f} too high. "
-        f"Least regret: {numbers.regret[j]:.1f} at h = {j + 1}; at h = 1 "
-        f"{100 * numbers.stuck[0]:.0f}% of the critics never open the lock."
+        f"Least regret: {numbers.regret[j]:.1f} at h = {j + 1}. Of the critics of single actions, "
+        f"{100 * numbers.stuck[0]:.0f}% never open the lock."
     )
 
 
@@ -221,9 +220,9 @@ CHUNK_LENGTH = Explorer(
     layout=layout,
     draw=draw,
     controls=(
-        Slider("h", "chunk length h [steps]", 1, chunk_grid.LONGEST, 1, 4),
+        Slider("h", "chunk length h [steps]", 1, chunk_grid.LONGEST, 1, 3),
         Slider("slip", "slip probability p", 0.0, SLIPS[-1], 0.05, 0.1),
-        Slider("sigma", "critic noise sigma [reward]", 0.0, SIGMAS[-1], 0.1, 1.0),
+        Slider("sigma", "critic noise sigma [reward]", 0.0, SIGMAS[-1], 0.1, 0.7),
         Choice("choice", "behaviour samples N", chunk_grid.CHOICES, "all chunks"),
         Slider("length", "cells of the lock L", 8, 24, 8, 24),
     ),
@@ -231,10 +230,18 @@ CHUNK_LENGTH = Explorer(
     table=table,
     predict_first=Predict(
         "A lock of 24 cells slips with probability 0.1, and every entry of the critic is off by "
-        "noise of standard deviation 1 (a step costs 1). Chunks of 1 to 8 actions are typed "
+        "noise of standard deviation 0.7 (a step costs 1). Chunks of 1 to 8 actions are typed "
         "blind. Which chunk length loses least against the best possible policy?",
         "steps",
         lambda numbers: float(best(numbers)),
         digits=0,
+        mark=lambda axes, value: plots.guess(axes[2], value, horizontal=False),
     ),
+    named={
+        "No slip": {"slip": 0.0},
+        "Little noise": {"sigma": 0.3},
+        "More noise": {"sigma": 1.0},
+        "Best of 8": {"choice": "8 redrawn"},
+    },
+    motion="sigma",
 )

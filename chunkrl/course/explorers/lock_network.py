@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Choice, Predict, Table
 from chunkrl.course.explorer import Explorer
+from chunkrl.course.explorers.chunk_length import bent
 from chunkrl.results import lock_network
-from chunkrl.statistics import mean_and_error
+from chunkrl.statistics import bootstrap, mean_and_error
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import lock
@@ -36,6 +37,7 @@ class Numbers(NamedTuple):
     regret: np.ndarray  # [len(H), seeds]   V* - true value of the greedy chunks
     bootstrap: np.ndarray  # [len(H), seeds]   claimed - true value
     entry: np.ndarray  # [len(H), seeds]   rms of Q - its exact backup, where the data are
+    interval: np.ndarray  # [2, len(H)]   95% interval of the median regret
 
 
 @cache
@@ -71,12 +73,13 @@ def results() -> dict[str, np.ndarray]:
 
 def compute(setting: str) -> Numbers:
     """The committed runs of one setting."""
-    return Numbers(setting, open_loop(), *results()[setting])
+    regret, claimed, entry = results()[setting]
+    return Numbers(setting, open_loop(), regret, claimed, entry, bootstrap(regret))
 
 
 def best(numbers: Numbers) -> int:
-    """The chunk length with the least mean regret."""
-    return H[int(numbers.regret.mean(-1).argmin())]
+    """The chunk length with the least median regret."""
+    return H[int(np.median(numbers.regret, -1).argmin())]
 
 
 REGRET, ENTRY = plots.learned(1), plots.learned(2)
@@ -93,19 +96,20 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     regret = plots.label(
         figure.add_axes((0.52, 0.13, 0.46, 0.66)),
         "chunk length h [steps]",
-        "V* - true value of its chunks [reward]",
+        "V* - true value [reward], log above 10",
         "real regret at the start",
     )
     for axes in (entry, regret):
         axes.set_xlim(-0.6, len(H) - 0.4)
         axes.set_xticks(PLACES, [str(h) for h in H])
     entry.set_ylim(0.0, 5.0)
+    bent(regret, (0, 2, 4, 6, 8, 10, 20, 50, 100), -0.6)
     plots.key(
         entry,
         {
             "entry error, learned, mean ± 2 s.e.": ENTRY,
-            "regret, learned, mean ± 2 s.e.": REGRET,
-            "regret, learned, each network": SEED,
+            "regret, learned: median, 95% interval": REGRET,
+            "each network": SEED,
             "open-loop loss, exact": plots.EXACT,
         },
         loc="upper left",
@@ -117,46 +121,45 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     entry, regret = axes
     centre, error = mean_and_error(numbers.entry)
     entry.errorbar(PLACES, centre, 2 * error, **ENTRY)
-    top = plots.nice_top(1.05 * float(numbers.regret.max()))
-    regret.set_ylim(-0.04 * top, top)
     seeds = numbers.regret.shape[1]
-    shift = np.linspace(0.12, 0.38, seeds)
-    regret.plot((PLACES[:, None] + shift).ravel(), numbers.regret.ravel(), **SEED)
-    centre, error = mean_and_error(numbers.regret)
-    regret.errorbar(PLACES, centre, 2 * error, **REGRET)
-    regret.hlines(numbers.open_loop, PLACES - 0.35, PLACES + 0.35, **plots.EXACT)
-    for place, value in zip(PLACES.tolist(), centre, strict=True):
-        regret.text(place - 0.12, value + 0.02 * top, f"{value:.1f}", ha="right")
+    shift = np.linspace(0.12, 0.40, seeds)
+    regret.plot((PLACES[:, None] + shift).ravel(), np.sort(numbers.regret).ravel(), **SEED)
+    middle = np.median(numbers.regret, -1)
+    regret.errorbar(PLACES, middle, np.abs(numbers.interval - middle), **REGRET)
+    regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
+    for place, value in zip(PLACES.tolist(), middle, strict=True):
+        regret.text(place - 0.12, 1.05 * value + 0.15, f"{value:.1f}", ha="right")
     plots.headline(
         entry,
-        f"{numbers.setting}: lowest mean regret at h = {best(numbers)} ({seeds} networks per h)",
+        f"{numbers.setting}: lowest median regret at h = {best(numbers)} ({seeds} networks per h)",
     )
 
 
 def describe(numbers: Numbers) -> str:
-    centre, error = mean_and_error(numbers.regret)
+    middle, mean = np.median(numbers.regret, -1), numbers.regret.mean(-1)
     entry = numbers.entry.mean(-1)
     regrets = ", ".join(
-        f"{mean:.1f} plus or minus {2 * off:.1f} at h = {h}"
-        for h, mean, off in zip(H, centre, error, strict=True)
+        f"{m:.1f} [{low:.1f}, {high:.1f}] at h = {h} (mean {average:.1f})"
+        for h, m, (low, high), average in zip(H, middle, numbers.interval.T, mean, strict=True)
     )
     return (
-        f"Networks trained on {numbers.setting}, slip {lock_network.SLIP}: regret {regrets}. The "
-        f"error of one entry grows from {entry[0]:.2f} at h = {H[0]} to {entry[-1]:.2f} at h = "
-        f"{H[-1]}."
+        f"Networks trained on {numbers.setting}, slip {lock_network.SLIP}: median regret with its "
+        f"95% interval {regrets}. The error of one entry grows from {entry[0]:.2f} at h = {H[0]} "
+        f"to {entry[-1]:.2f} at h = {H[-1]}."
     )
 
 
 def table(numbers: Numbers) -> Table:
     header = (
-        "h", "open-loop loss", "regret", "2 standard errors", "claimed - true", "entry error"
+        "h", "open-loop loss", "median regret", "from", "to", "mean regret", "claimed - true",
+        "entry error",
     )  # fmt: skip
-    centre, error = mean_and_error(numbers.regret)
     rows = zip(
         H,
         numbers.open_loop,
-        centre,
-        2 * error,
+        np.median(numbers.regret, -1),
+        *numbers.interval,
+        numbers.regret.mean(-1),
         numbers.bootstrap.mean(-1),
         numbers.entry.mean(-1),
         strict=True,
@@ -184,4 +187,8 @@ LOCK_NETWORK = Explorer(
         lambda numbers: float(numbers.entry[-1].mean() / numbers.entry[0].mean()),
         digits=0,
     ),
+    named={
+        "Ten times the data": {"setting": named(3000, 8)},
+        "Free to choose anything": {"setting": named(3000, 0)},
+    },
 )

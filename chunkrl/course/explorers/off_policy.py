@@ -56,12 +56,14 @@ def compute(steps: int, skill: float, slip: float) -> Numbers:
     )
 
 
-BARS = ("best\nV*", "logging\nV_beta", "n-step\nQ", "chunked\nQ", "chunk\nexecuted")
+BARS = ("logging\nV_beta", "n-step Q\nsays", "chunked Q\nclaims", "its chunks\nobtain")
+FILL = {"facecolor": "#D9D9D9", "edgecolor": plots.BLACK, "linewidth": 1.5}
+FAINTEST = 0.1  # reward: a strip of cells that are all nearer to V* than this stays white
 
 
 def bars(numbers: Numbers) -> tuple[float, ...]:
     """The values of the start in the order of BARS."""
-    return numbers.best, numbers.logging, numbers.n_step, numbers.claimed, numbers.obtained
+    return numbers.logging, numbers.n_step, numbers.claimed, numbers.obtained
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -70,8 +72,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     values = plots.label(
         figure.add_axes((0.09, 0.16, 0.50, 0.52)),
         "",
-        "",
-        "value of the start [reward], all exact; line: V*",
+        "value of the start - V* [reward]",
+        "how far from V* (the line at 0), all exact",
     )
     values.set_xticks(range(len(BARS)), BARS, fontsize=9)
     values.set_xlim(-0.6, len(BARS) - 0.4)
@@ -92,30 +94,34 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     plots.lock_strip(
         strip,
         numbers.shortfall,
-        plots.nice_top(float(numbers.shortfall.max())),
+        plots.nice_top(max(float(numbers.shortfall.max()), FAINTEST)),
         range(LENGTH, 0, -numbers.steps),
     )
     strip.text(LENGTH + 0.5, 1.25, "start", fontsize=9)
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
 
-    heights = bars(numbers)
-    values.bar(range(len(heights)), heights, width=0.72, **plots.EXACT_BAR)
-    floor = plots.nice_top(-min(heights))
-    for place, height in enumerate(heights):
-        values.text(place, height + 0.03 * floor, f"{height:.2f}", ha="center")
-    values.hlines(numbers.best, -0.6, len(heights) - 0.4, color=plots.BLACK, linewidth=0.8)
-    values.set_ylim(-1.05 * floor, 0.0)
+    errors = np.array(bars(numbers)) - numbers.best
+    values.bar(range(len(errors)), errors, width=0.72, **FILL)
+    deep = plots.nice_top(max(4.0, float(-errors.min()), 4.0 * float(errors.max())))
+    for place, (error, value) in enumerate(zip(errors, bars(numbers), strict=True)):
+        beyond = error - 0.11 * deep if error < -0.01 * deep else max(error, 0.0) + 0.03 * deep
+        values.text(place, beyond, f"{_signed(error)}", ha="center")
+        values.text(place, -1.35 * deep, f"{value:.2f}", ha="center", fontsize=9)
+    values.hlines(0.0, -0.6, len(errors) - 0.4, color=plots.BLACK, linewidth=1.5)
+    # What is claimed, carried over to what is obtained.
+    values.plot([2.36, 3.46, 3.46], [errors[2], errors[2], errors[3]], **plots.reference(1))
+    values.set_ylim(-1.4 * deep, 0.45 * deep)
 
     bias.step(np.arange(1, LONGEST + 1), numbers.curve, where="mid", **plots.EXACT)
     bias.hlines(numbers.limit, 0.5, LONGEST + 0.5, **plots.reference(0))
-    deep = plots.nice_top(-numbers.limit)
+    deep = plots.nice_top(max(4.0, -numbers.limit))
     bias.set_ylim(-1.3 * deep, 0.1 * deep)
     bias.vlines(numbers.steps, *bias.get_ylim(), color=plots.BLACK, linestyle=":", linewidth=1.2)
     plots.headline(
         strip,
-        f"q = {numbers.skill:.2f}, slip {numbers.slip:.2f}: {numbers.steps}-step Q errs by "
-        f"{_signed(numbers.n_step - numbers.best)}, chunks by "
-        f"{_signed(numbers.claimed - numbers.best)}",
+        f"q = {numbers.skill:.2f}, slip {numbers.slip:.2f}, V* {numbers.best:.2f}: "
+        f"{numbers.steps}-step Q errs by {_signed(numbers.n_step - numbers.best)}, "
+        f"chunks by {_signed(numbers.claimed - numbers.best)}",
     )
 
 
@@ -137,7 +143,7 @@ def describe(numbers: Numbers) -> str:
 def table(numbers: Numbers) -> Table:
     rows = [
         (name.replace("\n", " "), value, value - numbers.best)
-        for name, value in zip(BARS, bars(numbers), strict=True)
+        for name, value in zip(("best V*", *BARS), (numbers.best, *bars(numbers)), strict=True)
     ]
     for n, error in enumerate(numbers.curve, start=1):
         rows.append((f"{n}-step Q", numbers.best + error, float(error)))
@@ -165,5 +171,13 @@ OFF_POLICY = Explorer(
         "best action there. What value of the start does it end up with?",
         "reward",
         lambda numbers: numbers.n_step,
+        mark=lambda axes, value: plots.guess(axes[1], value + 21.43),
     ),
+    named={
+        "Expert's data": {"skill": 1.0},
+        "Careless data": {"skill": 0.7},
+        "It slips": {"slip": 0.1, "steps": 8},
+        "n = 1": {"steps": 1},
+    },
+    motion="steps",
 )

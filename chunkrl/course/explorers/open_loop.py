@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.course.worlds.luck import Arrival, NoSlip, arrival, no_slip
+from chunkrl.course.worlds.luck import Arrival, NoSlip, along, no_slip
 from chunkrl.tabular.bounds import Regret, learned_chunks
 from chunkrl.tabular.mdp import policy_value
 from chunkrl.tabular.worlds import lock, right_actions
@@ -31,7 +31,8 @@ class Numbers(NamedTuple):
     demonstrator: float  # V_beta(start)
     claimed: np.ndarray  # [LONGEST]   h = 1 ... LONGEST, at the start
     obtained: np.ndarray  # [LONGEST]
-    arrival: Arrival  # after the h right actions
+    press: int  # how many of the h right actions are done
+    place: Arrival  # where the lock is then, given that all h were logged, and when executed
     lucky: NoSlip
 
 
@@ -43,10 +44,11 @@ def values(slip: float, skill: float) -> tuple[float, np.ndarray, list[Regret]]:
     return float(policy_value(world.mdp, world.behaviour)[0]), found[0].best, found
 
 
-def compute(slip: float, skill: float, h: int) -> Numbers:
-    """Exact values of the start and exact laws of where a chunk ends."""
-    world = lock(LENGTH, slip, skill)
+def compute(slip: float, skill: float, h: int, press: int) -> Numbers:
+    """Exact values of the start and exact laws of where a chunk is after so many presses."""
+    world, press = lock(LENGTH, slip, skill), min(press, h)
     demonstrator, best, found = values(slip, skill)
+    ways = along(world, right_actions(LENGTH)[:h])
     return Numbers(
         slip,
         skill,
@@ -55,7 +57,8 @@ def compute(slip: float, skill: float, h: int) -> Numbers:
         demonstrator,
         np.array([each.claimed[0] for each in found]),
         np.array([each.obtained[0] for each in found]),
-        arrival(world, right_actions(LENGTH)[:h]),
+        press,
+        Arrival(*(way[press] for way in ways)),
         no_slip(world, h),
     )
 
@@ -63,22 +66,23 @@ def compute(slip: float, skill: float, h: int) -> Numbers:
 BARS = ("the critic\nclaims", "best possible\nV*", "the chunks\nobtain")
 
 
+DARKEST = 0.5  # probability
+WRITTEN = 0.045  # a cell that is at least so likely carries its percent
+
+
 def layout(figure: Figure) -> tuple[Axes, ...]:
-    strips = [figure.add_axes((0.09, y, 0.46, 0.05)) for y in (0.79, 0.68)]
-    names = ("the log says", "when executed")
+    strips = [figure.add_axes((0.15, y, 0.83, 0.11)) for y in (0.73, 0.59)]
+    names = ("the log says", "executed")
     for strip, name in zip(strips, names, strict=True):
         strip.set_axis_off()
-        figure.text(0.57, strip.get_position().y0 + 0.012, name, fontsize=10)
-    for x, name in ((0.09, "start"), (0.515, "goal")):
+        figure.text(0.02, strip.get_position().y0 + 0.055, name, fontsize=10)
+    for x, name in ((0.15, "start"), (0.925, "goal")):
         figure.text(x, 0.855, name, fontsize=9)
-    for y, text in (
-        (0.825, "where the h right actions end"),
-        (0.775, "darker: more likely"),
-        (0.725, "triangle: without a slip"),
-    ):
-        figure.text(0.74, y, text, fontsize=9)
+    figure.text(
+        0.27, 0.855, "where the lock is, in percent; triangle: if nothing slipped", fontsize=9
+    )
     bars = plots.label(
-        figure.add_axes((0.09, 0.13, 0.38, 0.42)),
+        figure.add_axes((0.09, 0.13, 0.38, 0.38)),
         "",
         "",
         "value [reward], exact; dashes: demonstrator",
@@ -86,7 +90,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     bars.set_xticks(range(len(BARS)), BARS, fontsize=9)
     bars.set_xlim(-0.6, len(BARS) - 0.4)
     gap = plots.label(
-        figure.add_axes((0.60, 0.13, 0.38, 0.42)),
+        figure.add_axes((0.60, 0.13, 0.38, 0.38)),
         "chunk length h [steps]",
         "value - V* [reward]",
         "the same for every chunk length, exact",
@@ -98,9 +102,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     *strips, bars, gap = axes
-    top = max(law[:LENGTH].max() for law in numbers.arrival)
-    for strip, law in zip(strips, numbers.arrival, strict=True):
-        plots.lock_strip(strip, law[:LENGTH][::-1], top, (LENGTH - numbers.h,))
+    for strip, law in zip(strips, numbers.place, strict=True):
+        shown = law[:LENGTH][::-1]
+        plots.lock_strip(strip, np.minimum(shown, DARKEST), DARKEST, (LENGTH - numbers.press,))
+        for cell in np.flatnonzero(law[:LENGTH] >= WRITTEN).tolist():
+            colour = "white" if law[cell] > 0.55 * DARKEST else plots.BLACK
+            at = (LENGTH - cell, 0.5, f"{100 * law[cell]:.0f}")
+            strip.text(*at, ha="center", va="center", fontsize=8, color=colour)
 
     at = numbers.h - 1
     claimed, obtained = numbers.claimed[at], numbers.obtained[at]
@@ -120,8 +128,9 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     gap.plot([numbers.h] * 2, gap.get_ylim(), color=plots.BLACK, linestyle=":", linewidth=1)
     plots.headline(
         strips[0],
-        f"h = {numbers.h}: claims {claimed:.2f}, obtains {obtained:.2f}; no slip: "
-        f"{numbers.lucky.logged:.2f} in the log, {numbers.lucky.executed:.2f} executed",
+        f"After {numbers.press} of {numbers.h} presses; the critic claims {claimed:.2f}, its "
+        f"chunks "
+        f"obtain {obtained:.2f}",
     )
 
 
@@ -133,7 +142,9 @@ def describe(numbers: Numbers) -> str:
         f"claims {numbers.claimed[at]:.2f} for the start; the best possible is {numbers.best:.2f}, "
         f"and its chunks obtain {numbers.obtained[at]:.2f}. Given that the right chunk was logged, "
         f"nothing slipped with probability {numbers.lucky.logged:.2f}; when it is executed, with "
-        f"{numbers.lucky.executed:.2f}."
+        f"{numbers.lucky.executed:.2f}. After {numbers.press} presses the lock is at its start in "
+        f"{100 * numbers.place.logged[0]:.0f}% of these logs and "
+        f"{100 * numbers.place.executed[0]:.0f}% of the executions."
     )
 
 
@@ -158,6 +169,7 @@ OPEN_LOOP = Explorer(
         Slider("slip", "slip probability p", 0.0, 0.5, 0.05, 0.2),
         Slider("skill", "skill of the demonstrator q", 0.5, 1.0, 0.05, 0.9),
         Slider("h", "chunk length h [steps]", 1, LONGEST, 1, 8),
+        Slider("press", "presses done (at most h)", 0, LONGEST, 1, 8),
     ),
     describe=describe,
     table=table,
@@ -168,5 +180,13 @@ OPEN_LOOP = Explorer(
         "them without looking?",
         "reward",
         lambda numbers: float(numbers.obtained[7]),
+        mark=lambda axes, value: plots.guess(axes[2], value),
     ),
+    named={
+        "No slip": {"slip": 0.0},
+        "h = 1": {"h": 1},
+        "Blind demonstrator": {"skill": 0.5},
+        "Rare slip": {"slip": 0.05},
+    },
+    motion="press",
 )

@@ -1,13 +1,13 @@
 """Notebook 04: the error of one target, split exactly into its causes, beside sampled targets."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.controls import Choice, Slider, Table
+from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
 from chunkrl.tabular import estimate
 from chunkrl.tabular.chunks import chunked
@@ -86,12 +86,15 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     )
     bars.set_xticks(range(len(PARTS)), PARTS)
     bars.set_xlim(-0.6, len(PARTS) - 0.4)
-    spread = plots.label(figure.add_axes((0.80, 0.13, 0.18, 0.66)), "", "", "root mean square")
+    spread = plots.label(figure.add_axes((0.80, 0.13, 0.18, 0.66)), "", "", "size of each [reward]")
     spread.set_xticks(range(3), ("bias", "noise", "one\nsample"))
     spread.set_xlim(-0.6, 2.6)
     plots.key(
         bars,
-        {"exact": {"color": plots.BLACK}, "estimated, logged windows": plots.estimated(1)},
+        {
+            "exact": {"color": plots.BLACK},
+            "estimated: mean target of the windows that fit ± 2 s.e.": plots.estimated(1),
+        },
         "upper left",
     )
     return bars, spread
@@ -102,9 +105,13 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     heights = numbers.parts
     # Each part starts where the one before it ended; the total starts at zero again.
     begin = np.concatenate([[0.0], np.cumsum(heights[:-2]), [0.0]])
-    bars.bar(range(len(PARTS)), heights, bottom=begin, width=0.6, **plots.EXACT_BAR)
+    fill = ["#F7D9C4" if height < 0 else "#CFE8F7" for height in heights]
+    style: dict[str, Any] = plots.EXACT_BAR | {"facecolor": fill}
+    bars.bar(range(len(PARTS)), heights, bottom=begin, width=0.6, **style)
+    for place, end in enumerate((begin + heights)[:-1]):  # where the next part starts
+        bars.plot([place + 0.3, place + 0.7], [end, end], color=plots.BLACK, linewidth=0.8)
     ends = np.concatenate([begin, begin + heights])
-    size = plots.nice_top(float(np.abs(ends).max()) + 1e-9)
+    size = plots.nice_top(max(2.0, float(np.abs(ends).max())))
     for place, (height, base) in enumerate(zip(heights, begin, strict=True)):
         above = max(base, base + height) + 0.04 * size
         bars.text(place, above, f"{height:+.2f}", ha="center")
@@ -115,13 +122,14 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
     bias, noise = abs(float(heights[-1])), numbers.deviation
     both = (bias, noise, float(np.hypot(bias, noise)))
-    top = plots.nice_top(both[-1] + 1e-9)
+    top = plots.nice_top(max(2.0, both[-1]))
     spread.bar(range(3), both, width=0.6, **plots.EXACT_BAR)
     for place, height in enumerate(both):
         spread.text(place, height + 0.03 * top, f"{height:.2f}", ha="center", fontsize=9)
     spread.set_ylim(0.0, 1.2 * top)
     if numbers.target != TARGETS[2]:
         used = f"{numbers.matching} of {WINDOWS} windows fit"
+        used += "" if len(numbers.estimate) else ": too few for an estimate"
         bars.text(len(PARTS) - 0.4, -1.1 * size, used, ha="right", fontsize=9)
     plots.headline(
         bars,
@@ -165,10 +173,25 @@ TARGET_PARTS = Explorer(
     controls=(
         Choice("target", "target", TARGETS, TARGETS[0]),
         Slider("steps", "steps n", 1, 8, 1, 5),
-        Slider("skill", "skill of the logging policy q", 0.6, 0.95, 0.05, 0.9),
+        Slider("skill", "skill of the logging policy q", 0.5, 0.95, 0.05, 0.9),
         Slider("slip", "slip probability p", 0.0, 0.3, 0.05, 0.1),
         Slider("critic", "error of the critic [reward]", -3.0, 3.0, 0.5, -1.0),
     ),
     describe=describe,
     table=table,
+    predict_first=Predict(
+        "The critic is 1 too low everywhere. A 5-step return from the start of a slipping lock "
+        "(p = 0.1), logged at q = 0.9, bootstraps from it: by how much is the expected target of "
+        "the right first action off?",
+        "reward",
+        lambda numbers: float(numbers.parts[-1]),
+        mark=lambda axes, value: plots.guess(axes[0], value),
+    ),
+    named={
+        "Chunked": {"target": TARGETS[1]},
+        "Model": {"target": TARGETS[2]},
+        "No critic error": {"critic": 0.0},
+        "Few windows": {"target": TARGETS[1], "steps": 8, "skill": 0.5},
+    },
+    motion="steps",
 )
