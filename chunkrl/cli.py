@@ -17,7 +17,7 @@ app = tyro.extras.SubcommandApp()
 data_app = tyro.extras.SubcommandApp()
 app.command(data_app, name="data", help="Generate, download and check datasets.")
 
-Preset = Literal["smoke", "laptop", "paper"]
+Preset = Literal["smoke", "coffee", "laptop", "paper"]
 Timing = Literal["pre", "post"] | None
 Count = int | None
 Choice = bool | None
@@ -38,7 +38,9 @@ def tuned(help: str) -> Any:
 def train(
     method: str,
     task: Annotated[str, about("OGBench's name; those with -oraclerep have goals (mac)")] = TASK,
-    preset: Annotated[Preset, about("seconds, minutes on 2 cores, the papers' sizes")] = "laptop",
+    preset: Annotated[
+        Preset, about("seconds, a few minutes, a quarter of an hour on 2 cores; the papers' sizes")
+    ] = "laptop",
     seeds: Annotated[tuple[int, ...], about("each trained from nothing, all in one run")] = (0,),
     folder: Annotated[File, about("of the run; the same again continues it")] = None,
     updates: Annotated[Count, tuned("gradient steps; may grow when a run continues")] = None,
