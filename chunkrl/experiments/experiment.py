@@ -17,10 +17,12 @@ from chunkrl.envs.ogbench import TASK, files, recipes, tasks
 from chunkrl.envs.ogbench.convert import convert
 from chunkrl.envs.ogbench.generate import generate
 from chunkrl.errors import ChunkRLError, ConfigError, DataError, TrainingError
-from chunkrl.experiments import shipped
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.train import runs
 from chunkrl.types import Agent, Windows
+
+
+SHIPPED = Path(__file__).parent / "shipped"  # a folder for each agent: `shipping` makes them
 
 
 class Experiment(NamedTuple):
@@ -194,8 +196,8 @@ def load(folder: str | Path) -> Experiment:
     Where there is no such folder, the name of an agent that comes with the package loads that one.
     """
     folder = disk.user_path(folder)
-    if not folder.exists() and str(folder) in shipped.names():
-        folder = shipped.HERE / folder
+    if not folder.exists() and (SHIPPED / folder / runs.CONFIG).exists():
+        folder = SHIPPED / folder
     config, _, _ = runs.stored(folder)
     if "method" not in config:
         raise TrainingError(

@@ -1,7 +1,7 @@
 """Trained agents that come with the package: `experiment.load("qc")` and its like.
 
 Each is a run's folder with one seed, made from a finished run by `python -m
-chunkrl.experiments.shipped RUN_FOLDER NAME`.  It acts and is measured, but is not trained on: what
+chunkrl.experiments.shipping RUN_FOLDER NAME`.  It acts and is measured, but is not trained on: what
 its optimiser remembered is left out, and its parameters are rounded to half precision.
 """
 
@@ -14,15 +14,17 @@ import numpy as np
 
 from chunkrl import checks, command, disk
 from chunkrl.errors import ConfigError
+from chunkrl.experiments import experiment
+from chunkrl.experiments.experiment import SHIPPED
+from chunkrl.play.evaluate import Evaluator
 from chunkrl.train import runs
 
-HERE = Path(__file__).parent / "shipped"
 FORGOTTEN = "opt_state"  # the field of every agent's state that only training reads
 
 
 def names() -> list[str]:
     """The agents that are there."""
-    return sorted(path.parent.name for path in HERE.glob(f"*/{runs.CONFIG}"))
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{runs.CONFIG}"))
 
 
 def light(state: Any) -> Any:
@@ -37,16 +39,13 @@ def ship(folder: Path, name: str, /, seed: int | None = None, episodes: int = 10
 
     What is shipped then plays EPISODES, which go into its evaluation.json.
     """
-    from chunkrl.experiments import experiment
-    from chunkrl.play.evaluate import Evaluator
-
     if not name.isidentifier():
         raise ConfigError(f"NAME = {name!r}: letters, digits and _, as in qc_fql")
     run, seeds = experiment.load(folder), runs.read_config(folder)["seeds"]
     seed = seeds[0] if seed is None else checks.whole("seed", seed, least=0)
     if seed not in seeds:
         raise ConfigError(f"seed = {seed}: the run has {', '.join(map(str, seeds))}")
-    index, there = seeds.index(seed), HERE / name
+    index, there = seeds.index(seed), SHIPPED / name
     states = light(jax.tree.map(lambda leaf: leaf[index : index + 1], run.states))
     config = {k: v for k, v in run.config.items() if k not in runs.CIRCUMSTANCES}
     config |= {"seeds": [seed], "shipped": run.config.get("versions", {})}
@@ -68,4 +67,4 @@ def ship(folder: Path, name: str, /, seed: int | None = None, episodes: int = 10
 
 
 if __name__ == "__main__":
-    command.run(ship, "python -m chunkrl.experiments.shipped")
+    command.run(ship, "python -m chunkrl.experiments.shipping")
