@@ -238,7 +238,7 @@ DRIFT = Explorer(
         "A hand moves without any chance, but its position and velocity (of typical size 0.6 and "
         "0.3) are logged with noise 0.1. Least squares finds a model of one step, from as much "
         "data as you like. Fed the true actions for 50 steps, how far off is it?",
-        "",
+        "the unit of the state",
         lambda numbers: float(numbers.unlimited[0]),
         mark=lambda axes, guess: plots.guess(axes[0], guess),
     ),
