@@ -143,8 +143,46 @@ def test_the_shape_that_notebook_11_tells() -> None:
         assert (np.diff(numbers.bootstrap) <= 0).all()
 
 
+def test_blame_moves_from_the_value_to_the_model() -> None:
+    by_length = [EXPLORERS["imagination"].numbers(length=h) for h in (0, 2, 10, 40, 80)]
+    blame = [numbers.blame for numbers in by_length]
+    assert blame[0] == 0.0
+    assert (np.diff(blame) >= 0).all()
+    assert blame[-1] > 0.999
+    for numbers in by_length:
+        np.testing.assert_allclose(numbers.squares.sum(0), numbers.total**2)
+        np.testing.assert_allclose(numbers.squares[0], numbers.model**2)
+    assert EXPLORERS["imagination"].numbers(value_error=0.0, length=0).blame == 0.0
+
+
+def test_the_target_by_hand_in_notebook_11() -> None:
+    """Three cells, no slip, gamma 0.9; a value too low by (2, 1, 2), a model slow in the middle."""
+    world = worlds.lock(3, slip=0.0, skill=1.0, discount=0.9)
+    truth = policy_value(world.mdp, world.behaviour)
+    np.testing.assert_allclose(truth, [-2.71, -1.9, -1.0, 0.0])
+    slow = world.mdp.transition.copy()
+    slow[1] = [0.0, 0.5, 0.5, 0.0]
+    model = world.mdp._replace(transition=slow)
+    value = truth - np.array([2.0, 1.0, 2.0, 0.0])
+    for steps, target, value_part, model_part in (
+        (1, -3.61, -0.9, 0.0),
+        (2, -4.2895, -1.215, -0.3645),
+    ):
+        found = model_target(world.mdp, world.behaviour, model, value, steps=steps).state
+        np.testing.assert_allclose(found.target[0], target)
+        np.testing.assert_allclose(found.bootstrap[0], value_part)
+        np.testing.assert_allclose(found.model[0], model_part, atol=1e-12)
+
+
 def test_answers_of_notebook_11() -> None:
+    assert EXERCISES["11.q1"].kind.right == 161
+    assert nb11.INDEPENDENT == 17
     assert EXERCISES["11.q2"].kind.right == 4
+    square = imagination.errors(0.9, 200, imagination.ANYWHERE).error(5.0).mean(-1)  # [M, H]
+    for neighbour in (3, 5):  # of no importance, and no accident
+        worse = square[:, neighbour] - square[:, 4]
+        assert worse.mean() > 4 * worse.std(ddof=1) / np.sqrt(len(worse))
+        assert np.sqrt(square[:, neighbour].mean() / square[:, 4].mean()) < 1.025
     for models in (60, 500):  # not an accident of the models that were drawn
         found = imagination.errors(0.9, 200, imagination.ANYWHERE, models)
         assert found.error(5.0).mean((0, 2)).argmin() == 4

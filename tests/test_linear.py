@@ -52,8 +52,31 @@ def test_one_dimension_is_attenuated_by_the_share_of_the_signal() -> None:
     system = Linear(np.array([[0.8]]), np.array([[0.6]]))
     signal = 0.36 / 3 / (1 - 0.64)
     assert linear.attenuation(system, 0.5)[0, 0] == pytest.approx(signal / (signal + 0.25))
-    slope = EXERCISES["10.q1"].kind.reference(0.8, np.sqrt(signal), 0.5)
+    slope = EXERCISES["10.q1"].kind.reference(0.8, np.sqrt(signal), 0.5, 1, 1)
     assert linear.population(system, 1, 0.5).state[0, 0] == pytest.approx(slope)
+
+
+@pytest.mark.parametrize("gain", [(0.0, 0.0), (1.0, 0.5), (3.0, 0.2)])
+def test_actions_that_answer_to_the_state_take_over_its_coefficients(gain) -> None:
+    """Least squares on 400,000 steps of a hand that pushes by where it is, seen with noise."""
+    found, rng = linear.answering(SYSTEM, np.array([gain]), 0.1), np.random.default_rng(6)
+    state, rows = np.zeros((4_000, 2)), []
+    for _ in range(160):
+        action = rng.uniform(-1, 1, (4_000, 1)) - state @ np.array(gain)[:, None]
+        after = state @ SYSTEM.state.T + action @ SYSTEM.action.T
+        rows.append(np.concatenate([state, action, after], 1))
+        state = after
+    x = np.concatenate(rows[60:])
+    x[:, :2] += 0.1 * rng.standard_normal((len(x), 2))
+    want = np.linalg.lstsq(x[:, :3], x[:, 3:], rcond=None)[0].T
+    np.testing.assert_allclose(found.state, want[:, :2], atol=0.01)
+    np.testing.assert_allclose(found.action, want[:, 2:], atol=0.001)
+    none = not any(gain)
+    assert (np.abs(found.action - SYSTEM.action).max() < 1e-12) == none
+    np.testing.assert_allclose(  # without an answer it is what actions of their own give
+        linear.answering(SYSTEM, np.zeros((1, 2)), 0.1).state,
+        linear.population(SYSTEM, 1, 0.1).state,
+    )
 
 
 @pytest.mark.parametrize(("h", "shake"), [(1, 0.0), (5, 0.03), (25, 0.0)])
@@ -150,7 +173,13 @@ class TestReferenceNumbers:
 
 def test_answers_of_notebook_10() -> None:
     assert EXERCISES["10.q2"].kind.right == 10
-    assert nb10.best_chunk(0.1, 500, every_start=True) == 25
+    assert nb10.best_chunk(0.1, 2000, every_start=True, dynamics_noise=0.03) == 25
+    error = drift.learned(0.1, 0.03, 2000, False, models=40)  # no accident of three logs
+    best, others = drift.CHUNKS.index(10), [0, 1, 2, 4, 5]
+    gap = np.delete(error.error, best) - error.error[best]
+    assert (gap > 3 * (error.standard_error[others] + error.standard_error[best])).all()
+    assert nb10.kept(1.0, 0.3, 0.1, 10, 1) == pytest.approx(0.9**10)  # by hand, in the text
+    assert nb10.kept(1.0, 0.3, 0.1, 10, 10) == pytest.approx(0.9)
     ends = {}
     for name, noise, shake, size in (
         ("X", 0, 0.03, 300),

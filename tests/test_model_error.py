@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chunkrl.agents.dynamics import ChunkModel
-from chunkrl.course.explorers import cube_drift
+from chunkrl.course.explorers import cube_drift, robot_values
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.measure.drift import segments, squared_error, unroll
 from chunkrl.results import model_drift as model_error
@@ -140,7 +140,7 @@ def test_the_command_trains_measures_and_writes(tmp_path, monkeypatch) -> None:
     assert ten[-1, 2] > 0
     mine = cube_drift.of(rows)
     assert "steps per call: 10: " in mine.alt()
-    assert "(2 seeds)" in mine.alt()
+    assert "over 2 seeds" in mine.alt()
     assert mine.png() != cube_drift.CUBE_DRIFT.png()
     first = [row["mse"] for row in rows if row["step"] == 0]
     assert first == [0.0] * 3
@@ -167,13 +167,11 @@ def test_rows_after_other_numbers_of_updates_stay(tmp_path, monkeypatch) -> None
         model_error.stored(path=foreign)
 
 
-def test_intervals_over_seeds_by_hand() -> None:
+def test_seeds_by_hand() -> None:
     rows = [
-        {"chunk": 5.0, "seed": s, "step": 5.0, "mse": m} for s, m in ((0, 1.0), (1, 2.0), (2, 3.0))
+        {"chunk": 5.0, "seed": s, "step": 5.0, "mse": m} for s, m in ((0, 1.0), (1, 2.0), (2, 6.0))
     ]
-    ((step, mean, half),) = cube_drift.curve(rows, 5)
-    assert (step, mean) == (5, 2)
-    assert half == pytest.approx(4.3027 / np.sqrt(3), rel=1e-4)  # t of 2 degrees of freedom
+    assert cube_drift.curve(rows, 5).tolist() == [[5, 3, 1, 6]]  # step, mean, smallest, largest
     with pytest.raises(ConfigError, match="chunks of 7"):
         cube_drift.curve(rows, 7)
 
@@ -202,4 +200,31 @@ class TestStored:
         alt = cube_drift.CUBE_DRIFT.alt(quantity=quantity)
         assert cube_drift.QUANTITIES[quantity] in alt
         assert "steps per call: 1:" in alt
-        assert "(3 seeds)" in alt
+        assert "over 3 seeds" in alt
+
+    def test_an_amount_of_training_is_a_picture_of_its_own(self) -> None:
+        few, many = (cube_drift.CUBE_DRIFT.numbers(updates=u) for u in ("3000", "20000"))
+        assert set(few.curves) == {1, 5, 10, 25}
+        assert set(many.curves) == {1, 10}
+        assert many.series == {1: 0, 10: 2}  # the marks that these have in the other pictures
+        assert few.last[1] > 100 * many.last[1]
+        assert "one seed" in cube_drift.CUBE_DRIFT.alt(updates="20000")
+
+    def test_what_notebook_10_says_of_training(self) -> None:
+        """The chunk model is ahead at every size; its lead shrinks from hundreds to about three."""
+        lead = []
+        for updates in (3000, 10_000, 20_000):
+            found = cube_drift.CUBE_DRIFT.numbers(quantity="cube_cm", updates=str(updates)).last
+            lead.append(found[1] / found[10])
+        later = robot_values.drifts(robot_values.record())
+        assert robot_values.record().about["updates"] == 60_000
+        lead.append(later[1].mean[-1] / later[10].mean[-1])
+        assert (np.diff(lead) < 0).all()
+        assert lead[0] > 250
+        assert 2.5 < lead[-1] < 3.5
+        assert later[1].low[-1] > later[10].high[-1]  # every seed
+        for updates in (3000, 10_000):
+            calls = cube_drift.CUBE_DRIFT.numbers(updates=str(updates))
+            assert calls.curves[1][1, 1] < min(calls.curves[h][1, 1] for h in (5, 10, 25))
+            off = np.sqrt(calls.last[1])  # standard deviations of the data
+            assert round(float(off), 1) == {3000: 28.7, 10_000: 4.4}[updates]

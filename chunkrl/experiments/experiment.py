@@ -21,7 +21,6 @@ from chunkrl.play.evaluate import Evaluator
 from chunkrl.train import runs
 from chunkrl.types import Agent, Windows
 
-
 SHIPPED = Path(__file__).parent / "shipped"  # a folder for each agent: `shipping` makes them
 
 

@@ -1,38 +1,26 @@
 """Other right answers, and wrong ones that are near, of notebook 11."""
 
-import numpy as np
-
 from answers import Answers
-from chunkrl.course.exercises.nb11 import chunk_return, expanded
+from chunkrl.course.exercises.nb11 import chunk_return, imagine
 
 ANSWERS = {
     "q1": Answers(
         equivalents=(
-            "def answer(rewards, values, discount):\n"
-            "    total = values[-1]\n"
-            "    for reward in rewards[::-1]:\n"
-            "        total = reward + discount * total\n"
-            "    return total",
-            "from chunkrl.course.worlds.returns import n_step_target\n"
-            "answer = lambda rewards, values, discount: n_step_target(rewards, values[-1], "
-            "discount)",
+            "answer = 161",
+            'answer = "161"',
+            "H = 0\nwhile 5 * 0.99**H >= 1:\n    H += 1\nanswer = H",
         ),
-        near_misses=(
-            lambda rewards, values, discount: 1.001 * expanded(rewards, values, discount),
-            lambda rewards, values, discount: (
-                rewards @ discount ** np.arange(1, len(rewards) + 1)
-                + discount ** len(rewards) * values[-1]
-            ),
-        ),
+        near_misses=(163, 170, 33),
     ),
     "q2": Answers(
         equivalents=(
             "answer = 4.0",
+            "answer = 5",
             "import numpy as np\n"
             "from chunkrl.course.explorers.imagination import ANYWHERE, errors\n"
             "answer = errors(0.9, 200, ANYWHERE).error(5.0).mean((0, 2)).argmin()",
         ),
-        near_misses=(3, 5, 10),
+        near_misses=(8.5, 10, -4),
     ),
     "q3": Answers(
         equivalents=(
@@ -62,6 +50,28 @@ ANSWERS = {
         near_misses=(
             lambda rewards, value, discount, chunk: (
                 1.001 * chunk_return(rewards, value, discount, chunk)
+            ),
+        ),
+    ),
+    "write": Answers(
+        equivalents=(
+            "def answer(act, step, value, start, discount, H):\n"
+            "    if H == 0:\n"
+            "        return value(start)\n"
+            "    reward, after = step(start, act(start))\n"
+            "    return reward + discount * answer(act, step, value, after, discount, H - 1)",
+            "import numpy as np\n"
+            "def answer(act, step, value, state, discount, H):\n"
+            "    rewards = []\n"
+            "    for _ in range(H):\n"
+            "        reward, state = step(state, act(state))\n"
+            "        rewards.append(reward)\n"
+            "    return discount**H * value(state) + sum(\n"
+            "        discount**k * r for k, r in enumerate(rewards))",
+        ),
+        near_misses=(
+            lambda act, step, value, start, discount, H: imagine(
+                act, step, value, 1.001 * start, discount, H
             ),
         ),
     ),

@@ -1,20 +1,19 @@
 """Notebook 10: models of one and of many steps, unrolled along real chunks of held-out logs."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.stats import t as student
 
 from chunkrl import plots
 from chunkrl.course.controls import Choice, Table
 from chunkrl.course.explorer import Explorer
 from chunkrl.errors import ConfigError
 from chunkrl.measure.drift import STEPS
-from chunkrl.results.model_drift import Rows, stored
+from chunkrl.results.model_drift import UPDATES, Rows, stored
 
 STILL = 0  # the chunk under which the error of predicting no motion is stored
 QUANTITIES = {
@@ -22,32 +21,33 @@ QUANTITIES = {
     "hand_cm": "error of the hand's position [cm]",
     "cube_cm": "error of the cube's position [cm]",
 }
-NOTHING = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1.2}
+DECADES = {"mse": (2e-4, 2e3), "hand_cm": (0.3, 2e3), "cube_cm": (0.1, 3e3)}  # of the axis
+NOTHING: dict[str, Any] = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1.2}
 
 
 class Numbers(NamedTuple):
     quantity: str
-    still: np.ndarray  # [K, 3]   step, error, 0
-    curves: dict[int, np.ndarray]  # steps per call -> [K, 3]   step, mean over seeds, half width
+    updates: int
+    still: np.ndarray  # [K, 4]   step, error three times
+    curves: dict[int, np.ndarray]  # steps per call -> [K, 4]   step; over seeds: mean, least, most
     seeds: dict[int, int]  # steps per call -> models trained
+    series: dict[int, int]  # steps per call -> the marks it has in every picture
+
+    @property
+    def last(self) -> dict[int, float]:
+        """Steps per call -> mean error at the end."""
+        return {chunk: float(found[-1, 1]) for chunk, found in self.curves.items()}
 
 
 def curve(rows: Rows, chunk: int, quantity: str = "mse") -> np.ndarray:
-    """Step, mean over seeds, half width of its 95% interval (Student's t).  -> [K, 3]
-
-    One seed has no interval: its half width is 0.
-    """
+    """Step; mean, smallest and largest error over seeds.  -> [K, 4]"""
     mine = [row for row in rows if row["chunk"] == chunk]
     if not mine:
         raise ConfigError(f"there is no measurement of chunks of {chunk}")
     found = []
     for step in sorted({row["step"] for row in mine}):
         values = np.array([row[quantity] for row in mine if row["step"] == step])
-        half = 0.0
-        if len(values) > 1:
-            spread = values.std(ddof=1) / np.sqrt(len(values))
-            half = float(student.ppf(0.975, len(values) - 1)) * spread
-        found.append((step, values.mean(), half))
+        found.append((step, values.mean(), values.min(), values.max()))
     return np.array(found)
 
 
@@ -56,14 +56,23 @@ def chunks_of(rows: Rows) -> list[int]:
     return sorted({int(row["chunk"]) for row in rows} - {STILL})
 
 
-def compute(rows: Rows, quantity: str) -> Numbers:
-    """The curves of all chunk lengths that `rows` hold."""
+def updates_of(rows: Rows) -> list[int]:
+    """The numbers of updates after which models were measured."""
+    return sorted({int(row["updates"]) for row in rows} - {0})
+
+
+def compute(rows: Rows, quantity: str, updates: str) -> Numbers:
+    """The curves of all chunk lengths that `rows` hold after so many `updates`."""
+    everywhere = chunks_of(rows)
+    rows = [row for row in rows if row["updates"] in (0, int(updates))]
     lengths = chunks_of(rows)
     return Numbers(
         quantity,
+        int(updates),
         curve(rows, STILL, quantity),
         {chunk: curve(rows, chunk, quantity) for chunk in lengths},
         {chunk: len({row["seed"] for row in rows if row["chunk"] == chunk}) for chunk in lengths},
+        {chunk: everywhere.index(chunk) for chunk in lengths},
     )
 
 
@@ -85,7 +94,7 @@ def layout(rows: Rows, figure: Figure) -> tuple[Axes, ...]:
         bbox_to_anchor=(1.02, 0.5),
         frameon=False,
         fontsize=10,
-        title="learned",
+        title="learned; bars: the\nsmallest and the\nlargest seed\n",
     )
     return (panel,)
 
@@ -94,43 +103,42 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     (panel,) = axes
     still = numbers.still[1:]
     panel.plot(still[:, 0], still[:, 1], **NOTHING)
-    ends = [still[:, 1]]
-    for series, (chunk, found) in enumerate(numbers.curves.items()):
-        step, mean, half = found[1:].T
+    for chunk, found in numbers.curves.items():
+        series = numbers.series[chunk]
+        step, mean, least, most = found[1:].T
         shown = slice(4, None, 5) if chunk == 1 else slice(None)
-        low = np.minimum(half, 0.9 * mean)  # an interval that reaches zero has no end on this axis
         panel.plot(step, mean, **plots.reference(series))
-        panel.errorbar(step[shown], mean[shown], (low[shown], half[shown]), **plots.learned(series))
-        ends += [mean, (mean - low)[shown], (mean + half)[shown]]
-    reached = np.log10(np.concatenate(ends))
-    margin = 0.05 * np.ptp(reached)
-    panel.set_ylim(10 ** (reached.min() - margin), 10 ** (reached.max() + margin))
+        bars = (mean - least)[shown], (most - mean)[shown]
+        panel.errorbar(step[shown], mean[shown], bars, **plots.learned(series))
+    panel.set_ylim(*DECADES[numbers.quantity])
     plots.side(panel, QUANTITIES[numbers.quantity])
-    last = {chunk: found[-1, 1] for chunk, found in numbers.curves.items()}
-    best = min(last, key=lambda chunk: last[chunk])
+    last = numbers.last
+    best, first = min(last, key=lambda chunk: last[chunk]), min(last)
     unit = " cm" if numbers.quantity.endswith("cm") else ""
-    first = min(last)
     plots.headline(
         panel,
-        f"after {STEPS} steps off by {_short(last[first])}{unit} with calls of {first} step, "
-        f"by {_short(last[best])}{unit} with {best} steps",
+        f"{numbers.updates:,} updates: after {STEPS} steps off by {_short(last[first])}{unit} with "
+        f"calls of {first}, by {_short(last[best])}{unit} with {best} steps",
     )
 
 
 def describe(numbers: Numbers) -> str:
     parts = []
     for chunk, found in numbers.curves.items():
-        mean, half = map(_short, found[-1, 1:])
-        parts.append(f"{chunk}: {mean} plus or minus {half} ({numbers.seeds[chunk]} seeds)")
+        mean, least, most = map(_short, found[-1, 1:])
+        seeds = numbers.seeds[chunk]
+        several = f", {least} to {most} over {seeds} seeds" if seeds > 1 else ", one seed"
+        parts.append(f"{chunk}: {mean}{several}")
     return (
-        f"Learned models of a cube task, unrolled for {STEPS} steps along held-out logs: "
-        f"{QUANTITIES[numbers.quantity]} at the end by steps per call: {'; '.join(parts)}. "
-        f"Predicting that nothing moves is off by {_short(numbers.still[-1, 1])}."
+        f"Learned models of a cube task after {numbers.updates} updates, unrolled for {STEPS} "
+        f"steps along held-out logs: {QUANTITIES[numbers.quantity]} at the end by steps per call: "
+        f"{'; '.join(parts)}. Predicting that nothing moves is off by "
+        f"{_short(numbers.still[-1, 1])}."
     )
 
 
 def table(numbers: Numbers) -> Table:
-    header = ("steps per call", "step", QUANTITIES[numbers.quantity], "half width of 95%")
+    header = ("steps per call", "step", QUANTITIES[numbers.quantity], "smallest", "largest seed")
     curves = {"nothing moves": numbers.still, **numbers.curves}
     return header, [(chunk, *row) for chunk, found in curves.items() for row in found[1:]]
 
@@ -141,6 +149,8 @@ def _short(value: float) -> str:
 
 def of(rows: Rows) -> Explorer:
     """The explorer of these measurements: one curve for each chunk length."""
+    amounts = tuple(str(updates) for updates in updates_of(rows))
+    start = str(UPDATES) if str(UPDATES) in amounts else amounts[-1]
     return Explorer(
         name="cube_drift",
         notebook="10",
@@ -148,10 +158,22 @@ def of(rows: Rows) -> Explorer:
         compute=partial(compute, rows),
         layout=partial(layout, rows),
         draw=draw,
-        controls=(Choice("quantity", "error of", tuple(QUANTITIES), "mse"),),
+        controls=(
+            Choice("quantity", "error of", tuple(QUANTITIES), "mse"),
+            Choice("updates", "updates of each model", amounts, start),
+        ),
         describe=describe,
         table=table,
+        named={
+            **({"Little training": {"updates": amounts[0]}} if start != amounts[0] else {}),
+            **({"Much training": {"updates": amounts[-1]}} if start != amounts[-1] else {}),
+            "The cube, in cm": {"quantity": "cube_cm"},
+        },
     )
 
 
-CUBE_DRIFT = of(stored())
+AMOUNTS = (3_000, UPDATES, 20_000)  # of updates, that are stored
+CUBE_DRIFT = of(
+    [row for row in stored() if row["updates"] == 0]
+    + [row for updates in AMOUNTS for row in stored(updates) if row["updates"]]
+)

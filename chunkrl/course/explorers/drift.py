@@ -1,7 +1,7 @@
 """Notebook 10: a one-step model called many times against a chunk model called a few times."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +23,8 @@ from chunkrl.course.worlds.linear import (
 from chunkrl.tabular.expansion import root_mean_square
 
 STEPS = 50  # of a rollout, and of an episode of the logs
+TOPS = (0.66, 1.5)  # of the axis of errors
+REACHES = (1.8, 3.4)  # of the axis of positions
 CHUNKS = (1, 2, 5, 10, 25, 50)
 SIZES = ("300", "500", "2000", "10000")
 OFFERED = ("2", "5", "10", "25")
@@ -39,6 +41,7 @@ class Numbers(NamedTuple):
     unlimited: np.ndarray  # [6]   error at the end of the rollout by chunk length, infinite data
     learned: np.ndarray  # [6]   root mean square over models
     standard_error: np.ndarray  # [6]
+    nothing: float  # error of a model that always answers 0
     truth: np.ndarray  # [STEPS + 1]   position along one rollout
     single: np.ndarray  # [STEPS + 1]   by the one-step model
     chunked: np.ndarray  # [STEPS / chunk + 1]   by the chunk model
@@ -96,37 +99,45 @@ def compute(
 ) -> Numbers:
     """Errors of all chunk lengths, and one rollout by the one-step and by the chunk model."""
     size, h, every = int(transitions), int(chunk), windows == EVERY
-    found = learned(noise, dynamics_noise, size, every)
+    found, spread = learned(noise, dynamics_noise, size, every), covariance(SYSTEM, dynamics_noise)
     rng = np.random.default_rng(5)
-    at_start = np.linalg.cholesky(covariance(SYSTEM, dynamics_noise))
+    at_start = np.linalg.cholesky(spread)
     start, action = at_start @ rng.standard_normal(2), rng.uniform(-1, 1, (STEPS, 1))
     return Numbers(
         noise, dynamics_noise, size, h, every,
         unlimited(noise, dynamics_noise), found.error, found.standard_error,
+        float(np.sqrt(np.trace(spread) / len(spread))),
         follow(true_map(SYSTEM, 1), start, action),
         follow(found.maps[0], start, action),
         follow(found.maps[CHUNKS.index(h)], start, action),
     )  # fmt: skip
 
 
+NOTHING: dict[str, Any] = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1.2}
+
+
 def layout(figure: Figure) -> tuple[Axes, ...]:
     curve = plots.label(
-        figure.add_axes((0.08, 0.13, 0.36, 0.66)),
+        figure.add_axes((0.08, 0.13, 0.36, 0.59)),
         "steps per model call h",
-        "error of the state after 50 steps [its unit]",
+        "error after 50 steps [its unit]",
         "",
     )
     curve.set_xticks(range(len(CHUNKS)), [str(h) for h in CHUNKS])
     curve.set_xlim(-0.4, len(CHUNKS) - 0.6)
     ghost = plots.label(
-        figure.add_axes((0.54, 0.13, 0.44, 0.66)), "steps imagined", "position [its unit]"
+        figure.add_axes((0.54, 0.13, 0.44, 0.59)), "steps imagined", "position [its unit]"
     )
     ghost.set_xlim(-1.0, STEPS + 1.0)
-    ghost.set_ylim(-1.8, 1.4)
     plots.key(
         curve,
-        {"unlimited logs (exact)": plots.EXACT, "learned from the logs": plots.learned(0)},
-        loc="upper left",
+        {
+            "unlimited logs (exact)": plots.EXACT,
+            "one-step model, learned": plots.learned(1),
+            "chunk models, learned": plots.learned(0),
+            "a model that answers 0": NOTHING,
+        },
+        loc=(0.0, 1.02),  # above the axes: inside, the curves may be anywhere
     )
     plots.key(
         ghost,
@@ -135,7 +146,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
             "one-step model, learned": plots.learned(1) | plots.reference(1),
             "chunk model, learned": plots.learned(0) | plots.reference(0),
         },
-        loc="lower left",
+        loc=(0.0, 1.02),
     )
     return curve, ghost
 
@@ -143,7 +154,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     curve, ghost = axes
     place, at = np.arange(len(CHUNKS)), CHUNKS.index(numbers.chunk)
-    top = plots.nice_top(float(max(numbers.learned.max(), numbers.unlimited.max(), 0.1)))
+    highest = max(numbers.learned.max(), numbers.unlimited.max(), numbers.nothing)
+    curve.axhline(numbers.nothing, **NOTHING)
     curve.plot(place, numbers.unlimited, **plots.EXACT)
     for series, part in ((1, slice(0, 1)), (0, slice(1, None))):  # colours as in the other panel
         curve.errorbar(
@@ -153,7 +165,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
             **plots.learned(series),
         )
     curve.vlines(at, 0.0, numbers.learned[at], color=plots.BLACK, linestyle=":", linewidth=1.2)
-    curve.set_ylim(-0.02 * top, 1.4 * top)
+    top = TOPS[int(highest > 0.95 * TOPS[0])]
+    curve.set_ylim(-0.02 * top, top)
 
     steps = np.arange(STEPS + 1)
     ghost.plot(steps, numbers.truth, **plots.EXACT)
@@ -165,11 +178,17 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     if numbers.every_start:
         per_episode = STEPS - numbers.chunk + 1
     count = numbers.transitions // STEPS * per_episode
-    ghost.text(STEPS, 1.25, f"{count} chunks from {numbers.transitions} steps", ha="right")
-    plots.headline(
-        curve,
+    furthest = max(np.abs(path).max() for path in (numbers.truth, numbers.single, numbers.chunked))
+    reach = REACHES[int(furthest > REACHES[0])]
+    ghost.set_ylim(-reach, reach)
+    ghost.text(STEPS, 0.9 * reach, f"{count} chunks from {numbers.transitions} steps", ha="right")
+    curve.text(
+        0.0,
+        1.37,
         f"after 50 steps off by {numbers.error(1):.2f} with h = 1, by "
         f"{numbers.error(numbers.chunk):.2f} with h = {numbers.chunk}",
+        transform=curve.transAxes,
+        fontsize=12,
     )
 
 
@@ -207,8 +226,8 @@ DRIFT = Explorer(
     layout=layout,
     draw=draw,
     controls=(
-        Slider("noise", "observation noise", 0.0, 0.2, 0.05, 0.1),
-        Slider("dynamics_noise", "dynamics noise", 0.0, 0.1, 0.01, 0.0),
+        Slider("noise", "observation noise sigma_o", 0.0, 0.2, 0.05, 0.1),
+        Slider("dynamics_noise", "dynamics noise sigma_w", 0.0, 0.1, 0.01, 0.0),
         Choice("transitions", "logged steps", SIZES, "500"),
         Choice("chunk", "steps per model call h", OFFERED, "10"),
         Choice("windows", "chunks are cut", (END_TO_END, EVERY), END_TO_END),
@@ -219,7 +238,19 @@ DRIFT = Explorer(
         "A hand moves without any chance, but its position and velocity (of typical size 0.6 and "
         "0.3) are logged with noise 0.1. Least squares finds a model of one step, from as much "
         "data as you like. Fed the true actions for 50 steps, how far off is it?",
-        "",
+        "the unit of the state",
         lambda numbers: float(numbers.unlimited[0]),
+        mark=lambda axes, guess: plots.guess(axes[0], guess),
     ),
+    named={
+        "No noise": {"noise": 0.0},
+        "Every start": {"windows": EVERY, "chunk": "25"},
+        "Too little data": {"transitions": "300", "chunk": "25"},
+        "Shaken, exact sensors": {
+            "noise": 0.0,
+            "dynamics_noise": 0.03,
+            "transitions": "300",
+            "chunk": "25",
+        },
+    },
 )

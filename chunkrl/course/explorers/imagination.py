@@ -1,7 +1,7 @@
 """Notebook 11: a longer imagined rollout trusts the value less and the learned model more."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,11 +31,18 @@ class Numbers(NamedTuple):
     standard_error: np.ndarray  # [LONGEST + 1]   of `total`, over models
     model: np.ndarray  # [LONGEST + 1]   with the true value at the end
     bootstrap: np.ndarray  # [LONGEST + 1]   with the true model on the way
+    squares: np.ndarray  # [2, LONGEST + 1]   mean square made by the model, and by the value
     cells: np.ndarray  # [L]   root mean square error at each cell for the chosen length
 
     @property
     def best(self) -> int:
         return int(self.total.argmin())
+
+    @property
+    def blame(self) -> float:
+        """Share of the model in the mean square error at the chosen length."""
+        model, value = self.squares[:, self.length]
+        return float(model / (model + value)) if model + value > 0 else 0.0
 
 
 @lru_cache(maxsize=64)
@@ -69,10 +76,15 @@ def compute(
     found = errors(skill, transitions, unseen)
     total, model, bootstrap = curves(found, value_error)
     at_cell = np.sqrt(found.error(value_error)[:, length].mean(0))
+    shares = [part.mean((0, 2)) for part in (found.model, value_error**2 * found.imagined)]
     return Numbers(
         length, transitions, value_error,
-        total.mean, total.standard_error, model, bootstrap, at_cell,
+        total.mean, total.standard_error, model, bootstrap, np.array(shares), at_cell,
     )  # fmt: skip
+
+
+TOPS = (7.5, 17.0, 36.0)  # of the axis of errors
+MODEL_PART: dict[str, Any] = plots.learned(1) | plots.reference(1)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -80,29 +92,41 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     strip.set_axis_off()
     figure.text(0.53, 0.875, "error of the target at each place", ha="center", fontsize=9)
     curve = plots.label(
-        figure.add_axes((0.08, 0.13, 0.90, 0.57)),
+        figure.add_axes((0.08, 0.13, 0.70, 0.57)),
         "imagined steps H before the value is trusted",
         "error of the target [reward]",
     )
     curve.set_xlim(-1.0, LONGEST + 1.0)
+    blame = plots.label(figure.add_axes((0.87, 0.13, 0.11, 0.57)), "", "", "fault of")
+    blame.set_xlim(0.0, 1.0)
+    blame.set_xticks([])
+    blame.set_ylim(0.0, 100.0)
+    blame.set_yticks([0, 50, 100], ["0%", "50%", "100%"])
     plots.key(
         curve,
         {
             "total: learned model, wrong value": plots.learned(0) | plots.reference(0),
-            "model part: learned model, true value": plots.learned(1) | plots.reference(1),
+            "model part: learned model, true value": MODEL_PART,
             "bootstrap part: true model, wrong value (exact)": plots.EXACT,
+            "the best H": BEST,
         },
         loc="upper right",
     )
-    return strip, curve
+    return strip, curve, blame
+
+
+BEST: dict[str, Any] = {
+    "color": plots.GREEN, "marker": "v", "markersize": 9, "linestyle": "none",
+}  # fmt: skip
 
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
-    strip, curve = axes
+    strip, curve, blame = axes
     chosen, at = numbers.length, numbers.total[numbers.length]
-    top = plots.nice_top(float(max(numbers.total.max(), numbers.bootstrap.max())))
+    highest = float(max(numbers.total.max(), numbers.bootstrap.max()))
+    top = next(top for top in TOPS if highest <= 0.72 * top or top == TOPS[-1])
 
-    plots.lock_strip(strip, numbers.cells[::-1], top)
+    plots.lock_strip(strip, numbers.cells[::-1], 0.72 * top)
     strip.text(len(numbers.cells), 1.25, "start", ha="left", fontsize=9)
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
 
@@ -119,12 +143,25 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         alpha=0.2,
         linewidth=0.0,
     )
+    curve.plot(numbers.best, numbers.total[numbers.best] + 0.05 * top, **BEST)
     curve.vlines(chosen, 0.0, at, color=plots.BLACK, linestyle=":", linewidth=1.2)
-    curve.set_ylim(0.0, 1.45 * top)
+    curve.set_ylim(0.0, top)
+
+    share = 100 * numbers.blame
+    for low, high, name, color in (
+        (0.0, share, "model", plots.VERMILLION),
+        (share, 100.0, "value", "white"),
+    ):
+        blame.bar(
+            0.5, high - low, 0.9, low, color=color, edgecolor=plots.BLACK, alpha=0.9, linewidth=1.2
+        )
+        if high - low > 8:
+            text = {"ha": "center", "va": "center", "fontsize": 9}
+            blame.text(0.5, (low + high) / 2, f"{name}\n{high - low:.0f}%", **text)
     plots.headline(
         strip,
         f"imagine {chosen} steps: off by {at:.2f} (model {numbers.model[chosen]:.2f}, "
-        f"value {numbers.bootstrap[chosen]:.2f})",
+        f"value {numbers.bootstrap[chosen]:.2f}); the best H is {numbers.best}",
     )
 
 
@@ -135,8 +172,9 @@ def describe(numbers: Numbers) -> str:
         f"{numbers.value_error:.1f}, a target that imagines {chosen} steps is off by "
         f"{numbers.total[chosen]:.2f} plus or minus {2 * numbers.standard_error[chosen]:.2f}: "
         f"{numbers.model[chosen]:.2f} with the true value, {numbers.bootstrap[chosen]:.2f} with "
-        f"the true model. Without imagining it is off by {numbers.total[0]:.2f}, after {LONGEST} "
-        f"steps by {numbers.total[-1]:.2f}."
+        f"the true model, and {100 * numbers.blame:.0f}% of the squared error is the model's. The "
+        f"best length is {numbers.best}. Without imagining it is off by {numbers.total[0]:.2f}, "
+        f"after {LONGEST} steps by {numbers.total[-1]:.2f}."
     )
 
 
@@ -164,7 +202,7 @@ IMAGINATION = Explorer(
     draw=draw,
     controls=(
         Slider("length", "imagined steps H", 0, LONGEST, 1, 10),
-        Slider("transitions", "logged transitions N", 100, 4000, 100, 400),
+        Slider("transitions", "logged transitions M", 100, 4000, 100, 400),
         Slider("value_error", "error of the value sigma_V [reward]", 0.0, 10.0, 0.5, 5.0),
         Slider("skill", "skill of the policy q", 0.6, 1.0, 0.05, 0.9),
         Choice("unseen", "without data, the model", tuple(GUESSES), ANYWHERE),
@@ -178,5 +216,13 @@ IMAGINATION = Explorer(
         "steps",
         lambda numbers: float(numbers.best),
         digits=0,
+        mark=lambda axes, guess: plots.guess(axes[1], guess, horizontal=False),
     ),
+    named={
+        "The best H": {"length": 7},
+        "Little data": {"transitions": 100, "length": 2},
+        "Much data": {"transitions": 4000, "length": 49},
+        "A good value": {"value_error": 1.0, "length": 1},
+    },
+    motion="length",
 )

@@ -53,14 +53,14 @@ def true_map(system: Linear, h: int) -> ChunkMap:
 
 
 def covariance(system: Linear, dynamics_noise: float) -> np.ndarray:
-    """S = A S A' + B B' Var[a] + dynamics_noise^2 I, of the states of long logs.  -> [O, O]"""
+    """Sigma = A Sigma A' + B B' Var[a] + dynamics_noise^2 I, of long logs' states.  -> [O, O]"""
     push = ACTION_VARIANCE * system.action @ system.action.T
     noise = dynamics_noise**2 * np.eye(len(push))
     return solve_discrete_lyapunov(system.state, push + noise)
 
 
 def attenuation(system: Linear, obs_noise: float, dynamics_noise: float = 0.0) -> np.ndarray:
-    """K = S (S + obs_noise^2 I)^{-1}: what least squares keeps of the state.  -> [O, O]
+    """G = Sigma (Sigma + obs_noise^2 I)^{-1}: what least squares keeps of the state.  -> [O, O]
 
     With one dimension it is the share of the signal in the variance of the observation.
     """
@@ -72,10 +72,29 @@ def population(system: Linear, h: int, obs_noise: float, dynamics_noise: float =
     """Least squares of o_{t+h} on (o_t, a_t ... a_{t+h-1}) with unlimited logs.
 
     Actions are independent of the state, so theirs are the true coefficients, and those of the
-    state are A^h K: once attenuated, however long the chunk is.
+    state are A^h G: once attenuated, however long the chunk is.
     """
     exact = true_map(system, h)
     return ChunkMap(exact.state @ attenuation(system, obs_noise, dynamics_noise), exact.action)
+
+
+def answering(system: Linear, gain: np.ndarray, obs_noise: float) -> ChunkMap:
+    """`population` for h = 1 where the hand answers to its state: a_t = -gain s_t + u_t.
+
+    u_t has the variance of an action elsewhere, and nothing shakes the hand.  The action now tells
+    of the state, so that it takes over a part of the state's coefficients.
+    """
+    closed = Linear(system.state - system.action @ gain, system.action)
+    states = covariance(closed, 0.0)
+    width = system.action.shape[1]
+    answers = gain @ states @ gain.T + ACTION_VARIANCE * np.eye(width)
+    both = np.block([[states, -states @ gain.T], [-gain @ states, answers]])  # of (s_t, a_t)
+    noise = np.zeros_like(both)
+    noise[: len(states), : len(states)] = obs_noise**2 * np.eye(len(states))
+    found = (
+        np.concatenate([system.state, system.action], axis=1) @ both @ np.linalg.inv(both + noise)
+    )
+    return ChunkMap(found[:, : len(states)], found[:, len(states) :])
 
 
 def drift(system: Linear, model: ChunkMap, steps: int, dynamics_noise: float = 0.0) -> np.ndarray:
