@@ -9,7 +9,10 @@ import tempfile
 from pathlib import Path
 
 # Notebook kernels inherit these: compile quickly, and compile each small operation only once.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Programs of fused loops take three times as long to compile, and no less to run at these sizes.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"chunkrl-xla-{os.getuid()}")
 )
@@ -102,16 +105,20 @@ def release() -> None:
 # Begun first, so that no process is left with a long file when the others have nothing to do.
 LONGEST = (
     "test_cli",
+    "test_probes",
+    "test_browser",
     "test_train",
     "test_value_error_runs",
     "test_model_based",
     "test_explore",
     "test_parity_mac",
-    "test_data_generate",
     "13_robot_values",
-    "test_parity",
+    "12_robot",
+    "test_data_generate",
     "05_flows",
+    "test_parity",
     "test_evaluate",
+    "test_command",
     "test_agents",
     "06_why_chunks",
     "test_states",

@@ -193,8 +193,17 @@ class Panel:
             for option in range(menu.locator("option").count()):
                 self.choose(menu, option)
         for handle in self.handles:
-            moved = [self.press(handle, key) for key in ("Home", "End", "Home")]
+            moved = [self.press(handle, key) for key in ("Home", "End")]
             assert any(wait is not None for wait in moved), "a slider did not move"
+
+    def move(self) -> None:
+        """Move one control, a slider where there is one: the picture changes."""
+        if self.handles:
+            moved = [self.press(self.handles[0], key) for key in ("Home", "End")]
+            assert any(wait is not None for wait in moved), "a slider did not move"
+        else:
+            menu = self.root.locator("select").first
+            self.choose(menu, 1 - min(1, menu.evaluate("menu => menu.selectedIndex")))
 
     def corners(self) -> list[float]:
         """Visit all corners, one slider at a time (a Gray code); ms for each move."""

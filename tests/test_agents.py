@@ -23,7 +23,7 @@ O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
 
 
 def agent_of(name, **changes):
-    settings = {"horizon": 4, "candidates": 4, "flow_steps": 3, "hidden": H} | changes
+    settings = {"horizon": 4, "candidates": 4, "flow_steps": 2, "hidden": H} | changes
     known = methods.named(name).parameters  # of one set of settings, what the method uses
     return make(name, O, A, **{k: v for k, v in settings.items() if k in known})
 
@@ -49,7 +49,7 @@ def gradients(agent, loss):
     """The gradient of `loss(params, state, noise)` at a fresh state."""
     state = agent.init(jax.random.key(0))
     noise = agent.noise(jax.random.key(1), B)
-    return jax.grad(lambda params: loss(params, state, noise))(state.params)
+    return jax.jit(jax.grad(lambda params: loss(params, state, noise)))(state.params)
 
 
 @pytest.mark.parametrize("name", METHODS)

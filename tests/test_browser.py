@@ -1,4 +1,4 @@
-"""In a browser every slider of every notebook moves its picture, and no error shows."""
+"""In a browser every slider of every explorer moves its picture, and no error shows."""
 
 import re
 from pathlib import Path
@@ -18,20 +18,18 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = [
     path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if "EXPLORERS" in path.read_text()
 ]
+SHOWN = re.compile(r"EXPLORERS\[.*\.(show|predict)\(")
 # The benchmark measures the promised 100 ms on a quiet machine; this only finds what got slow.
 SLOWEST_MEDIAN_MS = 600.0
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """The notebooks, all explorers and predictions, a menu and two errors, in JupyterLab."""
+    """All explorers, those of the notebooks, a menu and two errors, in JupyterLab."""
     folder, state = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("state")
-    for notebook in NOTEBOOKS:
-        nbformat.write(with_sliders_alone(notebook), folder / notebook.name)
+    nbformat.write(explorers_of_notebooks(), folder / "notebooks.ipynb")
     first = "from chunkrl.course.explorers import EXPLORERS"
     write(folder / "explorers.ipynb", first, *(f'EXPLORERS["{name}"].show()' for name in EXPLORERS))
-    asks = [name for name, explorer in EXPLORERS.items() if explorer.predict_first]
-    write(folder / "predictions.ipynb", first, *(f'EXPLORERS["{name}"].predict()' for name in asks))
     write(folder / "raises.ipynb", "1 / 0")
     breaks = (
         "import dataclasses\n"
@@ -61,16 +59,22 @@ def served(tmp_path_factory):
         yield page, address
 
 
-def with_sliders_alone(path: Path) -> nbformat.NotebookNode:
-    """Text, imports and widgets: the other cells run under nbval, and some train for a minute."""
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    shown = [cell for cell in code if re.search(r"EXPLORERS\[.*\.(show|predict)\(", cell.source)]
-    assert shown, f"{path.name} shows no explorer"
-    notebook.cells = [
-        cell for cell in notebook.cells if cell not in code or cell in (code[0], *shown)
-    ]
-    return notebook
+def explorers_of_notebooks() -> nbformat.NotebookNode:
+    """Imports and widgets of all notebooks in one: one page and one kernel serve for all.
+
+    The other cells run under nbval, some of them for long.
+    """
+    joined = nbformat.read(NOTEBOOKS[0], as_version=4)
+    joined.cells = []
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        code = [cell for cell in cells if cell.cell_type == "code"]
+        shown = [cell for cell in code if SHOWN.search(cell.source)]
+        assert shown, f"{path.name} shows no explorer"
+        joined.cells += [cell for cell in code if cell in (code[0], *shown)]
+    for number, cell in enumerate(joined.cells):
+        cell.id = f"cell-{number}"  # unique in all
+    return joined
 
 
 def write(path: Path, *cells: str) -> None:
@@ -88,20 +92,21 @@ def opened(served):
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "count"),
     [
-        "explorers.ipynb",
-        "predictions.ipynb",
-        "choice.ipynb",
-        *(notebook.name for notebook in NOTEBOOKS),
+        ("explorers.ipynb", len(EXPLORERS)),
+        ("choice.ipynb", 1),
+        ("notebooks.ipynb", sum(len(SHOWN.findall(path.read_text())) for path in NOTEBOOKS)),
     ],
 )
-def test_every_slider_moves_its_picture(name: str, opened, served, record_property) -> None:
+def test_every_slider_moves_its_picture(name, count, opened, served, record_property) -> None:
+    """All of each explorer, and one wherever a notebook shows it."""
     panels = opened(name)
-    if name == "explorers.ipynb":
-        assert len(panels) == len(EXPLORERS)
-    assert panels or name not in ("predictions.ipynb", "choice.ipynb")
+    assert len(panels) == count
     for panel in panels:
+        if name == "notebooks.ipynb":
+            panel.move()
+            continue
         panel.sweep()
         if not panel.waits:  # menus alone
             continue
@@ -109,6 +114,16 @@ def test_every_slider_moves_its_picture(name: str, opened, served, record_proper
         record_property("latency_ms", f"median {median:.0f}, 90 % {slow:.0f}")
         assert median < SLOWEST_MEDIAN_MS
     jupyter_browser.complain(served[0])
+
+
+def test_every_prediction_is_asked_for_in_a_notebook() -> None:
+    """So that the page of the notebooks answers them all."""
+    asked = {
+        name
+        for path in NOTEBOOKS
+        for name in re.findall(r'EXPLORERS\[\\"(\w+)\\"\]\.predict\(', path.read_text())
+    }
+    assert asked == {name for name, explorer in EXPLORERS.items() if explorer.predict_first}
 
 
 def test_an_error_in_a_cell_is_seen(opened) -> None:

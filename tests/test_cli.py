@@ -41,10 +41,14 @@ def chunkrl(home):
     return call
 
 
+SMOKE = ("train", "qc-fql", "--preset", "smoke", "--transitions", "1000", "--seeds", "0", "1",
+         "--folder", "run")  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def trained(chunkrl, home):
     """A smoke run from nothing: generates data, trains, evaluates."""
-    done = chunkrl("train", "qc-fql", "--preset", "smoke", "--seeds", "0", "1", "--folder", "run")
+    done = chunkrl(*SMOKE)
     assert done.returncode == 0, done.stderr
     return done, home / "run"
 
@@ -53,8 +57,8 @@ def test_train_makes_data_trains_and_reports(trained, home):
     done, folder = trained
     assert "seed 1: success" in done.stdout
     assert "success timing: pre" in done.stdout
-    assert f"data: {home / 'data' / 'generated' / 'cube-single-play-v0-2000.npz'}" in done.stdout
-    assert (home / "data" / "generated" / "cube-single-play-v0-2000.npz").exists()
+    assert f"data: {home / 'data' / 'generated' / 'cube-single-play-v0-1000.npz'}" in done.stdout
+    assert (home / "data" / "generated" / "cube-single-play-v0-1000.npz").exists()
     rows = runs.read_rows(folder)
     assert [(row["step"], row["seed"]) for row in rows] == [(100, 0), (100, 1), (200, 0), (200, 1)]
     assert rows[-1]["episodes"] == 4
@@ -67,14 +71,15 @@ def test_train_makes_data_trains_and_reports(trained, home):
 
 def test_the_same_command_again_finds_everything_done(trained, chunkrl):
     before = (trained[1] / runs.METRICS).read_bytes()
-    again = chunkrl("train", "qc-fql", "--preset", "smoke", "--seeds", "0", "1", "--folder", "run")
+    again = chunkrl(*SMOKE)
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[-1] == trained[0].stdout.splitlines()[-1]
     assert (trained[1] / runs.METRICS).read_bytes() == before
 
 
 def test_evaluate_plays_a_stored_run(trained, chunkrl, home):
-    done = chunkrl("evaluate", "run", "--episodes", "2", "--execute", "2", "--video", "clip.webp")
+    words = ["evaluate", "run", "--episodes", "2", "--execute", "2", "--video", "clip.webp"]
+    done = chunkrl(*words, "--workers", "1")
     assert done.returncode == 0, done.stderr
     results = json.loads((trained[1] / "evaluation.json").read_text())
     assert [r["seed"] for r in results] == [0, 1]
@@ -84,13 +89,14 @@ def test_evaluate_plays_a_stored_run(trained, chunkrl, home):
     assert (home / "clip.webp").read_bytes()[:4] == b"RIFF"
 
 
-def test_mac_sees_normalised_observations_and_its_run_needs_no_data(chunkrl, home):
+def test_mac_sees_normalised_observations_and_its_run_needs_no_data(trained, chunkrl, home):
     """The validation file lies in [-1, 1]; what it took for that is kept with the run."""
-    done = chunkrl("train", "mac", "--preset", "smoke", "--folder", "mac", "--execute", "2")
+    words = ["train", "mac", "--preset", "smoke", "--transitions", "1000", "--folder", "mac"]
+    done = chunkrl(*words, "--execute", "2", "--episodes", "1", "--workers", "0")
     assert done.returncode == 0, done.stderr
     loaded = experiment.load(home / "mac")
     assert loaded.agent.execute == 2
-    path = home / "data" / "generated" / "cube-single-play-v0-2000.npz"
+    path = home / "data" / "generated" / "cube-single-play-v0-1000.npz"
     val = data.load_chunks(experiment.TASK, path, split="val")
     shown = loaded.normaliser.apply(val.obs)
     assert 0.99 < shown.max() <= 1
@@ -99,16 +105,16 @@ def test_mac_sees_normalised_observations_and_its_run_needs_no_data(chunkrl, hom
     inside = train.policy(loaded.agent, loaded.states)(shown[:3], keys())
     np.testing.assert_array_equal(loaded.act()(val.obs[:3], keys()), inside)
     (home / "data").rename(home / "away")
-    done = chunkrl("evaluate", "mac", "--episodes", "2")
+    done = chunkrl("evaluate", "mac", "--episodes", "2", "--workers", "1")
     (home / "away").rename(home / "data")
     assert done.returncode == 0, done.stderr
     assert json.loads((home / "mac" / "evaluation.json").read_text())[0]["episodes"] == 2
 
 
 def test_data_check_counts_and_refuses(trained, chunkrl, home):
-    path = home / "data" / "generated" / "cube-single-play-v0-2000.npz"
+    path = home / "data" / "generated" / "cube-single-play-v0-1000.npz"
     done = chunkrl("data", "check", str(path), "--task", "cube-single-play-singletask-task2-v0")
-    assert "2000 transitions" in done.stdout
+    assert "1000 transitions" in done.stdout
     cut = home / "cut.npz"
     cut.write_bytes(path.read_bytes()[:5000])
     refused = chunkrl("data", "check", str(cut))
@@ -127,19 +133,35 @@ def test_data_check_counts_and_refuses(trained, chunkrl, home):
         (("train", "qc", "--discount", "1.5"), "discount = 1.5: must be between 0 and 1"),
         (("data", "make", "cube-dozen-play"), "cube-dozen-play"),
         (("data", "download", "cube-double-play", "--shards", "0", "1"), "is one file"),
+        (("train", "fql", *SMOKE[2:-1], "taken"), "taken"),
     ],
 )
-def test_errors_are_sentences(home, monkeypatch, capsys, args, sentence):
-    """In this process: what `sys.exit` is given is what the command writes before it returns 1."""
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("CHUNKRL_DATA", str(home / "data"))
-    monkeypatch.setattr(sys, "argv", ["chunkrl", *args])
-    with pytest.raises(SystemExit) as ended:
+def test_errors_are_sentences(home, here, capsys, args, sentence):
+    (home / "taken").write_text("")
+    assert sentence in refused(here, *args)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def here(home, monkeypatch):
+    """Run `chunkrl ARGS` in the same folder in this process."""
+
+    def call(*args):
+        monkeypatch.chdir(home)
+        monkeypatch.setenv("CHUNKRL_DATA", str(home / "data"))
+        monkeypatch.setattr(sys, "argv", ["chunkrl", *args])
         cli.main()
+
+    return call
+
+
+def refused(here, *args):
+    """What `sys.exit` is given is what the command writes before it returns 1."""
+    with pytest.raises(SystemExit) as ended:
+        here(*args)
     assert isinstance(ended.value.code, str)
     assert ended.value.code.startswith("chunkrl: ")
-    assert sentence in ended.value.code
-    assert "Traceback" not in capsys.readouterr().err
+    return ended.value.code
 
 
 LONG = {
@@ -151,7 +173,7 @@ LONG = {
 
 @pytest.mark.parametrize(
     ("command", "wait"),
-    [(name, wait) for name in LONG for wait in (0.0, 0.25, 3.0)] + [("train", 6.0)],
+    [(name, wait) for name in LONG for wait in (0.25, 3.0)] + [("train", 0.0), ("train", 6.0)],
 )
 def test_ctrl_c_at_any_moment_is_a_sentence(trained, home, tmp_path, command, wait):
     hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -188,33 +210,24 @@ def test_modules_that_are_commands_end_in_sentences_too(tmp_path):
         assert "Traceback" not in done.stderr
 
 
-def test_a_file_in_the_place_of_a_folder_is_named(chunkrl, home):
-    (home / "taken").write_text("")
-    done = chunkrl("train", "fql", "--preset", "smoke", "--folder", "taken")
-    assert done.returncode == 1
-    assert "taken" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_version(chunkrl):
     assert chunkrl("--version").stdout.split() == ["chunkrl", importlib.metadata.version("chunkrl")]
 
 
-def test_a_given_file_is_learned_from(trained, chunkrl, home):
+def test_a_given_file_is_learned_from(trained, here, home):
     """The smoke run's own file under another name trains to the same losses."""
-    made = home / "data" / "generated" / "cube-single-play-v0-2000.npz"
+    made = home / "data" / "generated" / "cube-single-play-v0-1000.npz"
     for suffix in ("", "-val"):
         shutil.copy(made.with_stem(made.stem + suffix), home / f"mine{suffix}.npz")
     words = ["train", "qc-fql", "--preset", "smoke", "--data", "mine.npz", "--folder", "given"]
-    done = chunkrl(*words, "--seeds", "0", "1")
-    assert done.returncode == 0, done.stderr
+    here(*words, "--seeds", "0", "1", "--episodes", "1", "--workers", "0")
     config = runs.read_config(home / "given")
     assert (config["data_file"], config["data_path"]) == ("mine.npz", str(home / "mine.npz"))
     pairs = zip(runs.read_rows(trained[1]), runs.read_rows(home / "given"), strict=True)
     assert all(a["loss"] == b["loss"] for a, b in pairs)
     (home / "mine-val.npz").unlink()
     words = ["train", "mac", "--preset", "smoke", "--data", "mine.npz", "--folder", "model"]
-    assert "has no mine-val.npz beside it" in chunkrl(*words).stderr
+    assert "has no mine-val.npz beside it" in refused(here, *words)
 
 
 def test_rendering_that_cannot_be_loaded_is_told_and_stops_nothing(chunkrl, trained, monkeypatch):

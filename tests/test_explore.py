@@ -17,7 +17,7 @@ from chunkrl.course.panel import Question, compare
 from chunkrl.errors import ConfigError
 from chunkrl.tabular.propagation import accumulated
 
-RANDOM = 20
+RANDOM = 8
 
 
 @pytest.fixture(autouse=True)

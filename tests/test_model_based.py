@@ -33,7 +33,7 @@ O, A, G, B, H = 7, 2, 3, 16, (16, 16)  # noqa: E741
 
 
 def agent_of(name="mac", **changes):
-    settings = {"horizon": 4, "rollout": 3, "candidates": 4, "flow_steps": 3, "hidden": H}
+    settings = {"horizon": 4, "rollout": 3, "candidates": 4, "flow_steps": 2, "hidden": H}
     return toys.make(name, O, A, **settings | changes)
 
 
@@ -250,7 +250,8 @@ def test_the_value_of_a_goal_m_chunks_away():
     chunk = jnp.zeros((len(start), STEPS))
     batch = ChunkBatch(obs, chunk, reached - 1, 1 - reached, jnp.roll(obs, STEPS, 1), goals, goals)
 
-    @jax.jit
+    # So many updates repay what it costs to compile them well.
+    @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
     def train_many(state, key):
         def step(state, key):
             # Chunks mean nothing here; success has to be seen with all that the policy may propose.
@@ -365,13 +366,13 @@ def test_a_model_learns_alone_what_its_agent_learns(reward, reads, learned):
     """An agent's own model, alone: the same networks, losses and step as inside of the agent."""
     goal_dim = G if reads == GoalChunks(4) else 0
     model = ChunkModel(O, A, 4, reward, goal_dim, H)
-    agent = ModelBasedActorCritic(model, agent_of().policy, 0.9, rollout=2, candidates=2)
-    _, batch, _ = started(agent)
-    state = agent.init(jax.random.key(0))
+    policy = Gaussian(4 * A, H)
+    agent = ModelBasedActorCritic(model, policy, 0.9, rollout=1, candidates=1, act_candidates=1)
+    batch, state = batch_of(agent), agent.init(jax.random.key(0))
     assert model.reads == agent.reads == reads
     alone = model.init(jax.random.key(0))
     assert alone.params == ModelParams(*alone.params)
-    new, metrics = model.step(alone, batch, model.noise(jax.random.key(1), B))
+    new, metrics = jax.jit(model.step)(alone, batch, model.noise(jax.random.key(1), B))
     together, both = train.update(agent, state, batch, jax.random.key(1))
     assert metrics.keys() == learned
     for name in learned:

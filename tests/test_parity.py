@@ -110,7 +110,8 @@ def test_losses_and_gradients(parity, name):
     v = Vectors(parity / f"{name}.npz")
     agent, params = v.agent(), v.params()
     state = State(params, v.target(), None)
-    grad, metrics = jax.grad(agent.loss, has_aux=True)(params, state, v.batch(), v.noise())
+    loss = jax.jit(jax.grad(agent.loss, has_aux=True))
+    grad, metrics = loss(params, state, v.batch(), v.noise())
     close(metrics["td"], v["loss.critic"])
     close(metrics["clone"], v["loss.bc_flow"])
     close(metrics["loss"], v["loss.total"])
@@ -143,8 +144,9 @@ def test_updates(parity, name):
     agent, params = v.agent(), v.params("before")
     assert v.meta["adam"] == {"b1": 0.9, "b2": 0.999, "eps": 1e-8}  # optax's defaults
     state = State(params, v.target("before"), agent.tx.init(params))
+    step = jax.jit(agent.step)
     for k in range(1, v.meta["steps"] + 1):
-        state, metrics = agent.step(state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))
+        state, metrics = step(state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))
         close(metrics["loss"], v[f"loss{k}.total"])
         close_trees(state.params, v.params(f"after{k}"), 2e-6)
         lag_shows = 2e-6 if v.meta["lr"] > 1e-3 else 3e-7

@@ -27,7 +27,8 @@ def imagined(v):
     params, batch, noise = v.params(), v.batch(), v.noise()
     n = noise.rollout.shape[2]
     agent = v.agent()
-    return agent, agent.imagine(params, batch.obs[:n], batch.value_goal[:n], noise.rollout)
+    imagine = jax.jit(agent.imagine)
+    return agent, imagine(params, batch.obs[:n], batch.value_goal[:n], noise.rollout)
 
 
 @pytest.mark.parametrize("name", ["nets_mac"])
@@ -128,7 +129,8 @@ def test_losses_and_gradients(parity, name):
     v = MACVectors(parity / f"{name}.npz")
     agent, params = v.agent(), v.params()
     state = MACState(params, v.target(), None)
-    grad, metrics = jax.grad(agent.loss, has_aux=True)(params, state, v.batch(), v.noise())
+    loss = jax.jit(jax.grad(agent.loss, has_aux=True))
+    grad, metrics = loss(params, state, v.batch(), v.noise())
     ours = {"flow": "clone", "distill": "distill", "bc_actor": ("clone", "improve")}
     ours |= {"critic": "td", "success": "success_loss"}
     ours |= {k: k for k in ("dynamics", "value", *([] if v.goals else ["reward"]))}
@@ -181,11 +183,11 @@ def test_updates(parity, name):
     v = MACVectors(parity / f"{name}.npz")
     agent, params = v.agent(), v.params("before")
     state, big = MACState(params, v.target("before"), agent.tx.init(params)), v.meta["lr"] > 1e-3
+    grad, step = jax.jit(jax.grad(agent.loss, has_aux=True)), jax.jit(agent.step)
     for k in range(1, v.meta["steps"] + 1):
-        grad = jax.grad(agent.loss, has_aux=True)
         got = grad(state.params, state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))[0]
         close_trees(got, v.params(f"grad{k}"), IMAGINED)
-        state, metrics = agent.step(state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))
+        state, metrics = step(state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))
         unused = v[f"loss{k}.reward"] if v.goals else 0.0
         close(metrics["loss"], v[f"loss{k}.total"] - unused, IMAGINED)
         close_trees(state.params, v.params(f"after{k}"), 2e-6)
