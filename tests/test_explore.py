@@ -234,6 +234,21 @@ def test_a_guess_is_recorded_before_the_picture_is_shown() -> None:
     assert kept["guesses"]["horizon"]["truth"] == pytest.approx(6.3397, abs=1e-4)
 
 
+def test_a_guess_that_cannot_be_is_not_recorded() -> None:
+    """No root mean square is below 0; where no least is given, any number is a guess."""
+    explorer = EXPLORERS["robot_values"]
+    question = Question(explorer, explorer.predict_first)
+    question.guess.value = "-12"
+    question.button.click()
+    assert "cannot be below 0" in question.verdict.value
+    assert not question.guess.disabled
+    assert record.load()[0].get("guesses", {}) == {}
+    free = Question(EXPLORERS["horizon"], EXPLORERS["horizon"].predict_first)
+    free.guess.value = "-12"
+    free.button.click()
+    assert free.guess.disabled
+
+
 def test_a_guess_is_drawn_at_the_start_setting_alone() -> None:
     explorer = EXPLORERS["horizon"]
     asked = dataclasses.replace(

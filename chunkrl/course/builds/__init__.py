@@ -1,9 +1,9 @@
 """The experiments that run on what readers write; one file for each notebook."""
 
 from chunkrl.course.build import Build
-from chunkrl.course.builds import nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09
+from chunkrl.course.builds import nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb13
 
-NOTEBOOKS = (nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09)
+NOTEBOOKS = (nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb13)
 BUILDS: dict[str, Build] = {
     module.BUILD.exercise.split(".")[0]: module.BUILD for module in NOTEBOOKS
 }
