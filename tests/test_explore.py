@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chunkrl import plots
+from chunkrl import agents, plots
+from chunkrl.blocks.policies import OneStep
 from chunkrl.course import record
 from chunkrl.course.explorers import EXPLORERS, Choice, Explorer, Slider, figures, horizon
 from chunkrl.course.panel import Question, compare
@@ -311,3 +312,19 @@ def test_figures_are_written_with_their_sentences(tmp_path) -> None:
         assert explorer.alt() in page
         assert file.name in page
     assert "python -m chunkrl.course.explorers.figures" in page
+
+
+def test_the_map_says_what_mac_does() -> None:
+    """A one-step clone that does not climb, of whose samples the critic picks; it plays 1 of h."""
+    mac = agents.make("mac", 3, 2)
+    assert isinstance(mac.policy, OneStep)
+    assert not mac.policy.climb
+    assert mac.act_candidates > 1
+    header, rows = EXPLORERS["choices"].rows()
+    row = dict(zip(header, rows[-1], strict=True))
+    assert row["method"] == "mac"
+    assert (row["chunk"], row["backup"]) == ("h", "h, imagined")
+    assert (row["policy class"], row["extraction"]) == ("flow, one step", "best of N samples")
+    numbers = EXPLORERS["choices"].numbers(method="mac", horizon=10)
+    assert (numbers.chunk, numbers.backup, numbers.played, numbers.looks) == (10, 10, 1, 100)
+    assert EXPLORERS["choices"].numbers(method="qc", horizon=8).looks == 13
