@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chunkrl import plots
+from chunkrl import agents, plots
+from chunkrl.blocks.policies import OneStep
 from chunkrl.course import record
 from chunkrl.course.explorers import EXPLORERS, Choice, Explorer, Slider, figures, horizon
 from chunkrl.course.panel import Question, compare
@@ -234,6 +235,21 @@ def test_a_guess_is_recorded_before_the_picture_is_shown() -> None:
     assert kept["guesses"]["horizon"]["truth"] == pytest.approx(6.3397, abs=1e-4)
 
 
+def test_a_guess_that_cannot_be_is_not_recorded() -> None:
+    """No root mean square is below 0; where no least is given, any number is a guess."""
+    explorer = EXPLORERS["robot_values"]
+    question = Question(explorer, explorer.predict_first)
+    question.guess.value = "-12"
+    question.button.click()
+    assert "cannot be below 0" in question.verdict.value
+    assert not question.guess.disabled
+    assert record.load()[0].get("guesses", {}) == {}
+    free = Question(EXPLORERS["horizon"], EXPLORERS["horizon"].predict_first)
+    free.guess.value = "-12"
+    free.button.click()
+    assert free.guess.disabled
+
+
 def test_a_guess_is_drawn_at_the_start_setting_alone() -> None:
     explorer = EXPLORERS["horizon"]
     asked = dataclasses.replace(
@@ -296,3 +312,19 @@ def test_figures_are_written_with_their_sentences(tmp_path) -> None:
         assert explorer.alt() in page
         assert file.name in page
     assert "python -m chunkrl.course.explorers.figures" in page
+
+
+def test_the_map_says_what_mac_does() -> None:
+    """A one-step clone that does not climb, of whose samples the critic picks; it plays 1 of h."""
+    mac = agents.make("mac", 3, 2)
+    assert isinstance(mac.policy, OneStep)
+    assert not mac.policy.climb
+    assert mac.act_candidates > 1
+    header, rows = EXPLORERS["choices"].rows()
+    row = dict(zip(header, rows[-1], strict=True))
+    assert row["method"] == "mac"
+    assert (row["chunk"], row["backup"]) == ("h", "h, imagined")
+    assert (row["policy class"], row["extraction"]) == ("flow, one step", "best of N samples")
+    numbers = EXPLORERS["choices"].numbers(method="mac", horizon=10)
+    assert (numbers.chunk, numbers.backup, numbers.played, numbers.looks) == (10, 10, 1, 100)
+    assert EXPLORERS["choices"].numbers(method="qc", horizon=8).looks == 13

@@ -81,5 +81,6 @@ class Predict:
     unit: str
     answer: Callable[[Any], float]
     digits: int = 2
+    least: float | None = None  # no guess can be lower, as below 0 for a distance
     # Draws the guess over the picture at the start setting, where it can be read off an axis.
     mark: Callable[[tuple[Axes, ...], float], None] | None = None

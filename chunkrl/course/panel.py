@@ -211,6 +211,10 @@ class Question(widgets.VBox):
         except ValueError:
             self.verdict.value = _alert("A guess is one number, for example 2.5.")
             return
+        least = self.predict.least
+        if least is not None and guess < least:
+            self.verdict.value = _alert(f"This cannot be below {least:g}.")
+            return
         truth = self.predict.answer(self.explorer.numbers())
         notice = record.guess(self.explorer.name, guess, truth)
         mark = self.predict.mark

@@ -4,8 +4,8 @@ from answers import Answers
 
 ANSWERS = {
     "q1": Answers(
-        equivalents=("answer = 25", "import numpy as np\nanswer = np.zeros((5, 5)).size"),
-        near_misses=(24, 26),
+        equivalents=("answer = 112", "import numpy as np\nanswer = np.zeros((8, 2, 7)).size"),
+        near_misses=(111, 113),
     ),
     "q2": Answers(
         equivalents=('answer = "A"',),

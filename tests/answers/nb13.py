@@ -11,7 +11,8 @@ def near(scale, extra=0):
 
 
 ANSWERS = {
-    "q1": Answers(
+    "q1": Answers(equivalents=("answer = 228", "answer = '228'"), near_misses=(229, 230)),
+    "write": Answers(
         equivalents=(
             "def answer(obs, act, predict, reward, value, discount, chunk, depth):\n"
             "    if depth == 0:\n"

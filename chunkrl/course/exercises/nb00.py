@@ -2,7 +2,7 @@
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
 
-CHUNK, ACTION = 5, 5
+CHUNK, ARMS, ACTION = 8, 2, 7
 
 
 def looks(steps: int, chunk: int) -> int:
@@ -15,24 +15,30 @@ EXERCISES = (
         id="00.q1",
         objective="You can say what a chunk of actions is, in numbers.",
         question=(
-            "The arm of a cube task takes 5 numbers per action. How many numbers does a policy "
-            "put out for a chunk of 5 actions?"
+            "A robot has two arms, each of which takes 7 numbers per action. How many numbers does "
+            "a policy put out for a chunk of 8 actions?"
         ),
-        kind=Number(CHUNK * ACTION, 1e-9, "numbers"),
+        kind=Number(CHUNK * ARMS * ACTION, 1e-9, "numbers"),
         hints=(
             "A chunk is several whole actions, one after the other.",
-            "numbers per action times actions per chunk",
-            "answer = ... * ...",
+            "arms times numbers per arm times actions per chunk",
+            "answer = 2 * ... * ...",
         ),
-        solution="answer = 5 * 5",
+        solution="answer = 2 * 7 * 8",
         misconceptions=(
             Misconception(
-                ACTION,
-                "That is a single action. A chunk holds 5 of them, and all are put out at once.",
+                ARMS * ACTION,
+                "That is a single action. A chunk holds 8 of them, and all are put out at once.",
             ),
             Misconception(
-                ACTION + CHUNK, "Each of the 5 actions has 5 numbers of its own, so they multiply."
+                ARMS * ACTION + CHUNK,
+                "Each of the 8 actions has 14 numbers of its own, so they multiply.",
             ),
+            Misconception(ACTION * CHUNK, "That is one arm's. An action of this robot moves both."),
+        ),
+        why=(
+            "A chunk is one point in a space of h times as many numbers, which is why it is harder "
+            "to propose and to judge. Next: count your own robot's."
         ),
     ),
     Exercise(
@@ -62,6 +68,10 @@ EXERCISES = (
                 "c", "Both emit chunks of h actions; they differ in the policy and its extraction."
             ),
             Misconception("d", "Both emit one action at a time; they differ in the backup."),
+        ),
+        why=(
+            "Both count h rewards and both pick the best of N flow samples; only what the policy "
+            "emits, and the critic is given, differs. A comparison of this pair tests chunks alone."
         ),
     ),
     Exercise(
@@ -94,6 +104,10 @@ EXERCISES = (
                 "c", "What is learned is a filled marker. An open one is a mean of samples."
             ),
         ),
+        why=(
+            "More samples shrink its bar towards the line; nothing shrinks the error of what is "
+            "learned but learning. Look for the three marks in every figure from here on."
+        ),
     ),
     Exercise(
         id="00.bug",
@@ -124,6 +138,10 @@ EXERCISES = (
             Misconception(
                 lambda steps, chunk: steps / chunk, "A policy looks a whole number of times."
             ),
+        ),
+        why=(
+            "Each look begins a chunk, also one that is cut short. Small cases counted by hand "
+            "find such bugs; each notebook hides one."
         ),
     ),
 )

@@ -84,6 +84,13 @@ def off_by(value: float, rewards: np.ndarray, discount: float, chunk: int) -> fl
     return chunk * value - float(rewards @ discount ** np.arange(len(rewards)))
 
 
+def _cut(discount: float, most: float) -> int:
+    """The fewest steps after which rewards in [-1, 0] are worth at most `most` together."""
+    return int(np.ceil(np.log(most * (1 - discount)) / np.log(discount)))
+
+
+LONG_ENOUGH = _cut(0.98, 0.5)
+
 FOUND = record()
 CHUNKED, SINGLE = (  # of the model that the explorer starts with, and of single steps
     errors(FOUND, int(steps), int(FOUND.candidates.max()))
@@ -105,58 +112,37 @@ def _wrong(*misconceptions: Misconception) -> tuple[Misconception, ...]:
 EXERCISES = (
     Exercise(
         id="13.q1",
-        objective="You can wire the target of an imagined rollout out of an agent's networks.",
+        objective="You can say how long a rollout must be for its mean to stand for a value.",
         question=(
-            "Write answer(obs, act, predict, reward, value, discount, chunk, depth): the target of "
-            "`depth` imagined chunks. act(s) is a chunk, predict(s, a) the state after it, "
-            "reward(s, a) the discounted rewards inside it, value(s) the network; `chunk` is h."
+            "A reward lies between -1 and 0, the discount is 0.98. After how many steps T may a "
+            "rollout be cut, at the earliest, so that its return is off by at most 0.5?"
         ),
-        kind=Function(wired, WORLDS),
+        kind=Number(LONG_ENOUGH, 1e-9, "steps"),
         hints=(
-            "A loop with three things to keep: where the model is, what was earned, and how much a "
-            "reward counts now.",
-            "T = sum_{k<H} gamma^{kh} R(s_k, a_k) + gamma^{Hh} V(s_H),  s_{k+1} = predict(s_k, "
-            "a_k)",
-            "def answer(obs, act, predict, reward, value, discount, chunk, depth):\n"
-            "    total, left = 0.0, 1.0\n"
-            "    for _ in range(depth):\n"
-            "        action = ...\n"
-            "        total += left * ...\n"
-            "        obs, left = ..., left * ...\n"
-            "    return total + left * ...",
+            "What is cut off is less than all rewards from step T on being -1.",
+            "gamma^T / (1 - gamma) <= 0.5",
+            "import numpy as np\nanswer = np.ceil(np.log(0.5 * ...) / np.log(...))",
         ),
-        solution=(
-            "def answer(obs, act, predict, reward, value, discount, chunk, depth):\n"
-            "    total, left = 0.0, 1.0\n"
-            "    for _ in range(depth):\n"
-            "        action = act(obs)\n"
-            "        total += left * reward(obs, action)\n"
-            "        obs, left = predict(obs, action), left * discount**chunk\n"
-            "    return total + left * value(obs)"
-        ),
+        solution="import numpy as np\nanswer = np.ceil(np.log(0.5 * 0.02) / np.log(0.98))",
         misconceptions=(
             Misconception(
-                _per_chunk, "A chunk lasts h steps: what comes after it counts gamma^h, not gamma."
+                _cut(0.98, 0.5 / (1 - 0.98)),
+                "This is where a *single* reward counts less than 0.5. All that come after it "
+                "count together: gamma^T / (1 - gamma).",
             ),
             Misconception(
-                _trusts_the_start,
-                "The value at the end is read in the state that the target was to correct. It is "
-                "the last imagined state that has to be looked up.",
+                LONG_ENOUGH - 1, "Just too early: gamma^T / (1 - gamma) is still above 0.5 there."
             ),
             Misconception(
-                _stands_still,
-                "The model is asked but its answer is not kept: every chunk starts from the real "
-                "state again.",
+                _cut(0.99, 0.5), "That is for a discount of 0.99, the notebook's. Here it is 0.98."
             ),
             Misconception(
-                _rewards_the_next,
-                "reward(s, a) wants the state in which the chunk begins: ask it before the state "
-                "moves on.",
+                500, "That is the stored measurement's. Solve gamma^T / (1 - gamma) <= 0.5 for T."
             ),
-            Misconception(
-                _one_plan,
-                "The first chunk is repeated. The policy is asked anew in every imagined state.",
-            ),
+        ),
+        why=(
+            "The rest of a geometric series bounds what nobody waited for, so a cut needs no "
+            "apology, only a number. Next: what would the bound be for a reward of unknown size?"
         ),
     ),
     Exercise(
@@ -188,6 +174,10 @@ EXERCISES = (
                 3200, "The critic looks at the candidates, not the model, and a chunk is one call."
             ),
         ),
+        why=(
+            "Candidates cost calls of policy and critic, not of the model: ten chances to drift. "
+            "Next: a model of single steps is asked 100 times on the same way."
+        ),
     ),
     Exercise(
         id="13.q3",
@@ -209,6 +199,11 @@ EXERCISES = (
             "from chunkrl.course.explorers import EXPLORERS\n"
             'numbers = EXPLORERS["robot_values"].numbers(steps="1")\n'
             "answer = numbers.errors.total.rms.argmin()"
+        ),
+        why=(
+            "The value's part has shrunk and the model's has not yet grown; asked for one by one, "
+            "the three seeds answer 4, 4 and 5. With the chunk model they answer 10, 20 and 13: "
+            "there the best H is luck."
         ),
         misconceptions=_wrong(
             Misconception(
@@ -285,6 +280,71 @@ EXERCISES = (
                 "The value is scaled rightly, but inside a chunk each reward has its own discount "
                 "gamma^t.",
             ),
+        ),
+        why=(
+            "-10 times 10 is -100, what a robot earns that never succeeds. Two numbers can be "
+            "compared only in one unit: ask it of every value that you plot beside a return."
+        ),
+    ),
+    Exercise(
+        id="13.write",
+        objective="You can write an imagined return and put it to use.",
+        question=(
+            "Write answer(obs, act, predict, reward, value, discount, chunk, depth): the target of "
+            "`depth` imagined chunks. act(s) is a chunk, predict(s, a) the state after it, "
+            "reward(s, a) the discounted rewards inside it, value(s) the network; `chunk` is h."
+        ),
+        kind=Function(wired, WORLDS),
+        hints=(
+            "A loop with three things to keep: where the model is, what was earned, and how much a "
+            "reward counts now.",
+            "T = sum_{k<H} gamma^{kh} R(s_k, a_k) + gamma^{Hh} V(s_H),  s_{k+1} = predict(s_k, "
+            "a_k)",
+            "def answer(obs, act, predict, reward, value, discount, chunk, depth):\n"
+            "    total, left = 0.0, 1.0\n"
+            "    for _ in range(depth):\n"
+            "        action = ...\n"
+            "        total += left * ...\n"
+            "        obs, left = ..., left * ...\n"
+            "    return total + left * ...",
+        ),
+        solution=(
+            "def answer(obs, act, predict, reward, value, discount, chunk, depth):\n"
+            "    total, left = 0.0, 1.0\n"
+            "    for _ in range(depth):\n"
+            "        action = act(obs)\n"
+            "        total += left * reward(obs, action)\n"
+            "        obs, left = predict(obs, action), left * discount**chunk\n"
+            "    return total + left * value(obs)"
+        ),
+        misconceptions=(
+            Misconception(
+                _per_chunk, "A chunk lasts h steps: what comes after it counts gamma^h, not gamma."
+            ),
+            Misconception(
+                _trusts_the_start,
+                "The value at the end is read in the state that the target was to correct. It is "
+                "the last imagined state that has to be looked up.",
+            ),
+            Misconception(
+                _stands_still,
+                "The model is asked but its answer is not kept: every chunk starts from the real "
+                "state again.",
+            ),
+            Misconception(
+                _rewards_the_next,
+                "reward(s, a) wants the state in which the chunk begins: ask it before the state "
+                "moves on.",
+            ),
+            Misconception(
+                _one_plan,
+                "The first chunk is repeated. The policy is asked anew in every imagined state.",
+            ),
+        ),
+        why=(
+            "Each chunk postpones the value by gamma^h and trusts the model once more, which is "
+            "all that the two parts of a target's error are. Next: let the model be stuck at 6 cm "
+            "and look for the H that is least wrong."
         ),
     ),
 )

@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from chunkrl import plots
 from chunkrl.agents import METHODS
+from chunkrl.agents.methods import AGENTS
 from chunkrl.blocks.policies import Flow, OneStep
 from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
@@ -21,6 +22,8 @@ ROWS = {
     name: (str(chunk), str(backup), POLICY[policy], EXTRACTION[policy])
     for name, (chunk, backup, policy) in METHODS.items()
 }
+MAC = AGENTS["mac"]  # model-based: what its critic's target counts is imagined
+ROWS["mac"] = ("h", "h, imagined", POLICY[OneStep], EXTRACTION[Flow])
 
 
 LOOK: dict[str, Any] = plots.MARK | {"markersize": 8}
@@ -32,13 +35,15 @@ class Numbers(NamedTuple):
     horizon: int
     chunk: int  # actions that the policy emits at once, and that the critic is given
     backup: int  # rewards in the critic's target
+    played: int  # actions until it looks again
     looks: int  # decisions in STEPS steps
 
 
 def compute(method: str, horizon: int) -> Numbers:
     """A row of the table of methods, with its h filled in."""
-    chunk, backup = (horizon if x == "h" else int(x) for x in METHODS[method][:2])
-    return Numbers(method, horizon, chunk, backup, -(-STEPS // chunk))
+    chunk, backup = (horizon if x[0] == "h" else int(x) for x in ROWS[method][:2])
+    played = MAC.execute if method == "mac" else chunk
+    return Numbers(method, horizon, chunk, backup, played, -(-STEPS // played))
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -66,7 +71,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     table, time = axes
     row = list(ROWS).index(numbers.method)
     table.add_patch(Rectangle((0, row), 1, 1, fill=False, edgecolor=plots.BLACK, linewidth=1.5))
-    looks = np.arange(0, SHOWN + 1, numbers.chunk)
+    looks = np.arange(0, SHOWN + 1, numbers.played)
     time.plot(looks, np.full(len(looks), 2), **LOOK)
     for level, length in ((1, numbers.chunk), (0, numbers.backup)):
         for step in range(length):
@@ -75,19 +80,25 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     text = f"dot: a learned value, times {DISCOUNT**numbers.backup:.2f}"
     time.text(SHOWN, 0.5, text, ha="right", va="center", fontsize=9)
     actions = f"{numbers.chunk} action{'s' * (numbers.chunk > 1)}"
+    played = f", {numbers.played} played" if numbers.played < numbers.chunk else ""
     text = (
-        f"{numbers.method}, h = {numbers.horizon}: {actions} a time, {numbers.looks} looks in 100"
+        f"{numbers.method}, h = {numbers.horizon}: {actions} a time{played}, {numbers.looks} looks"
     )
-    plots.headline(table, f"{text} steps")
+    plots.headline(table, f"{text} in {STEPS} steps")
 
 
 def describe(numbers: Numbers) -> str:
     policy, extraction = ROWS[numbers.method][2:]
+    emitted, counted = (
+        f"{n} {word}{'s' * (n > 1)}"
+        for n, word in ((numbers.chunk, "action"), (numbers.backup, "reward"))
+    )
+    played = f", plays {numbers.played}" if numbers.played < numbers.chunk else ""
     return (
-        f"{numbers.method} with h = {numbers.horizon} emits {numbers.chunk} actions at a time "
-        f"and looks {numbers.looks} times in {STEPS} steps; its critic is given {numbers.chunk} "
-        f"actions and its target counts {numbers.backup} rewards, then a value times "
-        f"{DISCOUNT**numbers.backup:.2f}; policy class: {policy}; extraction: {extraction}."
+        f"{numbers.method} with h = {numbers.horizon} emits {emitted} at a time{played} and looks "
+        f"{numbers.looks} times in {STEPS} steps; its critic is given {emitted} and its target "
+        f"counts {counted}, then a value times {DISCOUNT**numbers.backup:.2f}; policy class: "
+        f"{policy}; extraction: {extraction}."
     )
 
 
@@ -103,7 +114,7 @@ CHOICES = Explorer(
     layout=layout,
     draw=draw,
     controls=(
-        Choice("method", "method", tuple(METHODS), next(iter(METHODS))),
+        Choice("method", "method", tuple(ROWS), next(iter(ROWS))),
         Slider("horizon", "h [steps]", 1, SHOWN, 1, 5),
     ),
     describe=describe,
@@ -114,5 +125,12 @@ CHOICES = Explorer(
         "looks",
         lambda numbers: float(numbers.looks),
         digits=0,
+        least=0.0,
     ),
+    named={
+        "Rewards of others": {"method": "fql_n"},
+        "Imagined, looks at every step": {"method": "mac"},
+        "One second blind": {"horizon": SHOWN},
+    },
+    motion="horizon",
 )

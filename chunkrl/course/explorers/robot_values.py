@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.measure.parts import Root, root, split, squares
+from chunkrl.measure.parts import Causes, Root, root, split, squares
 from chunkrl.measure.record import Record, load
+from chunkrl.statistics import mean_and_error
 
 STORED = Path(__file__).parents[2] / "results" / "data" / "robot_values.npz"
 DEEPEST = 20  # chunks
@@ -48,10 +49,6 @@ class Numbers(NamedTuple):
     errors: Errors
     drifts: dict[int, Drift]  # by steps of the model
 
-    @property
-    def best(self) -> int:
-        return int(self.errors.total.rms.argmin())
-
 
 @lru_cache(maxsize=1)
 def record() -> Record:
@@ -77,19 +74,54 @@ def errors(measured: Record, steps: int, candidates: int) -> Errors:
 
     Squares are averaged over seeds first, so that the intervals are over states.
     """
+    found = _causes(measured, steps, candidates)
+    parts = (found.error, found.model, found.bootstrap)
+    return Errors(*(root(squares(part).mean(0)) for part in parts))
+
+
+def _causes(measured: Record, steps: int, candidates: int) -> Causes:
+    """Leaves [seeds, H + 1, S, M]."""
     c, j = (
         int(np.flatnonzero(among == wanted)[0])
         for among, wanted in ((measured.candidates, candidates), (measured.steps, steps))
     )
     values = measured.values
-    found = split(values.target[:, c, j], values.real[:, c], values.truth[:, c])
-    parts = (found.error, found.model, found.bootstrap)  # [seeds, H + 1, S, M] each
-    return Errors(*(root(squares(part).mean(0)) for part in parts))
+    return split(values.target[:, c, j], values.real[:, c], values.truth[:, c])
+
+
+def removed(measured: Record, steps: int, candidates: int, few: int, many: int) -> np.ndarray:
+    """Squared error that `many` imagined chunks take off that of `few`.  -> [seeds, S]
+
+    Below 0 where they add to it.  The same states, seeds and random numbers stand on both sides.
+    """
+    square = squares(_causes(measured, steps, candidates).error)
+    return square[:, few] - square[:, many]
+
+
+def over_states(found: np.ndarray) -> tuple[float, float]:
+    """Mean of [seeds, S], and two standard errors over states, these seeds being given."""
+    average, error = mean_and_error(found.mean(0))
+    return float(average), float(2 * error)
+
+
+def over_seeds(found: np.ndarray) -> tuple[float, float]:
+    """Mean of [seeds, S], and half its 95% interval over seeds by Student's t: another agent."""
+    from scipy.stats import t
+
+    average, error = mean_and_error(found.mean(-1))
+    return float(average), float(t.ppf(0.975, len(found) - 1) * error)
 
 
 @lru_cache(maxsize=64)
 def _errors(steps: int, candidates: int) -> Errors:
     return errors(record(), steps, candidates)
+
+
+@lru_cache(maxsize=1)
+def _top() -> float:
+    """One height for all settings, so that pictures can be compared."""
+    found = (_errors(int(h), int(n)) for h in record().steps for n in record().candidates)
+    return 1.3 * plots.nice_top(max(float(x.high[SHOWN].max()) for each in found for x in each))
 
 
 def compute(depth: int, steps: str, candidates: str) -> Numbers:
@@ -103,7 +135,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.08, 0.13, 0.24, 0.60)),
         "steps along real chunks",
         "cube misplaced by [cm]",
-        "models alone, held-out logs",
+        "1, 5 or 10 steps a call, new logs",
     )
     curve = plots.label(
         figure.add_axes((0.42, 0.13, 0.56, 0.60)),
@@ -143,7 +175,6 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         free += 0.06 * highest
     drift.set_ylim(0.0, highest)
 
-    top = plots.nice_top(max(float(part.high[SHOWN].max()) for part in found))
     for series, part in enumerate(found):
         curve.plot(np.arange(DEEPEST + 1), part.rms, **plots.reference(series))
         spread = (part.rms - part.low)[SHOWN], (part.high - part.rms)[SHOWN]
@@ -152,12 +183,13 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         curve.errorbar(SHOWN + 0.2 * (series - 1), part.rms[SHOWN], yerr=spread, **style)
     at = found.total.rms[chosen]
     curve.vlines(chosen, 0.0, at, color=plots.BLACK, linestyle=":", linewidth=1.2)
-    curve.set_ylim(0.0, 1.3 * top)
+    curve.set_ylim(0.0, _top())
     chunks = f"{chosen} chunk{'s' * (chosen != 1)}"
     plots.headline(
         drift,
-        f"imagine {chunks}: off by {at:.1f} (model {found.model.rms[chosen]:.1f}, value "
-        f"{found.bootstrap.rms[chosen]:.1f}); V alone {found.total.rms[0]:.1f}",
+        f"imagine {chunks}: off by {at:.1f} ({found.total.low[chosen]:.1f} to "
+        f"{found.total.high[chosen]:.1f}), model {found.model.rms[chosen]:.1f}, value "
+        f"{found.bootstrap.rms[chosen]:.1f}; V alone {found.total.rms[0]:.1f}",
     )
 
 
@@ -168,8 +200,7 @@ def describe(numbers: Numbers) -> str:
         f"with a model of {numbers.steps} steps by the best of {numbers.candidates}, is off by "
         f"{found.total.rms[at]:.1f} (interval {found.total.low[at]:.1f} to "
         f"{found.total.high[at]:.1f}): the model's part is {found.model.rms[at]:.1f}, the value's "
-        f"{found.bootstrap.rms[at]:.1f}. The value alone is off by {found.total.rms[0]:.1f}; the "
-        f"best length is {numbers.best} chunks, off by {found.total.rms[numbers.best]:.1f}."
+        f"{found.bootstrap.rms[at]:.1f}. The value alone is off by {found.total.rms[0]:.1f}."
     )
 
 
@@ -201,12 +232,22 @@ ROBOT_VALUES = Explorer(
     describe=describe,
     table=table,
     predict_first=Predict(
-        "An agent learned from 150,000 logged steps. In a logged state its network says what its "
-        "policy will earn: between -100, if it never succeeds, and 0. Then the simulator is put "
-        "into that state and the policy is played. By how much is the network off (root mean "
-        "square over states)?",
+        "An agent learned from 150,000 logged steps. Its value network was taught what a policy "
+        "earns that plays the best of 4 proposed chunks: between -100, if it never succeeds, and "
+        "0. The agent acts with the best of 32. The simulator is put into logged states, the best "
+        "of 32 is played, and the network's value is held against what that earns. By how much "
+        "is it off (root mean square over states, so at least 0)?",
         "reward",
         lambda numbers: float(numbers.errors.total.rms[0]),
         digits=1,
+        least=0.0,
+        mark=lambda axes, guess: plots.guess(axes[1], guess),
     ),
+    named={
+        "V alone": {"depth": 0},
+        "To the end": {"depth": DEEPEST},
+        "A model of single steps": {"steps": STEPS[0], "depth": DEEPEST},
+        "The policy that V was taught": {"candidates": CANDIDATES[0]},
+    },
+    motion="depth",
 )
