@@ -8,3 +8,27 @@ def mean_and_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.stats import sem  # slow to import
 
     return samples.mean(-1), sem(samples, axis=-1)
+
+
+def mean_interval(samples: np.ndarray) -> tuple[float, float]:
+    """95% interval of the mean of independent samples, by Student's t.  [n >= 2]"""
+    from scipy.stats import t
+
+    mean, error = mean_and_error(np.asarray(samples, float))
+    half = t.ppf(0.975, len(samples) - 1) * error
+    return float(mean - half), float(mean + half)
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """mean a - mean b of independent samples, with its 95% interval by Welch's t.  [n], [m] >= 2
+
+    Samples that do not vary at all leave no width to the interval.
+    """
+    from scipy.stats import ttest_ind
+
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    apart = float(a.mean() - b.mean())
+    if np.ptp(a) == np.ptp(b) == 0.0:
+        return apart, apart, apart
+    low, high = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    return apart, float(low), float(high)

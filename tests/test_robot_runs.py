@@ -6,10 +6,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
+from chunkrl import tasks
 from chunkrl.course.explorers import EXPLORERS
 from chunkrl.errors import DataError
+from chunkrl.play.evaluate import environment_seed
 from chunkrl.results import robot_runs
+from chunkrl.statistics import difference, mean_interval
+
+
+LOADS = (robot_runs.load_curves, robot_runs.load_paths, robot_runs.load_scene)
 
 
 @pytest.fixture
@@ -17,10 +24,11 @@ def elsewhere(tmp_path, monkeypatch):
     """Storage of its own, with nothing in it."""
     monkeypatch.setattr(robot_runs, "CURVES", tmp_path / "runs.csv")
     monkeypatch.setattr(robot_runs, "PATHS", tmp_path / "paths.npz")
-    for load in (robot_runs.load_curves, robot_runs.load_paths):
+    monkeypatch.setattr(robot_runs, "SCENE", tmp_path / "scene.npz")
+    for load in LOADS:
         load.cache_clear()
     yield
-    for load in (robot_runs.load_curves, robot_runs.load_paths):
+    for load in LOADS:
         load.cache_clear()
 
 
@@ -53,8 +61,10 @@ def test_runs_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> None
             for seed in (0, 1)
         ]
         config = {"method": folder.name, "seeds": [0, 1], "success_timing": "pre"}
-        return SimpleNamespace(config=config, rows=rows, task=None, act=lambda i: i)
+        return SimpleNamespace(config=config, rows=rows, task="cube", act=lambda i: i)
 
+    places = robot_runs.Scene(np.ones((20, 3)), np.zeros((20, 3)))
+    monkeypatch.setattr(robot_runs, "scene", lambda task: places)
     monkeypatch.setattr("chunkrl.experiments.experiment.load", load)
     monkeypatch.setattr("chunkrl.play.evaluate.Evaluator", Evaluator)
     robot_runs.main((tmp_path / "a", tmp_path / "b"))
@@ -71,10 +81,34 @@ def test_runs_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> None
         expected = np.arange(points)[:, None] * [0.05, 0.0, 0.0] + [0.0, 1.0, 0.0]
         np.testing.assert_allclose(robot_runs.path(stored, 1, 1, episode), expected, atol=1e-9)
     assert stored.success[0, 1].sum() == robot_runs.EPISODES // 2
+    assert (robot_runs.load_scene().cube == 1.0).all()
+
+
+def test_the_stored_scene_is_the_environments() -> None:
+    """Read again; the hand's stored paths begin where these episodes begin."""
+    task = tasks.get("cube-single-play-singletask-task2-v0")
+    found, kept = robot_runs.scene(task, 3), robot_runs.load_scene()
+    np.testing.assert_allclose(found.cube, kept.cube[:3], atol=1e-6)
+    np.testing.assert_allclose(found.goal, kept.goal[:3], atol=1e-6)
+    assert len(kept.cube) == len(kept.goal) == robot_runs.EPISODES
+    env = tasks.make_env(task)
+    raw = env.unwrapped
+    info = {name: np.array(value) for name, value in vars(raw)["task_infos"][1].items()}
+    np.testing.assert_allclose(kept.goal, np.repeat(info["goal_xyzs"], 20, 0), atol=1e-6)
+    assert np.abs(kept.cube - info["init_xyzs"]).max() < 0.02
+    stored = robot_runs.load_paths()
+    for episode in range(3):
+        tasks.reset(env, environment_seed(0, episode))
+        begin = robot_runs.path(stored, 0, 1, episode)[0]
+        np.testing.assert_allclose(tasks.position(env), begin, atol=robot_runs.UNIT)
+    for far, done in ((0.039, 1.0), (0.041, 0.0)):  # solved within REACH
+        raw._data.joint("object_joint_0").qpos[:3] = kept.goal[2] + [far, 0.0, 0.0]
+        assert raw._compute_successes() == [bool(done)]
+    env.close()
 
 
 def test_missing_files_name_the_command(elsewhere) -> None:
-    for load in (robot_runs.load_curves, robot_runs.load_paths):
+    for load in LOADS:
         with pytest.raises(DataError, match="robot_runs RUN_FOLDERS"):
             load()
 
@@ -110,3 +144,25 @@ def test_coherency_counts_until_the_step_shown() -> None:
         means.append(sum(ways) / len(ways))
     numbers = EXPLORERS["robot_paths"].numbers(steps=40)
     assert numbers.coherency["fql"][2] == pytest.approx(np.mean(means))
+
+
+def test_intervals_by_the_books_formulas() -> None:
+    """Welch and Student written out; three numbers each, as from three seeds."""
+    a, b = np.array([0.86, 0.94, 0.90]), np.array([0.52, 0.44, 0.90])
+    parts = np.array([a.var(ddof=1) / 3, b.var(ddof=1) / 3])
+    freedom = parts.sum() ** 2 / (parts**2 / 2).sum()
+    half = student.ppf(0.975, freedom) * parts.sum() ** 0.5
+    middle = a.mean() - b.mean()
+    np.testing.assert_allclose(difference(a, b), [middle, middle - half, middle + half])
+    np.testing.assert_allclose(difference(a, b), [0.28, -0.3097, 0.8697], atol=1e-4)
+    half = 4.302653 * b.std(ddof=1) / 3**0.5
+    np.testing.assert_allclose(mean_interval(b), [b.mean() - half, b.mean() + half], rtol=1e-5)
+    assert difference(np.ones(2), np.zeros(3)) == (1.0, 1.0, 1.0)
+
+
+def test_the_interval_of_a_difference_covers_it_as_often_as_it_says() -> None:
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(1_000):
+        _, low, high = difference(rng.normal(1.0, 3.0, 3), rng.normal(0.0, 1.0, 3))
+        covered += low < 1.0 < high
+    assert 0.92 < covered / 1_000 < 0.985
