@@ -75,8 +75,9 @@ def wrong_loss(mistake: str):
         chunk = nets.one_step(old.policy, after, noise.propose[0]).clip(-1, 1)
         goes_on = 1.0 if mistake == "mask" else batch.mask[:, -1]
         bootstrap = nets.discount**nets.h * goes_on * nets.q(slow, after, chunk).mean(0)
-        error = nets.q(params.critic, obs, nets.logged(batch)) - batch.returns[:, -1] - bootstrap
-        td = (batch.valid[:, -1] * error**2).mean()
+        y = batch.returns[:, -1] + bootstrap
+        error = nets.q(params.critic, obs, nets.logged(batch)) - y[None]
+        td = (batch.valid[None, :, -1] * error**2).mean()
         mine = nets.one_step(params.policy, obs, noise.improve)
         drawn = noise.flow if mistake == "noise" else noise.improve
         distill = ((mine - nets.flow(old.policy, obs, drawn)) ** 2).mean()
@@ -232,8 +233,8 @@ EXERCISES = (
             "    after = nets.one_step(old.policy, batch.next_obs, noise.propose[0]).clip(-1, 1)\n"
             "    next_q = nets.q(state.target_critic, batch.next_obs, after).mean(0)\n"
             "    y = batch.returns[:, -1] + nets.discount**nets.h * batch.mask[:, -1] * next_q\n"
-            "    error = nets.q(params.critic, batch.obs, nets.logged(batch)) - y\n"
-            "    td = (batch.valid[:, -1] * error**2).mean()\n"
+            "    error = nets.q(params.critic, batch.obs, nets.logged(batch)) - y[None]\n"
+            "    td = (batch.valid[None, :, -1] * error**2).mean()\n"
             "    mine = nets.one_step(params.policy, batch.obs, noise.improve)\n"
             "    distill = ((mine - nets.flow(old.policy, batch.obs, noise.improve)) ** 2).mean()\n"
             "    climb = nets.q(old.critic, batch.obs, mine.clip(-1, 1)).mean()\n"

@@ -16,8 +16,9 @@ from chunkrl.statistics import difference, mean_interval
 
 OURS = "qc_fql"
 ROWS = {(row.method, row.seed, row.step): row for row in robot_runs.load_curves()}
-METHODS, SEEDS, STEPS = (tuple(dict.fromkeys(key[i] for key in ROWS)) for i in range(3))
-OTHERS = tuple(method for method in METHODS if method != OURS)
+OTHERS = tuple(dict.fromkeys(method for method, *_ in ROWS if method != OURS))
+SEEDS = sorted({seed for _, seed, _ in ROWS})
+STEPS = sorted({step for *_, step in ROWS})
 SHOWN = {OURS: 0, **{method: 1 + i for i, method in enumerate(OTHERS)}}  # series of its marks
 AVERAGES = {"this evaluation": 1, "this and the two before": 3}
 COUNT: np.ndarray = np.array(
@@ -31,7 +32,7 @@ RATE = dict(zip(SHOWN, COUNT / EPISODES, strict=True))  # method -> [S, steps]
 
 class Numbers(NamedTuple):
     updates: int
-    begin: int  # updates of the first evaluation that is averaged
+    begin: int  # updates from which on evaluations are averaged
     seeds: tuple[int, ...]
     curve: dict[str, np.ndarray]  # method -> [steps, 3]   mean of the seeds, and its interval
     rate: dict[str, np.ndarray]  # method -> [S]   each seed at `updates`, averaged from `begin`
@@ -55,6 +56,7 @@ def compute(updates: int, average: str, seeds: int, first: int) -> Numbers:
     seen = [(SEEDS.index(first) + i) % len(SEEDS) for i in range(seeds)]
     end = STEPS.index(updates) + 1
     begin = max(end - AVERAGES[average], 0)
+    earliest = max(updates - (AVERAGES[average] - 1) * (STEPS[1] - STEPS[0]), 0)
     curve, rate, luck = {}, {}, {}
     for i, method in enumerate(SHOWN):
         curve[method] = np.array([spread(r) for r in RATE[method][seen].T])
@@ -66,9 +68,7 @@ def compute(updates: int, average: str, seeds: int, first: int) -> Numbers:
         apart = rate[OURS].mean() - rate[other].mean()
         found = difference(rate[OURS], rate[other]) if seeds > 1 else (apart, apart, apart)
         gap[other] = np.array(found)
-    return Numbers(
-        updates, STEPS[begin], tuple(SEEDS[i] for i in seen), curve, rate, luck, gap
-    )
+    return Numbers(updates, earliest, tuple(SEEDS[i] for i in seen), curve, rate, luck, gap)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -106,7 +106,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     begin, end = numbers.begin / 1000, numbers.updates / 1000
     curves.axvspan(begin - 1.2, end + 1.2, color="#E8E8E8", zorder=0, linewidth=0)
     for place, (method, series) in enumerate(SHOWN.items()):
-        style = plots.learned(series)
+        style: dict[str, Any] = plots.learned(series)
         line: dict[str, Any] = style | {"linestyle": "-", "linewidth": 1.0, "elinewidth": 0.8}
         mean, low, high = np.clip(numbers.curve[method].T, 0.0, 1.0)
         aside = x + 0.009 * STEPS[-1] / 1000 * (place - 1)
@@ -121,8 +121,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     gaps.axhline(0.0, color=plots.BLACK, linewidth=0.8)
     for place, other in enumerate(OTHERS):
         gap, low, high = np.clip(100 * numbers.gap[other], -100, 100)
-        style = plots.learned(SHOWN[other]) | {"elinewidth": 2.2, "markersize": 8.5}
-        gaps.errorbar(place, gap, [[gap - low], [high - gap]], **style)
+        bold: dict[str, Any] = plots.learned(SHOWN[other]) | {"elinewidth": 2.2, "markersize": 8.5}
+        gaps.errorbar(place, gap, [[gap - low], [high - gap]], **bold)
         gaps.text(place + 0.12, gap + 3.0, f"{gap:+.0f}", fontsize=10)
     gap, low, high = 100 * numbers.gap[OTHERS[0]]
     names = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
@@ -147,7 +147,7 @@ def describe(numbers: Numbers) -> str:
     )
     when = f"{numbers.updates:,} updates"
     if numbers.begin < numbers.updates:
-        when = f"the mean of {numbers.begin:,} to {when}"
+        when = f"evaluations from {numbers.begin:,} to {when}, averaged"
     gaps = "; ".join(
         f"minus {spelled(other)} {100 * gap:+.0f} points"
         + f", 95% interval over seeds [{100 * low:+.0f}, {100 * high:+.0f}]" * numbers.known

@@ -20,7 +20,7 @@ from chunkrl.statistics import difference
 
 SINGLE = "fql"
 PAIR = (SINGLE, OURS)
-SIDES, DEPTH = (-0.4, 0.4), (0.06, 0.63)  # m; the workspace, a margin and a legend
+SIDES, DEPTH = (-0.4, 0.4), (0.12, 0.63)  # m; the workspace, a margin and a legend
 RATE = 20  # steps in a second
 REACH = 0.04  # m; a cube this near to its goal is in place, says OGBench
 STORED = robot_runs.load_paths()
@@ -56,7 +56,7 @@ def by_seed(points: int, over: str) -> np.ndarray:
     found = np.full((len(MEASURES), len(NAMES), SEEDS), np.nan)
     for m, s in np.ndindex(len(NAMES), SEEDS):
         counted = np.flatnonzero(STORED.success[m, s] | (over == ALL))
-        paths = [robot_runs.path(STORED, m, s, e)[:points] for e in counted]
+        paths = [robot_runs.path(STORED, m, s, int(e))[:points] for e in counted]
         if paths:
             found[:, m, s] = [np.mean([f(path) for path in paths]) for f in MEASURES]
     return found
@@ -97,7 +97,10 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     top.set_xlim(*SIDES)
     top.set_ylim(*DEPTH)
     both = []
-    for bottom, title in ((0.49, "way in 5 steps [cm], each seed"), (0.13, "cosine of successive moves")):
+    for bottom, title in (
+        (0.49, "way in 5 steps [cm], each seed"),
+        (0.13, "cosine of successive moves"),
+    ):
         axes = plots.label(figure.add_axes((0.70, bottom, 0.28, 0.27)), "", "", title)
         axes.set_xlim(-0.6, len(SHOWN) - 0.2)
         axes.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
@@ -112,9 +115,10 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         for method in PAIR
     }
     ring: dict[str, Any] = {"color": "#777777", "markerfacecolor": "none", "linestyle": "none"}
-    entries["cube is in place"] = ring | {"marker": "o", "markersize": 9, "markeredgewidth": 2}
-    entries["cube is not"] = ring | {"marker": "x", "markersize": 8, "markeredgewidth": 2}
+    ring |= {"markersize": 8, "markeredgewidth": 2}
     plots.key(top, entries, loc="lower left")
+    ends = {"cube is in place": ring | {"marker": "o"}, "cube is not": ring | {"marker": "x"}}
+    plots.key(top, ends, loc="lower right")
     return top, *both
 
 
@@ -127,11 +131,15 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     top.add_patch(reach)
     named = {"cube": (numbers.cube, "s"), "goal": (numbers.goal, "+")}
     named["start"] = (numbers.paths[OURS][0], "*")
-    for name, (place, marker) in named.items():
+    for place, marker in named.values():
         top.plot(place[1], place[0], marker=marker, **BLACK)
-        down = name != "start"
-        up, va = (-0.022, "top") if down else (0.015, "bottom")
-        top.text(place[1], place[0] + up, name, ha="center", va=va, fontsize=10)
+    for name, right, up, side in (
+        ("cube", 0.0, -0.04, "center"),
+        ("goal", -0.05, -0.01, "right"),
+        ("start", 0.0, 0.015, "center"),
+    ):
+        place, _ = named[name]
+        top.text(place[1] + right, place[0] + up, name, ha=side, fontsize=10)
     for method, path in numbers.paths.items():
         style: dict[str, Any] = plots.learned(SHOWN[method])
         style |= {"markersize": 4, "linestyle": "-", "linewidth": 0.8}
