@@ -73,7 +73,7 @@ def load_scene() -> Scene:
 
 def scene(task: Task, episodes: int = EPISODES) -> Scene:
     """Places of cube and goal as OGBench's environment has them, where `Evaluator` begins."""
-    from chunkrl import tasks
+    from chunkrl.envs.ogbench import tasks
     from chunkrl.play.evaluate import environment_seed
 
     env = tasks.make_env(task)
