@@ -236,8 +236,8 @@ ROBOT_PATHS = Explorer(
     describe=describe,
     table=table,
     named={
-        "Same episodes: done": {"over": SUCCESSFUL},
-        "Same moment: 1 s": {"steps": 20},
+        "Successes only": {"over": SUCCESSFUL},
+        "First second": {"steps": 20},
     },
     motion="steps",
     predict_first=Predict(
