@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chunkrl.errors import ConfigError
-from chunkrl.measure.traces import coherency, coverage
+from chunkrl.measure.traces import coherency, coverage, direction
 
 
 def by_loop(path, every):
@@ -59,3 +59,33 @@ def test_coverage_against_a_set() -> None:
     assert coverage(places, 0.5) == len(cells)
     with pytest.raises(ConfigError, match="must be positive"):
         coverage(places, 0.0)
+
+
+@pytest.mark.parametrize(("length", "every"), [(21, 5), (23, 5), (12, 1), (31, 10)])
+def test_direction_is_the_mean_cosine_of_neighbouring_moves(length: int, every: int) -> None:
+    paths = np.random.default_rng(2).normal(size=(2, 3, length, 3)).cumsum(-2)
+    got = direction(paths, every)
+    assert got.shape == (2, 3)
+    notes = paths[1, 2][::every]
+    cosines = []
+    for a, b, c in zip(notes, notes[1:], notes[2:], strict=False):
+        first, second = b - a, c - b
+        cosines.append(first @ second / (first @ first) ** 0.5 / (second @ second) ** 0.5)
+    assert got[1, 2] == pytest.approx(np.mean(cosines), rel=1e-12)
+
+
+def test_direction_does_not_depend_on_speed() -> None:
+    line = np.cumsum(np.arange(30))[:, None] * np.array([0.03, -0.04])
+    assert direction(line) == pytest.approx(1.0)
+    corners = np.array([[0, 0], [1, 0], [1, 5], [3, 5]], float)
+    assert direction(corners, every=1) == pytest.approx(0.0)
+    assert direction(np.array([[0.0], [2.0], [1.0], [2.0]]), every=1) == -1.0
+
+
+def test_a_rest_has_no_direction() -> None:
+    rests = np.array([[0.0], [1.0], [1.0], [2.0], [3.0]])
+    assert direction(rests, every=1) == 1.0  # one pair is left
+    with pytest.raises(ConfigError, match="no two moves"):
+        direction(np.zeros((11, 2)))
+    with pytest.raises(ConfigError, match="no two moves"):
+        direction(np.eye(2), every=1)

@@ -31,7 +31,7 @@ def load() -> tuple[dict[str, dict[str, Any]], str]:
     except OSError as error:
         return record, f"Earlier progress could not be read: {error}."
     except (ValueError, TypeError, AttributeError, KeyError):
-        return {kind: dict(empty) for kind, empty in EMPTY.items()}, _set_aside(file)
+        return {kind: dict(empty) for kind, empty in EMPTY.items()}, set_aside(file)
     return record, ""
 
 
@@ -61,26 +61,31 @@ def guess(explorer: str, guessed: float, truth: float) -> str:
 def _update(kind: str, name: str, change: Any) -> str:
     record, notice = load()
     record[kind][name] = change(record[kind].get(name, {}))
-    file = path()
+    failed = save(path(), json.dumps(record, indent=1, sort_keys=True))
+    return f"{notice} {failed}".strip() if failed else notice
+
+
+def save(file: Path, text: str) -> str:
+    """Replace a file of the reader's whole; "" or a sentence about why it was not."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, file)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        remedy = "Set CHUNKRL_HOME to a folder of yours."
-        return f"{notice} Progress was not saved: {error}. {remedy}".strip()
-    return notice
+        return f"Progress was not saved: {error}. Set CHUNKRL_HOME to a folder of yours."
+    return ""
 
 
-def _set_aside(file: Path) -> str:
+def set_aside(file: Path) -> str:
+    """Rename a damaged file, and say so."""
     aside = next(
         name for i in range(1, 10_000) if not (name := file.with_suffix(f".damaged{i}")).exists()
     )
     try:
         os.replace(file, aside)
     except OSError as error:
-        return f"The progress file {file} is damaged and could not be moved: {error}."
-    return f"The progress file was damaged; it is kept as {aside} and a new one is begun."
+        return f"The file {file} is damaged and could not be moved: {error}."
+    return f"The file {file.name} was damaged; it is kept as {aside} and a new one is begun."

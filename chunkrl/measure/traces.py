@@ -1,4 +1,4 @@
-"""How a path explores: temporal coherency and coverage, from positions alone."""
+"""How a path explores: temporal coherency, direction and coverage, from positions alone."""
 
 import numpy as np
 
@@ -17,6 +17,24 @@ def coherency(positions: np.ndarray, every: int = 5) -> np.ndarray:
             f"{np.shape(positions)[-2]} positions hold no two that are {every} steps apart"
         )
     return np.linalg.norm(np.diff(kept, axis=-2), axis=-1).mean(-1)
+
+
+def direction(positions: np.ndarray, every: int = 5) -> np.ndarray:
+    """mean_i cos of the angle between moves i and i + 1 of m = `every` steps.  [*B, T, D] -> [*B]
+
+    1 on a line, 0 at right angles, -1 to and fro; speed does not enter.  Pairs with a move of no
+    length have no angle and do not count.
+    """
+    moves = np.diff(np.asarray(positions, float)[..., ::every, :], axis=-2)
+    length = np.linalg.norm(moves, axis=-1)
+    size = length[..., 1:] * length[..., :-1]
+    pairs = (size > 0).sum(-1)
+    if (pairs == 0).any():
+        raise ConfigError(
+            f"a path of {np.shape(positions)[-2]} positions has no two moves of {every} steps"
+        )
+    inner = (moves[..., 1:, :] * moves[..., :-1, :]).sum(-1)
+    return np.divide(inner, size, out=np.zeros_like(size), where=size > 0).sum(-1) / pairs
 
 
 def coverage(positions: np.ndarray, cell: float) -> int:

@@ -68,6 +68,11 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def environment_seed(seed: int, episode: int) -> int:
+    """With which seed the environment begins episode number `episode` of a run with `seed`."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0])
+
+
 class Evaluator(Lockstep):
     """Environments kept for many evaluations of a training run.
 
@@ -129,8 +134,8 @@ class Evaluator(Lockstep):
         turns = cycle(range(1, goals + 1) if goals else [None])
         played = []
         for i, goal in zip(range(episodes), turns, strict=False):
-            env_seed = int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
-            played.append(Episode(i, Start(env_seed, goal, record=i < record, trace=trace)))
+            begin = Start(environment_seed(seed, i), goal, record=i < record, trace=trace)
+            played.append(Episode(i, begin))
         self.play(act, played, seed, self.execute)
         success = np.array([e.shown[-1].success for e in played])
         return Evaluation(

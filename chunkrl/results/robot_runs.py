@@ -11,11 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from chunkrl import command
+from chunkrl.envs.family import Task
 from chunkrl.results import stored
 
 COMMAND = "python -m chunkrl.results.robot_runs RUN_FOLDERS"
 HERE = Path(__file__).parent / "data"
-CURVES, PATHS = HERE / "robot_runs.csv", HERE / "robot_paths.npz"
+CURVES, PATHS, SCENE = (
+    HERE / name for name in ("robot_runs.csv", "robot_paths.npz", "robot_scene.npz")
+)
 EPISODES, EVERY, STEPS = 20, 5, 200  # played for the paths; steps between stored points; at most
 UNIT = 1e-4  # m, of the stored positions
 
@@ -39,6 +42,13 @@ class Paths(NamedTuple):
     success: np.ndarray  # [M, S, E] bool
 
 
+class Scene(NamedTuple):
+    """Where the cube begins in those episodes, and where it is to go [m]."""
+
+    cube: np.ndarray  # [E, 3]
+    goal: np.ndarray  # [E, 3]
+
+
 @cache
 def load_curves() -> tuple[Evaluation, ...]:
     """Every stored evaluation.  Raises DataError."""
@@ -53,6 +63,28 @@ def load_curves() -> tuple[Evaluation, ...]:
 def load_paths() -> Paths:
     """The stored positions.  Raises DataError."""
     return Paths(**stored.arrays(PATHS, Paths._fields, COMMAND))
+
+
+@cache
+def load_scene() -> Scene:
+    """The stored places of cube and goal.  Raises DataError."""
+    return Scene(**stored.arrays(SCENE, Scene._fields, COMMAND))
+
+
+def scene(task: Task, episodes: int = EPISODES) -> Scene:
+    """Places of cube and goal as OGBench's environment has them, where `Evaluator` begins."""
+    from chunkrl.envs.ogbench import tasks
+    from chunkrl.play.evaluate import environment_seed
+
+    env = tasks.make_env(task)
+    places = []
+    for episode in range(episodes):
+        tasks.reset(env, environment_seed(0, episode))
+        data = env.get_wrapper_attr("_data")
+        (goal,) = data.mocap_pos
+        places.append((data.joint("object_joint_0").qpos[:3].copy(), goal.copy()))
+    env.close()
+    return Scene(*np.array(places, np.float32).swapaxes(0, 1))
 
 
 def path(paths: Paths, method: int, seed: int, episode: int) -> np.ndarray:
@@ -78,6 +110,7 @@ def main(folders: tuple[Path, ...], /, workers: int = 2) -> None:
 
     rows: list[Evaluation] = []
     played = []
+    task = None
     for folder in folders:
         run = experiment.load(folder)
         name = run.config["method"]
@@ -92,7 +125,7 @@ def main(folders: tuple[Path, ...], /, workers: int = 2) -> None:
             for row in run.rows
             if "success" in row
         ]
-        timing = run.config["success_timing"]
+        timing, task = run.config["success_timing"], run.task
         with Evaluator(run.task, workers, success_timing=timing) as play:
             results = [
                 play.run(run.act(i), EPISODES, seed=0, trace=True)
@@ -108,6 +141,8 @@ def main(folders: tuple[Path, ...], /, workers: int = 2) -> None:
         np.stack([success for *_, success in played]),
     )
     stored.save_arrays(PATHS, paths._asdict())
+    if task is not None:
+        stored.save_arrays(SCENE, scene(task)._asdict())
     stored.save_rows(CURVES, Evaluation._fields, rows)
 
 

@@ -4,21 +4,44 @@ import numpy as np
 
 from answers import Answers
 from chunkrl.course.exercises.nb12 import planned_at
+from chunkrl.course.one_step import library_loss
 
 ANSWERS = {
     "q1": Answers(
         equivalents=(
-            "answer = -(1 + 0.99 + 0.99**2 + 0.99**4)",
-            "import numpy as np\nanswer = np.float32(-3.9307)",
+            "answer = -(1 + 0.9 + 0.9**3)",
+            "answer = -2.63",
+            "import numpy as np\nanswer = np.float32(-2.629)",
         ),
-        near_misses=(-3.94, -3.92, -3.8),
+        near_misses=(-2.64, -2.61, -2.7),
     ),
     "q2": Answers(
-        equivalents=("answer = 80.0", "import numpy as np\nanswer = np.array(80)"),
-        near_misses=(79.0, 81.0, 75.0),
+        equivalents=("answer = 13.0", "import math\nanswer = math.ceil(150 / 12)"),
+        near_misses=(14.0, 11.0, 25.0),
     ),
     "q3": Answers(
-        equivalents=('answer = "B"', 'answer = "b "'),
+        equivalents=("answer = 4.6", "answer = 0.5 * 7 + 0.5 * (56 + 32) / 40"),
+        near_misses=(4.5, 4.7, 5.0),
+    ),
+    "write": Answers(
+        equivalents=(
+            "from chunkrl.course.one_step import library_loss as answer",
+            "import jax\n"
+            "def answer(nets, params, state, batch, noise):\n"
+            "    fixed = jax.lax.stop_gradient(state)\n"
+            "    after = nets.one_step(fixed.params.policy, batch.next_obs, noise.propose[0])\n"
+            "    q = sum(nets.q(fixed.target_critic, batch.next_obs, after.clip(-1, 1))) / 2\n"
+            "    y = batch.returns[:, -1] + nets.discount**nets.h * batch.mask[:, -1] * q\n"
+            "    chunk = batch.action.reshape(len(batch.action), -1)\n"
+            "    td = sum(((q - y) ** 2 * batch.valid[:, -1]).mean()\n"
+            "             for q in nets.q(params.critic, batch.obs, chunk)) / 2\n"
+            "    mine = nets.one_step(params.policy, batch.obs, noise.improve)\n"
+            "    away = mine - nets.flow(fixed.params.policy, batch.obs, noise.improve)\n"
+            "    value = nets.q(fixed.params.critic, batch.obs, mine.clip(-1, 1)).mean()\n"
+            "    clone = nets.flow_loss(params.policy, batch, noise)\n"
+            "    return td + clone + nets.alpha * (away**2).mean() - value",
+        ),
+        near_misses=(lambda *inputs: 1.001 * library_loss(*inputs),),
     ),
     "bug": Answers(
         equivalents=(

@@ -1,14 +1,25 @@
-"""Exercises of notebook 12: the target of a window, updates until a reward arrives, coherency."""
+"""Exercises of notebook 12: target and loss of QC-FQL, news of a reward, fair means, plans."""
 
+from functools import cache
+from typing import Any
+
+import jax
 import numpy as np
 
-from chunkrl.course.exercise import Exercise, Function, Misconception, MultipleChoice, Number
+from chunkrl.course import one_step
+from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.types import Batch
 
-DISCOUNT, NEXT_VALUE = 0.99, -20.0
-REWARD = np.array([-1.0, -1.0, -1.0, 0.0, -1.0])
-POWERS = DISCOUNT ** np.arange(5)
+DISCOUNT, NEXT_VALUE = 0.9, -8.0
+REWARD = np.array([-1.0, -1.0, 0.0, -1.0])
+POWERS = DISCOUNT ** np.arange(4)
 RETURN = float(POWERS @ REWARD)
-BOOTSTRAP = DISCOUNT**5 * NEXT_VALUE
+BOOTSTRAP = DISCOUNT**4 * NEXT_VALUE
+
+# Two agents of 12.q3: notes of the hand [cm] on the way, and while hovering; how many of each.
+MOVING, RESTING, ON_THE_WAY, HOVERING = 7.0, 1.0, 8, 32
+FAILED = (ON_THE_WAY * MOVING + HOVERING * RESTING) / (ON_THE_WAY + HOVERING)
+HALF = (MOVING + FAILED) / 2
 
 
 def planned_at(ends: np.ndarray, h: int) -> np.ndarray:
@@ -29,114 +40,245 @@ def never_emptied(ends: np.ndarray, h: int) -> np.ndarray:
 
 ENDS = np.array([0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0])
 
+
+@cache
+def case() -> tuple[Any, ...]:
+    """A batch in the middle of training: `params` have moved on since `state` was made."""
+    settings = {"obs_dim": 3, "action_dim": 2, "horizon": 3, "hidden": (8, 8), "flow_steps": 2}
+    agent = one_step.make(alpha=2.0, **settings)
+    noisy = lambda tree, key: jax.tree.map(
+        lambda x: x + 0.3 * jax.random.normal(jax.random.key(key), x.shape), tree
+    )
+    state = agent.init(jax.random.key(0))
+    state = state._replace(params=noisy(state.params, 1), target_critic=noisy(state.params[0], 2))
+    rng = np.random.default_rng(0)
+    numbers = lambda *shape: rng.normal(size=shape).astype(np.float32)
+    # The third window crosses the end of an episode, the fourth reaches the goal.
+    batch = Batch(
+        obs=numbers(5, 3),
+        action=np.tanh(numbers(5, 3, 2)),
+        returns=numbers(5, 3),
+        mask=np.array([[1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 0, 0], [1, 1, 1]], np.float32),
+        valid=np.array([[1, 1, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]], np.float32),
+        next_obs=numbers(5, 3),
+    )
+    nets = one_step.Nets(agent)
+    return nets, noisy(state.params, 3), state, batch, agent.noise(jax.random.key(4), 5)
+
+
+def wrong_loss(mistake: str):
+    """The loss with one mistake."""
+
+    def loss(nets, params, state, batch, noise):
+        old, obs, after = state.params, batch.obs, batch.next_obs
+        slow = old.critic if mistake == "online" else state.target_critic
+        chunk = nets.one_step(old.policy, after, noise.propose[0]).clip(-1, 1)
+        goes_on = 1.0 if mistake == "mask" else batch.mask[:, -1]
+        bootstrap = nets.discount**nets.h * goes_on * nets.q(slow, after, chunk).mean(0)
+        y = batch.returns[:, -1] + bootstrap
+        error = nets.q(params.critic, obs, nets.logged(batch)) - y[None]
+        td = (batch.valid[None, :, -1] * error**2).mean()
+        mine = nets.one_step(params.policy, obs, noise.improve)
+        drawn = noise.flow if mistake == "noise" else noise.improve
+        distill = ((mine - nets.flow(old.policy, obs, drawn)) ** 2).mean()
+        judge = params.critic if mistake == "judge" else old.critic
+        climb = nets.q(judge, obs, mine.clip(-1, 1)).mean()
+        climb = -climb if mistake == "sign" else climb
+        alpha = 1.0 if mistake == "alpha" else nets.alpha
+        return td + nets.flow_loss(params.policy, batch, noise) + alpha * distill - climb
+
+    return loss
+
+
 EXERCISES = (
     Exercise(
         id="12.q1",
         objective="You can compute the target of a window that contains a success.",
+        why=(
+            "The mask cuts the bootstrap, gamma^h Q', and nothing else; the -1 after the success "
+            "stays, as in the published code. How often that happens in data is easy to count."
+        ),
         question=(
-            "A window of five logged steps has rewards -1, -1, -1, 0, -1 and masks 1, 1, 1, 0, 1: "
-            "the cube was in place at the fourth step and then pushed away. Discount 0.99, and the "
-            "target critic says -20 for the state after the window. What is QC-FQL's target?"
+            "Chunks of four, discount 0.9. A logged window has rewards -1, -1, 0, -1 and masks "
+            "1, 1, 0, 1; the slow critics say -8 of the best chunk after it. What is QC-FQL's "
+            "target? Two decimals."
         ),
         kind=Number(RETURN, 0.005, "reward"),
         hints=(
-            "The mask of a window says whether anything may be bootstrapped beyond it. What is the "
-            "mask of a window with one solved step?",
-            "sum_k gamma^k r_k + gamma^5 (min_k mask_k) Q'",
-            "powers = 0.99 ** np.arange(5)\nanswer = powers @ reward + 0.99**5 * mask.min() * ...",
+            "Do the two parts one after the other: which rewards are summed, and is anything "
+            "bootstrapped?",
+            "sum_{i<h} gamma^i r_i + gamma^h (min_i mask_i) Q'",
+            "powers = 0.9 ** np.arange(4)\nanswer = powers @ reward + 0.9**4 * mask.min() * ...",
         ),
         solution=(
             "import numpy as np\n"
-            "reward, mask = np.array([-1, -1, -1, 0, -1]), np.array([1, 1, 1, 0, 1])\n"
-            "answer = 0.99 ** np.arange(5) @ reward + 0.99**5 * mask.min() * -20"
+            "reward, mask = np.array([-1, -1, 0, -1]), np.array([1, 1, 0, 1])\n"
+            "answer = 0.9 ** np.arange(4) @ reward + 0.9**4 * mask.min() * -8"
         ),
         misconceptions=(
             Misconception(
                 RETURN + BOOTSTRAP,
                 "You bootstrapped. The last step's mask is 1, but the window's is the smallest of "
-                "its masks: an episode ends where it is solved, and nothing counts behind it.",
+                "its masks, 0: no value is added. The rewards you summed are right.",
             ),
             Misconception(
-                float(POWERS[:4] @ REWARD[:4]),
-                "Beyond the success the bootstrap is cut, but the published code goes on adding "
-                "rewards: the logged trajectory did not stop there.",
+                float(POWERS[:2] @ REWARD[:2]),
+                "That is how one would think of it (nothing counts behind a success), and how the "
+                "toy of notebook 08 counts. The published code does otherwise: only the bootstrap "
+                "is cut, and all four rewards are summed.",
             ),
             Misconception(
                 float(REWARD.sum()),
-                "Each reward is discounted by its own place in the window: gamma^k r_k.",
+                "Each reward is discounted by its own place in the window: gamma^i r_i.",
             ),
             Misconception(
                 RETURN + DISCOUNT * NEXT_VALUE,
-                "No bootstrap here, since one mask is 0; and where there is one, it lies five "
-                "steps ahead and is discounted by gamma^5.",
+                "One mask is 0, so no value is added; and where there is one, it lies four steps "
+                "ahead and is discounted by gamma^4.",
             ),
         ),
     ),
     Exercise(
         id="12.q2",
-        objective="You can say how much sooner a reward reaches the start with chunks.",
-        question=(
-            "The reward is 100 steps away and all values start equal. Each round backs up every "
-            "state of the data once, from the target values of the round before. How many rounds "
-            "fewer does h = 5 need than h = 1 until the start feels the reward?"
+        objective="You can choose a chunk length by how soon a reward is to reach the start.",
+        why=(
+            "ceil(150 / 13) = 12, while 12 steps a round need 13. It is what longer backups buy, "
+            "and FQL-n buys it too: speed of news alone does not tell the two apart."
         ),
-        kind=Number(80.0, 1e-9, "rounds"),
+        question=(
+            "A reward is 150 steps away, and all values start equal. A round backs up every state "
+            "of the data once, from the values of the round before. What is the smallest h with "
+            "which the start feels the reward after at most 12 rounds?"
+        ),
+        kind=Number(13.0, 1e-9, "steps"),
         hints=(
             "How many steps does news of the reward travel in one round?",
-            "ceil(L / h) rounds each",
-            "answer = 100 - ...",
+            "ceil(L / h) <= 12",
+            "answer = next(h for h in range(1, 151) if math.ceil(150 / h) <= ...)",
         ),
-        solution="import math\nanswer = 100 - math.ceil(100 / 5)",
+        solution="import math\nanswer = next(h for h in range(1, 151) if math.ceil(150 / h) <= 12)",
         misconceptions=(
+            Misconception(12.0, "Twelve rounds of 12 steps are 144: news has six steps to go."),
+            Misconception(12.5, "A window holds whole steps. Which whole number is enough?"),
             Misconception(
-                20.0, "That is how many rounds h = 5 needs; the question is how many it saves."
-            ),
-            Misconception(5.0, "Five times fewer, yes. As a number of rounds?"),
-            Misconception(
-                99.0, "One round moves news by one backup: five steps, not the whole way."
+                138.0,
+                "You subtracted. In each round news travels h steps: rounds times steps must reach "
+                "150.",
             ),
         ),
     ),
     Exercise(
         id="12.q3",
-        objective="You can read the numbers of temporal coherency.",
+        objective="You can say how far a mean over episodes is about success, not about motion.",
+        why=(
+            "Two hands that move alike differ by 2.4 cm, because one of them fails. Before means "
+            "are compared, ask over which episodes, and until which step."
+        ),
         question=(
-            "In the second figure, set the steps shown to 200 and open the numbers. Agents A and B "
-            "have hands that move equally fast from step to step, but A's notes, five steps apart, "
-            "are twice as far apart as B's. What does that say?"
+            "Two agents move alike: notes of the hand, five steps apart, lie 7 cm apart. A "
+            "succeeds always, after 40 steps. B succeeds in half of its episodes, after 40 steps "
+            "as well; in the others it goes on to 200 steps and hovers from step 40 on, its notes "
+            "1 cm apart. A's coherency is 7 cm. What is B's, as the mean of its episodes' means? "
+            "Two digits."
         ),
-        kind=MultipleChoice(
-            {
-                "a": "A is the better policy",
-                "b": "A keeps its direction for longer",
-                "c": "A reached the cube sooner",
-                "d": "B's policy is deterministic",
-            },
-            "b",
-        ),
+        kind=Number(HALF, 0.05, "cm"),
         hints=(
-            "Both walk the same length in five steps. Whose way is straighter?",
-            "|x_{t+5} - x_t| is at most the sum of the five single ways, with equality on a line",
-            "steps = rng.choice([-1, 1], (1000, 5))\nabs(steps.sum(1)).mean()  # against 5",
+            "First one failed episode: how many notes on the way, how many while hovering?",
+            "(7 + (8 * 7 + 32 * 1) / 40) / 2",
+            "failed = (8 * 7 + ...) / 40\nanswer = (7 + failed) / 2",
         ),
-        solution='answer = "b"',
+        solution="failed = (8 * 7 + 32 * 1) / 40\nanswer = (7 + failed) / 2",
+        misconceptions=(
+            Misconception(FAILED, "That is a failed episode. Half of B's episodes succeed."),
+            Misconception(
+                (2 * ON_THE_WAY * MOVING + HOVERING * RESTING) / (2 * ON_THE_WAY + HOVERING),
+                "You pooled all notes, so that long episodes count more. Take each episode's mean "
+                "first, then the mean of the two.",
+            ),
+            Misconception(
+                (MOVING + RESTING) / 2,
+                "A failed episode is not all hovering: its first 8 notes are 7 cm apart.",
+            ),
+            Misconception(
+                MOVING, "On the way, yes. But the notes of the hovering are averaged in as well."
+            ),
+        ),
+    ),
+    Exercise(
+        id="12.write",
+        objective="You can write the loss of QC-FQL: a critic, and a policy that climbs it.",
+        why=(
+            "Gradients reach the critic by its error alone, and the policy by alpha and the climb. "
+            "With h = 1 the same lines are FQL."
+        ),
+        question=(
+            "Write loss(nets, params, state, batch, noise): the critic's squared error, the flow's "
+            "loss (given), and the policy's loss, added."
+        ),
+        kind=Function(one_step.library_loss, (case(),), tolerance=1e-4),
+        hints=(
+            "Three parts. What makes a target or judges an action is of `state`; what learns is of "
+            "`params`.",
+            "mean of valid_h (Q_k(s, a) - y)^2 + flow_loss + alpha mean (mu - flow)^2 - mean Q_old",
+            "after = nets.one_step(state.params.policy, batch.next_obs, noise.propose[0])\n"
+            "y = batch.returns[:, -1] + ... * nets.q(state.target_critic, batch.next_obs, "
+            "after.clip(-1, 1)).mean(0)\n"
+            "mine = nets.one_step(params.policy, batch.obs, noise.improve)\n"
+            "distill = ((mine - nets.flow(state.params.policy, ...)) ** 2).mean()\n"
+            "climb = nets.q(state.params.critic, batch.obs, mine.clip(-1, 1)).mean()",
+        ),
+        solution=(
+            "def answer(nets, params, state, batch, noise):\n"
+            "    old = state.params\n"
+            "    after = nets.one_step(old.policy, batch.next_obs, noise.propose[0]).clip(-1, 1)\n"
+            "    next_q = nets.q(state.target_critic, batch.next_obs, after).mean(0)\n"
+            "    y = batch.returns[:, -1] + nets.discount**nets.h * batch.mask[:, -1] * next_q\n"
+            "    error = nets.q(params.critic, batch.obs, nets.logged(batch)) - y[None]\n"
+            "    td = (batch.valid[None, :, -1] * error**2).mean()\n"
+            "    mine = nets.one_step(params.policy, batch.obs, noise.improve)\n"
+            "    distill = ((mine - nets.flow(old.policy, batch.obs, noise.improve)) ** 2).mean()\n"
+            "    climb = nets.q(old.critic, batch.obs, mine.clip(-1, 1)).mean()\n"
+            "    return (td + nets.flow_loss(params.policy, batch, noise)\n"
+            "            + nets.alpha * distill - climb)"
+        ),
         misconceptions=(
             Misconception(
-                "a",
-                "A straight way into the wrong corner is coherent too. Coherency says how a policy "
-                "explores, not whether it solves the task.",
+                wrong_loss("judge"),
+                "The critic that judges the policy's chunk learns from it, and raises its own "
+                "values. It is held fixed: state.params.critic.",
             ),
             Misconception(
-                "c", "They move equally fast from step to step; where they end is another question."
+                wrong_loss("sign"),
+                "A loss is made smaller: this policy looks for the worst chunk. The value is "
+                "subtracted.",
             ),
             Misconception(
-                "d", "If anything the reverse: noise drawn anew at every step cancels within five."
+                wrong_loss("alpha"),
+                "alpha is missing: it weighs the distance to the flow against the critic.",
+            ),
+            Misconception(
+                wrong_loss("noise"),
+                "The flow got other noise than the policy. Then the best the policy can do is the "
+                "mean of all chunks; with the same noise each draw has a chunk of its own.",
+            ),
+            Misconception(
+                wrong_loss("mask"),
+                "A window that reached the goal has no value after it: multiply by "
+                "batch.mask[:, -1].",
+            ),
+            Misconception(
+                wrong_loss("online"),
+                "The value after the window is the slow copy's, state.target_critic.",
             ),
         ),
     ),
     Exercise(
         id="12.bug",
         objective="You can keep the plan of one episode out of the next.",
+        why=(
+            "A chunk belongs to the state in which it was planned. Evaluators that reset the world "
+            "but not the queue measure another policy, and only where episodes end inside a chunk."
+        ),
         question=(
             "This loop plays chunks of `h` actions and notes when each action was planned; "
             "`ends[t]` is 1 where an episode ends after step t:\n\n"

@@ -12,116 +12,172 @@ from chunkrl.course.explorer import Explorer
 from chunkrl.experiments.report import spelled
 from chunkrl.play.evaluate import wilson
 from chunkrl.results import robot_runs
+from chunkrl.statistics import difference, mean_interval
 
 OURS = "qc_fql"
-STEPS = sorted({row.step for row in robot_runs.load_curves()})
-SEEDS = sorted({row.seed for row in robot_runs.load_curves()})
-METHODS = tuple(dict.fromkeys(row.method for row in robot_runs.load_curves()))
-OTHERS = tuple(method for method in METHODS if method != OURS)
-SHOWN = {OURS: 0, **dict.fromkeys(OTHERS, 1)}  # series of its marks
+ROWS = {(row.method, row.seed, row.step): row for row in robot_runs.load_curves()}
+OTHERS = tuple(dict.fromkeys(method for method, *_ in ROWS if method != OURS))
+SEEDS = sorted({seed for _, seed, _ in ROWS})
+STEPS = sorted({step for *_, step in ROWS})
+SHOWN = {OURS: 0, **{method: 1 + i for i, method in enumerate(OTHERS)}}  # series of its marks
+AVERAGES = {"this evaluation": 1, "this and the two before": 3}
+COUNT: np.ndarray = np.array(
+    [[[ROWS[m, s, t].successes for t in STEPS] for s in SEEDS] for m in SHOWN]
+)
+EPISODES: np.ndarray = np.array(
+    [[[ROWS[m, s, t].episodes for t in STEPS] for s in SEEDS] for m in SHOWN]
+)
+RATE = dict(zip(SHOWN, COUNT / EPISODES, strict=True))  # method -> [S, steps]
 
 
 class Numbers(NamedTuple):
-    other: str
-    step: int
-    seeds: int
-    rate: dict[str, np.ndarray]  # method -> [S, steps]   success of each seed seen
-    interval: dict[str, np.ndarray]  # method -> [S, steps, 2]   its 95% Wilson interval
-    pooled: dict[
-        str, np.ndarray
-    ]  # method -> [3]   at `step`: rate, low, high of all their episodes
+    updates: int
+    begin: int  # updates from which on evaluations are averaged
+    seeds: tuple[int, ...]
+    curve: dict[str, np.ndarray]  # method -> [steps, 3]   mean of the seeds, and its interval
+    rate: dict[str, np.ndarray]  # method -> [S]   each seed at `updates`, averaged from `begin`
+    luck: dict[str, np.ndarray]  # method -> [S, 2]   Wilson's interval of its episodes
+    gap: dict[str, np.ndarray]  # other method -> [3]   OURS minus it, and the interval over seeds
 
     @property
-    def separate(self) -> bool:
-        """Whether the pooled intervals do not overlap."""
-        (_, low, high), (_, low_other, high_other) = (
-            self.pooled[method] for method in (OURS, self.other)
-        )
-        return bool(low > high_other or low_other > high)
+    def known(self) -> bool:
+        """Whether seeds, of which it takes two, say how far they differ."""
+        return len(self.seeds) > 1
 
 
-def compute(against: str, updates: int, seeds: int) -> Numbers:
-    """Evaluations of the first `seeds` seeds of two methods, and their episodes taken together."""
-    rate, interval, pooled = {}, {}, {}
-    for method in (OURS, against):
-        rows = {
-            (row.seed, row.step): row for row in robot_runs.load_curves() if row.method == method
-        }
-        seen = [[rows[seed, step] for step in STEPS] for seed in SEEDS[:seeds]]
-        rate[method] = np.array([[r.successes / r.episodes for r in line] for line in seen])
-        interval[method] = np.array(
-            [[wilson(r.successes, r.episodes) for r in line] for line in seen]
-        )
-        here = [line[STEPS.index(updates)] for line in seen]
-        successes, episodes = sum(r.successes for r in here), sum(r.episodes for r in here)
-        pooled[method] = np.array([successes / episodes, *wilson(successes, episodes)])
-    return Numbers(against, updates, seeds, rate, interval, pooled)
+def spread(rates: np.ndarray) -> list[float]:
+    """Mean of the seeds and its 95% interval, of no width where there is but one.  -> 3 numbers"""
+    mean = float(rates.mean())
+    return [mean, *(mean_interval(rates) if len(rates) > 1 else (mean, mean))]
+
+
+def compute(updates: int, average: str, seeds: int, first: int) -> Numbers:
+    """What `seeds` seeds of every method show, counted on from number `first` and round again."""
+    seen = [(SEEDS.index(first) + i) % len(SEEDS) for i in range(seeds)]
+    end = STEPS.index(updates) + 1
+    begin = max(end - AVERAGES[average], 0)
+    earliest = max(updates - (AVERAGES[average] - 1) * (STEPS[1] - STEPS[0]), 0)
+    curve, rate, luck = {}, {}, {}
+    for i, method in enumerate(SHOWN):
+        curve[method] = np.array([spread(r) for r in RATE[method][seen].T])
+        rate[method] = RATE[method][seen, begin:end].mean(1)
+        played = zip(COUNT[i, seen, begin:end], EPISODES[i, seen, begin:end], strict=True)
+        luck[method] = np.array([wilson(int(k.sum()), int(n.sum())) for k, n in played])
+    gap = {}
+    for other in OTHERS:
+        apart = rate[OURS].mean() - rate[other].mean()
+        found = difference(rate[OURS], rate[other]) if seeds > 1 else (apart, apart, apart)
+        gap[other] = np.array(found)
+    return Numbers(updates, earliest, tuple(SEEDS[i] for i in seen), curve, rate, luck, gap)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
     curves = plots.label(
-        figure.add_axes((0.09, 0.13, 0.55, 0.64)),
+        figure.add_axes((0.08, 0.13, 0.44, 0.63)),
         "updates [thousands]",
         "success rate",
-        "each seed, with the luck of its episodes",
+        "means of the seeds, 95% interval over seeds",
     )
-    rates = plots.label(
-        figure.add_axes((0.74, 0.13, 0.24, 0.64), sharey=curves), "", "", "seeds taken together"
+    seeds = plots.label(
+        figure.add_axes((0.55, 0.13, 0.21, 0.63), sharey=curves), "", "", "each seed; bold: mean"
+    )
+    gaps = plots.label(
+        figure.add_axes((0.845, 0.13, 0.14, 0.63)), "", "points", f"{spelled(OURS)} minus"
     )
     curves.set_ylim(-0.03, 1.05)
     curves.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
-    curves.set_xlim(0, 1.1 * STEPS[-1] / 1000)
-    rates.set_xlim(-0.6, 1.6)
-    rates.set_xticks([])
-    rates.tick_params(labelleft=False)
-    return curves, rates
+    curves.set_xlim(0, 1.06 * STEPS[-1] / 1000)
+    seeds.set_xlim(-0.6, len(SHOWN) - 0.4)
+    seeds.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
+    seeds.tick_params(labelleft=False)
+    gaps.set_ylim(-100, 100)
+    gaps.set_yticks([-100, -50, 0, 50, 100])
+    gaps.set_xlim(-0.6, len(OTHERS) - 0.4)
+    gaps.set_xticks(range(len(OTHERS)), [spelled(m) for m in OTHERS], fontsize=9)
+    for axes in (seeds, gaps):
+        axes.tick_params(axis="x", length=0)
+    plots.key(curves, {spelled(m): plots.learned(i) for m, i in SHOWN.items()}, "upper left")
+    return curves, seeds, gaps
 
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
-    curves, rates = axes
-    width = 0.012 * STEPS[-1] / 1000
-    for place, method in enumerate((OURS, numbers.other)):
-        style = plots.learned(SHOWN[method])
-        for seed in range(numbers.seeds):
-            rate, band = numbers.rate[method][seed], numbers.interval[method][seed]
-            x = np.array(STEPS) / 1000 + width * (2.2 * place - 1.1 + 0.6 * (seed - 1))
-            error = np.abs(band.T - rate)
-            line: dict[str, Any] = style | {"linestyle": "-", "linewidth": 0.6}
-            curves.errorbar(x, rate, error, **line)
-        rate, low, high = numbers.pooled[method]
-        large: dict[str, Any] = style | {"markersize": 9}
-        rates.errorbar(place, rate, [[rate - low], [high - rate]], **large)
-        beyond = (high + 0.03, "bottom") if high < 0.8 else (low - 0.03, "top")
-        text = f"{spelled(method)}\n{rate:.0%}"
-        rates.text(place, beyond[0], text, va=beyond[1], ha="center", fontsize=10)
-    curves.vlines(numbers.step / 1000, -0.03, 1.05, color=plots.BLACK, linestyle=":", linewidth=1.2)
-    seeds = f"{numbers.seeds} seed{'s' * (numbers.seeds > 1)}"
-    verdict = "the intervals separate" if numbers.separate else "the intervals overlap"
-    plots.headline(curves, f"{numbers.step:,} updates, {seeds} of each method: {verdict}")
+    curves, each, gaps = axes
+    x = np.array(STEPS) / 1000
+    begin, end = numbers.begin / 1000, numbers.updates / 1000
+    curves.axvspan(begin - 1.2, end + 1.2, color="#E8E8E8", zorder=0, linewidth=0)
+    for place, (method, series) in enumerate(SHOWN.items()):
+        style: dict[str, Any] = plots.learned(series)
+        line: dict[str, Any] = style | {"linestyle": "-", "linewidth": 1.0, "elinewidth": 0.8}
+        mean, low, high = np.clip(numbers.curve[method].T, 0.0, 1.0)
+        aside = x + 0.009 * STEPS[-1] / 1000 * (place - 1)
+        curves.errorbar(aside, mean, [mean - low, high - mean], **line)
+        rate, luck = numbers.rate[method], numbers.luck[method]
+        at = place + 0.5 * (np.arange(len(rate)) + 0.5) / len(rate) - 0.42
+        thin: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 4.5}
+        each.errorbar(at, rate, np.clip(np.abs(luck.T - rate), 0, 1), **thin)
+        mean, low, high = np.clip(spread(rate), 0.0, 1.0)
+        thick: dict[str, Any] = style | {"elinewidth": 2.2, "markersize": 8.5}
+        each.errorbar(place + 0.3, mean, [[mean - low], [high - mean]], **thick)
+    gaps.axhline(0.0, color=plots.BLACK, linewidth=0.8)
+    for place, other in enumerate(OTHERS):
+        gap, low, high = np.clip(100 * numbers.gap[other], -100, 100)
+        bold: dict[str, Any] = plots.learned(SHOWN[other]) | {"elinewidth": 2.2, "markersize": 8.5}
+        gaps.errorbar(place, gap, [[gap - low], [high - gap]], **bold)
+        gaps.text(place + 0.12, gap + 3.0, f"{gap:+.0f}", fontsize=10)
+    gap, low, high = 100 * numbers.gap[OTHERS[0]]
+    names = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
+    known = (
+        f"95% over seeds [{low:+.0f}, {high:+.0f}]" if numbers.known
+        else "one seed each: no interval"
+    )  # fmt: skip
+    plots.headline(curves, f"{_seeds(numbers)}: {names} {gap:+.0f} points, {known}")
+
+
+def _seeds(numbers: Numbers) -> str:
+    listed = ", ".join(map(str, numbers.seeds))
+    return f"Seed{'s' * numbers.known} {listed}" if len(numbers.seeds) < 5 else (
+        f"{len(numbers.seeds)} seeds from number {numbers.seeds[0]}"
+    )  # fmt: skip
 
 
 def describe(numbers: Numbers) -> str:
-    parts = [
-        f"{spelled(method)} {rate:.0%} [{low:.0%}, {high:.0%}]"
-        for method, (rate, low, high) in numbers.pooled.items()
-    ]
+    rates = ", ".join(
+        f"{spelled(method)} {rates.mean():.0%} ({', '.join(f'{rate:.0%}' for rate in rates)})"
+        for method, rates in numbers.rate.items()
+    )
+    when = f"{numbers.updates:,} updates"
+    if numbers.begin < numbers.updates:
+        when = f"evaluations from {numbers.begin:,} to {when}, averaged"
+    gaps = "; ".join(
+        f"minus {spelled(other)} {100 * gap:+.0f} points"
+        + f", 95% interval over seeds [{100 * low:+.0f}, {100 * high:+.0f}]" * numbers.known
+        for other, (gap, low, high) in numbers.gap.items()
+    )
     return (
-        f"After {numbers.step:,} updates, {numbers.seeds} seed{'s' * (numbers.seeds > 1)} of each "
-        f"method: {' and '.join(parts)} success, 95% intervals of the episodes taken together; "
-        f"they {'do not overlap' if numbers.separate else 'overlap'}."
+        f"Success at {when}, mean of the seeds (each seed): {rates}. {spelled(OURS)} {gaps}"
+        f"{'' if numbers.known else ', and one seed has no interval'}."
     )
 
 
 def table(numbers: Numbers) -> Table:
-    header = ("method", "seed", "updates", "success", "95% from", "to")
+    header = ("method", "seed", "success", "luck of episodes from", "to")
     rows = [
-        (spelled(method), SEEDS[seed], step, rate[seed, i], *numbers.interval[method][seed, i])
-        for method, rate in numbers.rate.items()
-        for seed in range(numbers.seeds)
-        for i, step in enumerate(STEPS)
+        (spelled(method), seed, float(rate), float(low), float(high))
+        for method in SHOWN
+        for seed, rate, (low, high) in zip(
+            numbers.seeds, numbers.rate[method], numbers.luck[method], strict=True
+        )
+    ]
+    rows += [
+        (f"{spelled(OURS)} minus {spelled(other)}", "over seeds", *map(float, gap))
+        for other, gap in numbers.gap.items()
     ]
     return header, rows
 
+
+START = "this evaluation"
+LAST = STEPS[-1]
+GAPS = [RATE[OURS][i, -1] - RATE[OTHERS[0]][i, -1] for i in range(len(SEEDS))]
 
 ROBOT_CURVES = Explorer(
     name="robot_curves",
@@ -131,17 +187,27 @@ ROBOT_CURVES = Explorer(
     layout=layout,
     draw=draw,
     controls=(
-        Choice("against", "QC-FQL against", OTHERS, OTHERS[0]),
-        Slider("updates", "updates", STEPS[0], STEPS[-1], STEPS[1] - STEPS[0], STEPS[-1]),
+        Slider("updates", "updates", STEPS[0], LAST, STEPS[1] - STEPS[0], LAST),
+        Choice("average", "each seed's success", tuple(AVERAGES), START),
         Slider("seeds", "seeds that you may see", 1, len(SEEDS), 1, len(SEEDS)),
+        Slider("first", "counted from seed", SEEDS[0], SEEDS[-1], 1, SEEDS[0]),
     ),
     describe=describe,
     table=table,
+    named={
+        "One seed: a triumph": {"seeds": 1, "first": SEEDS[int(np.argmax(GAPS))]},
+        "One seed: nothing": {"seeds": 1, "first": SEEDS[int(np.argmin(np.abs(GAPS)))]},
+        "Averages": {"average": "this and the two before"},
+        "Halfway": {"updates": STEPS[len(STEPS) // 2 - 1]},
+    },
+    motion="updates",
     predict_first=Predict(
         "FQL decides one action at a time and learns from one reward at a time. After the last "
-        "stored update, in how many of 100 episodes does it put the cube in its place?",
+        "stored update, in how many of 100 episodes does it put the cube in its place (mean of "
+        "the seeds)?",
         "episodes of 100",
-        lambda numbers: 100 * float(numbers.pooled["fql"][0]),
+        lambda numbers: 100 * float(numbers.rate["fql"].mean()),
         digits=0,
+        mark=lambda axes, value: plots.guess(axes[1], value / 100),
     ),
 )

@@ -1,63 +1,94 @@
 """Notebook 12: where the hand goes, deciding at every step or committed to a chunk."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from chunkrl import plots
-from chunkrl.course.controls import Predict, Slider, Table
+from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.course.explorers.robot_curves import OURS, SHOWN
+from chunkrl.course.explorers.robot_curves import OTHERS, OURS, SHOWN
 from chunkrl.experiments.report import spelled
-from chunkrl.measure.traces import coherency
+from chunkrl.measure import traces
 from chunkrl.results import robot_runs
+from chunkrl.statistics import difference
 
 SINGLE = "fql"
 PAIR = (SINGLE, OURS)
 SIDES, DEPTH = (-0.4, 0.4), (0.12, 0.63)  # m; the workspace, a margin and a legend
 RATE = 20  # steps in a second
+REACH = 0.04  # m; a cube this near to its goal is in place, says OGBench
+STORED = robot_runs.load_paths()
+NAMES: tuple[str, ...] = tuple(STORED.methods.tolist())
+SEEDS = STORED.points.shape[1]
+ALL, SUCCESSFUL = "all episodes", "successful ones only"
+MEASURES: tuple[Callable[[np.ndarray], Any], ...] = (
+    lambda path: 100 * traces.coherency(path, every=1),  # stored is every fifth step
+    lambda path: traces.direction(path, every=1),
+)
 
 
 class Numbers(NamedTuple):
     episode: int
+    seed: int
     steps: int
-    paths: dict[str, np.ndarray]  # method -> [points, 2]   x and y of the hand [m]
-    coherency: dict[str, np.ndarray]  # method -> [S]   of each seed, mean of its episodes [m]
+    over: str
+    paths: dict[str, np.ndarray]  # method -> [points, 3]   places of the hand [m]
+    arrived: dict[str, float]  # method -> second at which the cube is in place, -1: not by then
+    cube: np.ndarray  # [3]   where it begins [m]
+    goal: np.ndarray  # [3]
+    way: dict[str, np.ndarray]  # method -> [S]   in 5 steps [cm]
+    cosine: dict[str, np.ndarray]  # method -> [S]   between one such move and the next
+    gap: np.ndarray  # [2, O, 3]   OURS minus another in both, and its 95% interval over seeds
 
 
 @cache
-def by_seed(points: int) -> np.ndarray:
-    """Temporal coherency over the first `points` stored points: mean of episodes.  -> [M, S]"""
-    stored = robot_runs.load_paths()
-    methods, seeds, episodes = stored.points.shape
-    return np.array(
-        [
-            [
-                np.mean(
-                    [
-                        coherency(robot_runs.path(stored, m, s, e)[:points], every=1)
-                        for e in range(episodes)
-                    ]
-                )
-                for s in range(seeds)
-            ]
-            for m in range(methods)
-        ]
+def by_seed(points: int, over: str) -> np.ndarray:
+    """Way and direction over the first `points` stored points, mean of episodes.  -> [2, M, S]
+
+    nan for a seed none of whose episodes count.
+    """
+    found = np.full((len(MEASURES), len(NAMES), SEEDS), np.nan)
+    for m, s in np.ndindex(len(NAMES), SEEDS):
+        counted = np.flatnonzero(STORED.success[m, s] | (over == ALL))
+        paths = [robot_runs.path(STORED, m, s, int(e))[:points] for e in counted]
+        if paths:
+            found[:, m, s] = [np.mean([f(path) for path in paths]) for f in MEASURES]
+    return found
+
+
+def compute(episode: int, seed: int, steps: int, over: str) -> Numbers:
+    """Two paths from one start, and every method's way and direction until `steps`."""
+    points, scene = steps // robot_runs.EVERY + 1, robot_runs.load_scene()
+    paths, arrived = {}, {}
+    for method in PAIR:
+        at = NAMES.index(method), seed, episode
+        path = robot_runs.path(STORED, *at)
+        done = STORED.success[at] and len(path) <= points
+        paths[method] = path[:points]
+        arrived[method] = (len(path) - 1) * robot_runs.EVERY / RATE if done else -1.0
+    way, cosine = (
+        {name: row[np.isfinite(row)] for name, row in zip(NAMES, rows, strict=True)}
+        for rows in by_seed(points, over)
     )
+    gap = np.array([
+        [apart(found[OURS], found[other]) for other in OTHERS] for found in (way, cosine)
+    ])  # fmt: skip
+    cube, goal = scene.cube[episode], scene.goal[episode]
+    return Numbers(episode, seed, steps, over, paths, arrived, cube, goal, way, cosine, gap)
 
 
-def compute(episode: int, steps: int) -> Numbers:
-    """Two paths from one start (the first seeds), and every method's coherency until `steps`."""
-    stored, points = robot_runs.load_paths(), steps // robot_runs.EVERY + 1
-    names = stored.methods.tolist()
-    paths = {
-        method: robot_runs.path(stored, names.index(method), 0, episode)[:points, :2]
-        for method in PAIR
-    }
-    return Numbers(episode, steps, paths, dict(zip(names, by_seed(points), strict=True)))
+def apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """The difference of two means and its interval; of no width where seeds are too few for one."""
+    if min(len(a), len(b)) < 2:
+        gap = float(a.mean() - b.mean()) if len(a) and len(b) else 0.0
+        return gap, gap, gap
+    return difference(a, b)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -65,63 +96,129 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     plots.label(top, "y, across the table [m]", "x, away from the robot [m]")
     top.set_xlim(*SIDES)
     top.set_ylim(*DEPTH)
-    far = plots.label(
-        figure.add_axes((0.72, 0.13, 0.26, 0.63)), "", "way in 5 steps [cm]", "mean over episodes"
-    )
-    methods = robot_runs.load_paths().methods.tolist()
-    far.set_xlim(-0.6, len(methods) - 0.4)
-    far.set_xticks(range(len(methods)), [spelled(method) for method in methods], fontsize=9)
+    both = []
+    for bottom, title in (
+        (0.49, "way in 5 steps [cm], each seed"),
+        (0.13, "cosine of successive moves"),
+    ):
+        axes = plots.label(figure.add_axes((0.70, bottom, 0.28, 0.27)), "", "", title)
+        axes.set_xlim(-0.6, len(SHOWN) - 0.2)
+        axes.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
+        axes.tick_params(axis="x", length=0)
+        both.append(axes)
+    both[0].set_ylim(0, 10)
+    both[0].set_yticks([0, 5, 10])
+    both[1].set_ylim(0, 1)
+    both[1].set_yticks([0, 0.5, 1])
     entries = {
         f"{spelled(method)}, a point every {robot_runs.EVERY} steps": plots.learned(SHOWN[method])
         for method in PAIR
     }
+    ring: dict[str, Any] = {"color": "#777777", "markerfacecolor": "none", "linestyle": "none"}
+    ring |= {"markersize": 8, "markeredgewidth": 2}
     plots.key(top, entries, loc="lower left")
-    return top, far
+    ends = {"cube is in place": ring | {"marker": "o"}, "cube is not": ring | {"marker": "x"}}
+    plots.key(top, ends, loc="lower right")
+    return top, *both
+
+
+BLACK: dict[str, Any] = {"color": plots.BLACK, "markersize": 11, "markerfacecolor": "none"}
 
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
-    top, far = axes
+    top, *both = axes
+    reach = Circle((numbers.goal[1], numbers.goal[0]), REACH, facecolor="#DDDDDD", zorder=0)
+    top.add_patch(reach)
+    named = {"cube": (numbers.cube, "s"), "goal": (numbers.goal, "+")}
+    named["start"] = (numbers.paths[OURS][0], "*")
+    for place, marker in named.values():
+        top.plot(place[1], place[0], marker=marker, **BLACK)
+    for name, right, up, side in (
+        ("cube", 0.0, -0.04, "center"),
+        ("goal", -0.05, -0.01, "right"),
+        ("start", 0.0, 0.015, "center"),
+    ):
+        place, _ = named[name]
+        top.text(place[1] + right, place[0] + up, name, ha=side, fontsize=10)
     for method, path in numbers.paths.items():
         style: dict[str, Any] = plots.learned(SHOWN[method])
         style |= {"markersize": 4, "linestyle": "-", "linewidth": 0.8}
         top.plot(path[:, 1], path[:, 0], **style)
-    start = numbers.paths[OURS][0]
-    top.plot(start[1], start[0], color=plots.BLACK, marker="*", markersize=13)
-    top.text(start[1], start[0] + 0.015, "start", ha="center", fontsize=10)
-    for place, (method, seeds) in enumerate(numbers.coherency.items()):
-        style = plots.learned(SHOWN[method])
-        far.plot(place + 0.12 * np.arange(len(seeds)) - 0.12, 100 * seeds, **style)
-        far.text(place, 100 * seeds.max() + 0.3, f"{100 * seeds.mean():.1f}", ha="center")
-    far.set_ylim(0, plots.nice_top(110 * max(seeds.max() for seeds in numbers.coherency.values())))
-    far.tick_params(axis="x", length=0)
-    chunk, single = (100 * numbers.coherency[method].mean() for method in (OURS, SINGLE))
-    plots.headline(
-        top,
-        f"Episode {numbers.episode}, {numbers.steps / RATE:.1f} s: in 5 steps the hand goes "
-        f"{chunk:.1f} cm with chunks, {single:.1f} cm without",
+        end = path[-1]
+        mark = "o" if numbers.arrived[method] >= 0 else "x"
+        ring = {"color": style["color"], "markerfacecolor": "none", "markeredgewidth": 2.0}
+        ring |= {"zorder": 4}
+        top.plot(end[1], end[0], marker=mark, markersize=12, **ring)
+    for a, found, digits, gap in zip(
+        both, (numbers.way, numbers.cosine), (1, 2), numbers.gap, strict=True
+    ):
+        for place, (method, series) in enumerate(SHOWN.items()):
+            seeds = found[method]
+            if len(seeds):
+                beside = np.linspace(-0.15, 0.15, len(seeds)) if len(seeds) > 1 else [0.0]
+                a.plot(place + np.array(beside), seeds, **plots.learned(series))
+                mean = f"{seeds.mean():.{digits}f}"
+                y = max(float(seeds.min()) - 0.06 * a.get_ylim()[1], 0.0)
+                a.text(place, y, mean, ha="center", va="top", fontsize=9)
+        _, low, high = gap[0]
+        names = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
+        text = f"{names}: [{low:+.{digits}f}, {high:+.{digits}f}]"
+        a.text(-0.5, 0.03 * a.get_ylim()[1], text, fontsize=9)
+    both[0].text(-0.5, 9.9, f"mean over {numbers.over}", fontsize=9, va="top")
+    plots.headline(top, headline(numbers))
+
+
+def headline(numbers: Numbers) -> str:
+    """What happens in the episode that is drawn."""
+    parts = [
+        f"{spelled(method)} {f'is done after {at:.1f} s' if at >= 0 else 'is not done'}"
+        for method in (OURS, SINGLE)
+        for at in [numbers.arrived[method]]
+    ]
+    if max(numbers.arrived.values()) < 0:
+        parts = ["neither has the cube in place"]
+    return (
+        f"Episode {numbers.episode}, seed {numbers.seed}, {numbers.steps / RATE:g} s: "
+        f"{', '.join(parts)}"
     )
 
 
 def describe(numbers: Numbers) -> str:
-    parts = [
-        f"{100 * seeds.mean():.2f} cm for {spelled(method)} (seeds {100 * seeds.min():.2f} to "
-        f"{100 * seeds.max():.2f})"
-        for method, seeds in numbers.coherency.items()
-    ]
+    def means(found: dict[str, np.ndarray], digits: int) -> str:
+        return ", ".join(
+            f"{spelled(method)} {found[method].mean():.{digits}f}"
+            for method in SHOWN
+            if len(found[method])
+        )
+
+    (way, *_), (cosine, *_) = numbers.gap
+    against = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
     return (
-        f"Paths of the gripper in episode {numbers.episode}, seen from above, for "
-        f"{numbers.steps / RATE:g} s; in 5 steps it moves on average {', '.join(parts)}."
+        f"{headline(numbers)} (paths of the gripper from above, with cube and goal). Over "
+        f"{numbers.over}, until then: way in 5 steps {means(numbers.way, 2)} cm, {against} "
+        f"{way[0]:+.2f} [{way[1]:+.2f}, {way[2]:+.2f}]; cosine between such moves "
+        f"{means(numbers.cosine, 2)}, {against} {cosine[0]:+.2f} [{cosine[1]:+.2f}, "
+        f"{cosine[2]:+.2f}] (95% over seeds)."
     )
 
 
 def table(numbers: Numbers) -> Table:
+    way, cosine = by_seed(numbers.steps // robot_runs.EVERY + 1, numbers.over)
     rows = [
-        (spelled(method), seed, 100 * value)
-        for method, seeds in numbers.coherency.items()
-        for seed, value in enumerate(seeds)
+        (spelled(method), str(seed), float(way[m, seed]), float(cosine[m, seed]))
+        for method in SHOWN
+        for m in [NAMES.index(method)]
+        for seed in np.flatnonzero(np.isfinite(way[m]))
     ]
-    return ("method", "seed", "way in 5 steps [cm]"), rows
+    rows += [
+        (f"{spelled(OURS)} minus {spelled(other)}", part, *map(float, numbers.gap[:, o, i]))
+        for o, other in enumerate(OTHERS)
+        for i, part in enumerate(("difference", "95% from", "to"))
+    ]
+    return ("method", "seed", "way in 5 steps [cm]", "cosine"), rows
 
+
+FOUND = np.nanmean(by_seed(robot_runs.STEPS // robot_runs.EVERY + 1, ALL)[0, NAMES.index(SINGLE)])
 
 ROBOT_PATHS = Explorer(
     name="robot_paths",
@@ -132,16 +229,24 @@ ROBOT_PATHS = Explorer(
     draw=draw,
     controls=(
         Slider("episode", "episode", 0, robot_runs.EPISODES - 1, 1, 0),
+        Slider("seed", "seed", 0, SEEDS - 1, 1, 0),
         Slider("steps", "steps shown", 20, robot_runs.STEPS, 20, robot_runs.STEPS),
+        Choice("over", "means over", (ALL, SUCCESSFUL), ALL),
     ),
     describe=describe,
     table=table,
+    named={
+        "Successes only": {"over": SUCCESSFUL},
+        "First second": {"steps": 20},
+    },
+    motion="steps",
     predict_first=Predict(
         "Every 5 steps (a quarter of a second) we note where the hand is. FQL decides anew at each "
         "step. How far apart are two notes of QC-FQL, which plays 5 actions to their end, if "
-        f"FQL's are {100 * by_seed(robot_runs.STEPS // 5 + 1)[0].mean():.1f} cm apart?",
+        f"FQL's are {FOUND:.1f} cm apart (means over all episodes)?",
         "cm",
-        lambda numbers: 100 * float(numbers.coherency[OURS].mean()),
+        lambda numbers: float(numbers.way[OURS].mean()),
         digits=1,
+        mark=lambda axes, value: plots.guess(axes[1], value),
     ),
 )
