@@ -196,7 +196,8 @@ def test_a_nan_names_the_update_and_the_loss_and_keeps_the_checkpoint(tmp_path, 
     data = toy(reward)
     source = SimpleNamespace(at=lambda step: jax.device_put(data), interval=0, identity={})
     learner = agent()
-    sample = jax.jit(lambda key: windows.sample(key, data, 8, 3, 0.99).returns[:, -1])
+    rows = jax.device_put(data)
+    sample = jax.jit(lambda key: windows.sample(key, rows, 8, 3, 0.99).returns[:, -1])
     expected = None
     for update in range(100):
         key_call = jax.random.fold_in(jax.random.split(jax.random.key(0))[1], update // 5 * 5 + 5)
