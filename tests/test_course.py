@@ -189,12 +189,12 @@ def test_notes_show_themselves_everywhere() -> None:
 def test_progress_shows_the_map_and_what_is_done() -> None:
     before = progress().code
     assert len(before.splitlines()) == len(OUTLINE) == 15
-    assert "0 of 4" in before
+    assert "03  0 of 5" in before
     check("03.q2", 6)
-    assert "0 of 4" in progress().code
+    assert "03  0 of 5" in progress().code
     check("03.q2", 7)
     check("03.q2", 6)  # a later slip does not take it back
-    assert "1 of 4" in progress().code
+    assert "03  1 of 5" in progress().code
     assert record.load()[0]["exercises"]["03.q2"] == {"passed": True, "attempts": 3, "hints": 0}
     record.guess("horizon", 3.0, 6.34)
     assert "You predicted 3 for horizon; it is 6.34." in progress().code

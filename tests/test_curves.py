@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from chunkrl import disk
 from chunkrl.experiments import report as curves
 from chunkrl.train import runs
 
@@ -68,7 +69,7 @@ def test_stored_runs_become_a_figure_with_its_numbers_and_command(tmp_path):
         "success_timing": "pre",
         "versions": {"jax": "1"},
     }
-    runs.write_json(run / runs.CONFIG, config)
+    disk.write_json(run / runs.CONFIG, config)
     runs.write_csv(run / runs.METRICS, rows())
     curves.main(tmp_path / "f.png", [run])
     assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from chunkrl import disk
 from chunkrl.errors import TrainingError
 from chunkrl.train import runs
 
@@ -26,7 +27,7 @@ STORED = {
     ],
 )
 def test_a_folder_says_what_is_different_about_its_run(tmp_path, change, message):
-    runs.write_json(tmp_path / runs.CONFIG, STORED)
+    disk.write_json(tmp_path / runs.CONFIG, STORED)
     with pytest.raises(TrainingError, match=f"holds a run with {message}: choose another") as error:
         runs.require_same(tmp_path, STORED | change)
     assert len(str(error.value)) < len(str(tmp_path)) + 120
@@ -52,7 +53,7 @@ def test_a_damaged_config_is_named(tmp_path):
 
 def test_the_same_run_with_other_versions_or_from_data_that_moved_goes_on(tmp_path):
     runs.require_same(tmp_path, STORED)  # no run yet
-    runs.write_json(tmp_path / runs.CONFIG, STORED)
+    disk.write_json(tmp_path / runs.CONFIG, STORED)
     runs.require_same(tmp_path, STORED | {"versions": {"jax": "0.10"}})
     runs.require_same(tmp_path, STORED | {"data_path": "/elsewhere/own.npz"})
     assert runs.name(STORED | {"data_path": "/elsewhere/own.npz"}) == runs.name(STORED)
