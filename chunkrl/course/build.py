@@ -1,10 +1,11 @@
 """An experiment with one gap: it runs on the function a reader wrote, beside the library's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +13,17 @@ from chunkrl import plots
 from chunkrl.course.exercises import EXERCISES
 
 YOURS: dict[str, Any] = plots.learned(1)  # the marks of the reader's numbers in every build
+RINGS: dict[str, Any] = plots.estimated(0) | {"markersize": 9}  # of the library's, around them
+
+
+def compare(axes: Sequence[Axes], x: Any, exact: Any, library: Any, yours: Any) -> None:
+    """One curve in each of `axes`: exact, the library's and, unless None, the reader's."""
+    for a, truth, ours in zip(axes, exact, library, strict=True):
+        a.plot(x, truth, **plots.EXACT)
+        a.plot(x, ours, **RINGS)
+    if yours is not None:
+        for a, found in zip(axes, yours, strict=True):
+            a.plot(x, np.clip(found, *a.get_ylim()), **YOURS)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,13 @@
 """QC-FQL with a loss of the reader's: what notebook 12 gives, and where it puts what they write."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
 
 from chunkrl import agents
 from chunkrl.agents.actor_critic import ChunkedActorCritic
-
-
-def _no_loss(*_: Any) -> Any:
-    raise NotImplementedError("an agent without a loss is not trained")
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Nets:
 class Written(ChunkedActorCritic):
     """A QC-FQL agent that learns by `written(nets, params, state, batch, noise)`."""
 
-    written: Callable[..., Any] = _no_loss
+    written: Callable[..., Any] = field(kw_only=True)
 
     def loss(self, params, state, batch, noise):
         value = self.written(Nets(self), params, state, batch, noise)

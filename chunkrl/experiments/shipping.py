@@ -41,6 +41,7 @@ def ship(folder: Path, name: str, /, seed: int | None = None, episodes: int = 10
     """
     if not name.isidentifier():
         raise ConfigError(f"NAME = {name!r}: letters, digits and _, as in qc_fql")
+    episodes = checks.whole("episodes", episodes)  # before anything is written
     run, seeds = experiment.load(folder), runs.read_config(folder)["seeds"]
     seed = seeds[0] if seed is None else checks.whole("seed", seed, least=0)
     if seed not in seeds:

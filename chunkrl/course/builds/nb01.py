@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import RINGS, YOURS, Build
 from chunkrl.course.worlds import support
 from chunkrl.tabular.mdp import policy_value
 
@@ -40,7 +40,6 @@ def run(function: Callable[..., np.ndarray]) -> Numbers:
     return Numbers(np.array(claimed), np.array(obtained), walk)
 
 
-CLAIM: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
 RESULT: dict[str, Any] = plots.estimated(2) | {"markersize": 9}
 YOUR_RESULT = plots.learned(4)
 
@@ -60,7 +59,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     values.set_ylim(-105, 12)
     entries = {
         "exact: best on logged actions": plots.EXACT,
-        "library: claimed": CLAIM,
+        "library: claimed": RINGS,
         "library: obtained": RESULT,
         "yours: claimed": YOURS,
         "yours: obtained": YOUR_RESULT,
@@ -76,9 +75,9 @@ def draw(axes: tuple[Axes, ...], library: Numbers, yours: Numbers | None) -> Non
     for path in PATHS:
         row, column = np.divmod(path.state, support.SIZE)
         world.plot(column, row, color="0.55", linewidth=4)
-    _walk(world, library.walk, -0.08, CLAIM | {"markersize": 4, "linestyle": "-"})
+    _walk(world, library.walk, -0.08, RINGS | {"markersize": 4, "linestyle": "-"})
     values.plot(BELIEFS, np.full(len(BELIEFS), BEST), **plots.EXACT)
-    values.plot(BELIEFS, library.claimed, **CLAIM)
+    values.plot(BELIEFS, library.claimed, **RINGS)
     values.plot(BELIEFS, library.obtained, **RESULT)
     if yours is not None:
         _walk(world, yours.walk, 0.08, YOURS | {"markersize": 4, "linestyle": "-"})

@@ -1,14 +1,13 @@
 """Notebook 02: values of a corridor learned from episodes, with the reader's n-step targets."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import RINGS, YOURS, Build
 from chunkrl.course.explorers.returns import CELLS, DISCOUNT, NOISE, step_sizes, truth
 from chunkrl.course.worlds.returns import learning
 
@@ -41,9 +40,6 @@ def _learn(
     return float((value[0] - truth()[0]) ** 2)
 
 
-LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
-
-
 def layout(figure: Figure) -> tuple[Axes, ...]:
     both = []
     for left, title in zip((0.10, 0.57), RULES.values(), strict=True):
@@ -55,7 +51,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         axes.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
     plots.label(both[0], "n [steps]", "squared error at the start [reward²]")
     both[0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
-    entries = {"exact": plots.EXACT, "library": LIBRARY, "yours": YOURS}
+    entries = {"exact": plots.EXACT, "library": RINGS, "yours": YOURS}
     plots.key(both[0], entries, "upper right")
     return tuple(both)
 
@@ -63,7 +59,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
     for a, exact, ours in zip(axes, EXACT.values(), library, strict=True):
         a.plot(np.arange(1, CELLS + 1), exact, **plots.EXACT)
-        a.plot(N, ours, **LIBRARY)
+        a.plot(N, ours, **RINGS)
     if yours is not None:
         for a, found in zip(axes, yours, strict=True):
             a.plot(N, np.clip(found, *a.get_ylim()), **YOURS)

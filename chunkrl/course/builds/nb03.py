@@ -1,14 +1,14 @@
 """Notebook 03: sweeps of noisy h-step backups with a maximum, from exact values on."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import RINGS, YOURS, Build
 from chunkrl.tabular.chunks import chunk_table, chunked
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.propagation import entry_errors, noisy
@@ -64,9 +64,6 @@ def _drift(function: Callable[..., np.ndarray], each: Critics, error: np.ndarray
     return np.array(found)
 
 
-LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
-
-
 def layout(figure: Figure) -> tuple[Axes, ...]:
     every = []
     for left, h in zip((0.08, 0.40, 0.72), BACKUPS, strict=True):
@@ -78,7 +75,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     plots.label(every[0], "steps backed up", "claimed - true at the start [reward]")
     entries = {
         "exact fixed point": plots.EXACT,
-        "library": LIBRARY,
+        "library": RINGS,
         "yours": YOURS,
     }
     plots.key(every[2], entries, "upper left")
@@ -90,7 +87,7 @@ def draw(axes: tuple[Axes, ...], library: tuple, yours: tuple | None) -> None:
         few = max(1, len(ours) // 12)
         at = each.h * np.arange(len(ours))[::few]
         a.plot([0, STEPS + 10], [limit] * 2, **plots.EXACT)
-        a.plot(at, ours[::few], **LIBRARY)
+        a.plot(at, ours[::few], **RINGS)
         if yours is not None:
             found = yours[axes.index(a)][::few]
             a.plot(at, np.clip(found, *a.get_ylim()), **YOURS)

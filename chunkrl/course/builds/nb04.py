@@ -1,14 +1,13 @@
 """Notebook 04: one round of fitted Q-learning on logged windows makes both kinds of critic."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import YOURS, Build, compare
 from chunkrl.course.worlds.windows import collect, fit
 from chunkrl.tabular.chunks import n_step
 from chunkrl.tabular.mdp import optimal
@@ -20,7 +19,6 @@ WORLD = lock(LENGTH, slip=0.0, skill=SKILL)
 LOGS = {n: collect(WORLD, n, WINDOWS) for n in STEPS}
 BEST = float(optimal(WORLD.mdp).value[0])
 EXACT = [float(optimal(n_step(WORLD.mdp, WORLD.behaviour, n)).value[0]) for n in STEPS]
-OURS: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
 
 
 def run(function: Callable[..., np.ndarray]) -> np.ndarray:
@@ -45,12 +43,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 
 
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
-    for a, exact, ours in zip(axes, (EXACT, [BEST] * len(STEPS)), library, strict=True):
-        a.plot(STEPS, exact, **plots.EXACT)
-        a.plot(STEPS, ours, **OURS)
-    if yours is not None:
-        for a, found in zip(axes, yours, strict=True):
-            a.plot(STEPS, np.clip(found, *a.get_ylim()), **YOURS)
+    compare(axes, STEPS, (EXACT, [BEST] * len(STEPS)), library, yours)
     plots.headline(axes[0], "The same rewards; what differs is what the critic is told")
 
 

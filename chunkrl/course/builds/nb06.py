@@ -1,14 +1,13 @@
 """Notebook 06: a reader's player of chunks in front of the board."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import RINGS, YOURS, Build, compare
 from chunkrl.course.worlds import sides
 from chunkrl.course.worlds.sides import AHEAD, HALF_WIDTH, SIDEWAYS, STEPS, World
 
@@ -44,9 +43,6 @@ def run(function: Callable[..., Sequence[np.ndarray]]) -> np.ndarray:
     return np.array([passed, turns])
 
 
-LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
-
-
 def layout(figure: Figure) -> tuple[Axes, ...]:
     both = []
     for left, name, top in ((0.09, "runs that pass [%]", 108.0), (0.58, "changes of side", 5.0)):
@@ -55,18 +51,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         axes.set_xlim(0.5, STEPS + 0.5)
         axes.set_ylim(-0.05 * top, top)
         axes.set_xticks(LENGTHS)
-    entries = {"exact": plots.EXACT, "library": LIBRARY, "yours": YOURS}
+    entries = {"exact": plots.EXACT, "library": RINGS, "yours": YOURS}
     plots.key(both[0], entries, "upper left")
     return tuple(both)
 
 
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
-    for a, exact, ours in zip(axes, (PASS, TURNS), library, strict=True):
-        a.plot(LENGTHS, exact, **plots.EXACT)
-        a.plot(LENGTHS, ours, **LIBRARY)
-    if yours is not None:
-        for a, found in zip(axes, yours, strict=True):
-            a.plot(LENGTHS, np.clip(found, *a.get_ylim()), **YOURS)
+    compare(axes, LENGTHS, (PASS, TURNS), library, yours)
     plots.headline(axes[0], "The same chunks; what differs is after how many actions it looks")
 
 

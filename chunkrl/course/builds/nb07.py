@@ -1,14 +1,13 @@
 """Notebook 07: a reader's best of N against the exact order statistics."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import RINGS, YOURS, Build, compare
 from chunkrl.tabular.selection import delivered, promised
 
 SIGMA, ROUNDS = 1.0, 5_000
@@ -35,9 +34,6 @@ def run(function: Callable[..., np.ndarray]) -> np.ndarray:
     return np.array(found).T
 
 
-LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
-
-
 def layout(figure: Figure) -> tuple[Axes, ...]:
     both = []
     for left, title in ((0.09, "promised: the critic's value"), (0.58, "delivered: the truth")):
@@ -46,19 +42,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         axes.set_xlim(-0.3, np.log2(SIZES[-1]) + 0.3)
         axes.set_ylim(-4.0, 5.0)
         axes.set_xticks(np.log2(SIZES), [str(n) for n in SIZES])
-    entries = {"exact": plots.EXACT, "library": LIBRARY, "yours": YOURS}
+    entries = {"exact": plots.EXACT, "library": RINGS, "yours": YOURS}
     plots.key(both[0], entries, "lower left")
     return tuple(both)
 
 
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
-    at = np.log2(SIZES)
-    for a, exact, ours in zip(axes, EXACT, library, strict=True):
-        a.plot(at, exact, **plots.EXACT)
-        a.plot(at, ours, **LIBRARY)
-    if yours is not None:
-        for a, found in zip(axes, yours, strict=True):
-            a.plot(at, np.clip(found, *a.get_ylim()), **YOURS)
+    compare(axes, np.log2(SIZES), EXACT, library, yours)
     plots.headline(axes[0], "Of what the critic promises of its pick, half is there")
 
 

@@ -1,14 +1,13 @@
 """Notebook 10: a reader's rollout of a one-step model and of a chunk model."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import RINGS, YOURS, Build
 from chunkrl.course.worlds.linear import ChunkMap, covariance, drift, fit, record, spring, true_map
 
 SYSTEM, NOISE, TRANSITIONS, STEPS, ROLLOUTS = spring(), 0.1, 2_000, 50, 5_000
@@ -51,9 +50,6 @@ def run(function: Callable[..., Sequence[np.ndarray]]) -> dict[int, np.ndarray]:
     return found
 
 
-LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
-
-
 def layout(figure: Figure) -> tuple[Axes, ...]:
     both = []
     for left, h in ((0.09, 1), (0.58, 10)):
@@ -62,7 +58,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         both.append(plots.label(axes, "steps imagined", "error of the state [its unit]", title))
         axes.set_xlim(-1.5, STEPS + 1.5)
         axes.set_ylim(-0.03, 0.85)
-    entries = {"exact, of this model": plots.EXACT, "library": LIBRARY, "yours": YOURS}
+    entries = {"exact, of this model": plots.EXACT, "library": RINGS, "yours": YOURS}
     plots.key(both[0], entries, "upper left")
     return tuple(both)
 
@@ -73,7 +69,7 @@ def draw(
     for a, h in zip(axes, CHUNKS, strict=True):
         at, some = np.arange(0, STEPS + 1, h), slice(None, None, 5 if h == 1 else 1)
         a.plot(at, EXACT[h], **plots.EXACT)
-        a.plot(at[some], library[h][some], **LIBRARY)
+        a.plot(at[some], library[h][some], **RINGS)
         if yours is not None:
             a.plot(at[some], np.clip(yours[h], *a.get_ylim())[some], **YOURS)
     plots.headline(

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import RINGS, YOURS, Build
 from chunkrl.course.explorers.imagination import ANYWHERE, GUESSES, SLIP
 from chunkrl.tabular.estimate import count_model
 from chunkrl.tabular.mdp import chain, policy_value
@@ -91,9 +91,6 @@ def run(function: Callable[..., np.ndarray]) -> np.ndarray:
     return np.array(found)
 
 
-LIBRARY: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
-
-
 def layout(figure: Figure) -> tuple[Axes, ...]:
     axes = plots.label(
         figure.add_axes((0.09, 0.14, 0.55, 0.68)),
@@ -108,7 +105,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
             "exact": plots.EXACT,
             "exact, true value at the end": PARTS[0],
             "exact, true model on the way": PARTS[1],
-            "library, sampled": LIBRARY,
+            "library, sampled": RINGS,
             "yours, sampled": YOURS,
         },
         (1.03, 0.45),
@@ -123,7 +120,7 @@ def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) 
     (a,) = axes
     for curve, style in zip(WORLD.exact, (plots.EXACT, *PARTS), strict=True):
         a.plot(LENGTHS, curve, **style)
-    a.plot(LENGTHS, library, **LIBRARY)
+    a.plot(LENGTHS, library, **RINGS)
     if yours is not None:
         a.plot(LENGTHS, np.clip(yours, *a.get_ylim()), **YOURS)
     best = int(library.argmin())

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chunkrl import plots
-from chunkrl.course.build import YOURS, Build
+from chunkrl.course.build import RINGS, YOURS, Build
 from chunkrl.course.worlds import push
 
 STARTS = np.linspace(10.0, 60.0, 25)  # cm
@@ -18,7 +17,6 @@ MODELS = {"the true world": 0.0, "model: stuck at 3 cm": 3.0, "model: stuck at 6
 TRUTH = float(push.value(STARTS, push.SPEED).mean())
 TAUGHT = float(push.value(STARTS).mean())
 LOW, HIGH = -100.0, 0.0
-OURS: dict[str, Any] = plots.estimated(0) | {"markersize": 9}
 
 
 def run(function: Callable[..., np.ndarray]) -> np.ndarray:
@@ -44,7 +42,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         if i:
             axes.set_yticklabels([])
         found.append(axes)
-    entries = {"V of the fast policy, exact": plots.EXACT, "library": OURS, "yours": YOURS}
+    entries = {"V of the fast policy, exact": plots.EXACT, "library": RINGS, "yours": YOURS}
     plots.key(found[0], entries, "upper left")
     return tuple(found)
 
@@ -52,7 +50,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 def draw(axes: tuple[Axes, ...], library: np.ndarray, yours: np.ndarray | None) -> None:
     for i, a in enumerate(axes):
         a.plot(a.get_xlim(), [TRUTH, TRUTH], **plots.EXACT)
-        a.plot(DEPTHS, library[i], **OURS)
+        a.plot(DEPTHS, library[i], **RINGS)
         if yours is not None:
             a.plot(DEPTHS, np.clip(yours[i], LOW + 1, HIGH - 1), **YOURS)
     plots.headline(
