@@ -17,7 +17,7 @@ from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
 from chunkrl.measure.parts import Causes, Root, root, split, squares
 from chunkrl.measure.record import Record, load
-from chunkrl.statistics import mean_and_error
+from chunkrl.statistics import mean_and_error, mean_interval
 
 STORED = Path(__file__).parents[2] / "results" / "data" / "robot_values.npz"
 DEEPEST = 20  # chunks
@@ -106,10 +106,8 @@ def over_states(found: np.ndarray) -> tuple[float, float]:
 
 def over_seeds(found: np.ndarray) -> tuple[float, float]:
     """Mean of [seeds, S], and half its 95% interval over seeds by Student's t: another agent."""
-    from scipy.stats import t
-
-    average, error = mean_and_error(found.mean(-1))
-    return float(average), float(t.ppf(0.975, len(found) - 1) * error)
+    low, high = mean_interval(found.mean(-1))
+    return (low + high) / 2, (high - low) / 2
 
 
 @lru_cache(maxsize=64)
