@@ -52,20 +52,21 @@ class Evaluator:
 
 def test_runs_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> None:
     def load(folder):
-        rate = {"a": 0.25, "b": 0.75}[folder.name]
+        name, *more = folder.name  # "b1": the second seed of "b", in a folder of its own
+        rate, seeds = {"a": 0.25, "b": 0.75}[name], [int(*more)] if more else [0, 1]
         rows = [
             {"step": step, "seed": seed, **({"success": rate, "episodes": 8} if step == 20 else {})}
             for step in (10, 20)
-            for seed in (0, 1)
+            for seed in seeds
         ]
-        config = {"method": folder.name, "seeds": [0, 1], "success_timing": "pre"}
-        return SimpleNamespace(config=config, rows=rows, task="cube", act=lambda i: i)
+        config = {"method": name, "seeds": seeds, "success_timing": "pre"}
+        return SimpleNamespace(config=config, rows=rows, task="cube", act=lambda i: seeds[i])
 
     places = robot_runs.Scene(np.ones((20, 3)), np.zeros((20, 3)))
     monkeypatch.setattr(robot_runs, "scene", lambda task: places)
     monkeypatch.setattr("chunkrl.experiments.experiment.load", load)
     monkeypatch.setattr("chunkrl.play.evaluate.Evaluator", Evaluator)
-    robot_runs.main((tmp_path / "a", tmp_path / "b"))
+    robot_runs.main((tmp_path / "a", tmp_path / "b0", tmp_path / "b1"))
     assert [tuple(row) for row in robot_runs.load_curves()] == [
         ("a", 0, 20, 8, 2),
         ("a", 1, 20, 8, 2),

@@ -104,12 +104,15 @@ def pack(traces: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main(folders: tuple[Path, ...], /, workers: int = 2) -> None:
-    """Read the evaluations of finished runs, play their agents, and store both in the package."""
+    """Read the evaluations of finished runs, play their agents, and store both in the package.
+
+    A method's seeds may come from several folders.
+    """
     from chunkrl.experiments import experiment
     from chunkrl.play.evaluate import Evaluator
 
     rows: list[Evaluation] = []
-    played = []
+    played: dict[str, list] = {}  # method -> of each seed, its packed episodes and their success
     task = None
     for folder in folders:
         run = experiment.load(folder)
@@ -131,15 +134,10 @@ def main(folders: tuple[Path, ...], /, workers: int = 2) -> None:
                 play.run(run.act(i), EPISODES, seed=0, trace=True)
                 for i in range(len(run.config["seeds"]))
             ]
-        packed = [pack(list(result.trace)) for result in results]
-        played.append((name, packed, [result.success for result in results]))
+        played.setdefault(name, []).extend((*pack(list(r.trace)), r.success) for r in results)
         print(f"{folder}: {len(rows)} evaluations so far, {len(results)} seeds played", flush=True)
-    paths = Paths(
-        np.array([name for name, *_ in played]),
-        np.stack([[position for position, _ in packed] for _, packed, _ in played]),
-        np.stack([[points for _, points in packed] for _, packed, _ in played]),
-        np.stack([success for *_, success in played]),
-    )
+    parts = zip(*(zip(*seeds, strict=True) for seeds in played.values()), strict=True)
+    paths = Paths(np.array([*played]), *(np.stack([np.stack(x) for x in part]) for part in parts))
     stored.save_arrays(PATHS, paths._asdict())
     if task is not None:
         stored.save_arrays(SCENE, scene(task)._asdict())
