@@ -8,6 +8,7 @@ import numpy as np
 from chunkrl.envs.rendering import drawing_mujoco, import_mujoco, rendering_error
 
 SIZE = 240  # pixels, height and width
+LIGHT = 0.45, 0.6  # from everywhere, and from the camera: transparent goals are seen
 UNSET = (0.5, 0.5, 0.5, 1.0)  # a geom's own colour, which outranks its material's, in MuJoCo
 
 
@@ -22,17 +23,27 @@ class Camera:
             mujoco, model = drawing_mujoco(), self.raw.model
             model.vis.quality.offsamples = 0
             model.vis.global_.offwidth = model.vis.global_.offheight = SIZE
+            model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = LIGHT
             self._renderer = mujoco.Renderer(model, SIZE, SIZE)
             for effect in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
                 self._renderer.scene.flags[effect] = 0  # ... shadows and reflections
+            self._view = self._table() if hasattr(self.raw, "_pinch_site_id") else None
 
     def frame(self) -> np.ndarray:
         """The current state.  -> [height, width, 3] uint8"""
         if self._renderer is None:
             return sketch(self.env)
-        camera = "front" if hasattr(self.raw, "_pinch_site_id") else self.raw.custom_camera
-        self._renderer.update_scene(self.raw.data, camera=camera)
+        self._renderer.update_scene(self.raw.data, camera=self._view or self.raw.custom_camera)
         return self._renderer.render()
+
+    def _table(self) -> Any:
+        """A camera near the robot's table, so that hand, objects and goals are large and apart."""
+        mujoco = drawing_mujoco()
+        camera, bounds = mujoco.MjvCamera(), self.raw._workspace_bounds
+        camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+        camera.lookat[:] = *bounds[:, :2].mean(0), 0.12
+        camera.distance, camera.azimuth, camera.elevation = 0.85, 150, -33
+        return camera
 
 
 def sketch(env: gymnasium.Env) -> np.ndarray:
