@@ -56,22 +56,15 @@ def of(agent: Any, state: Any, normaliser: Normaliser, candidates: int | None = 
     if candidates:
         agent = replace(agent, **{"act_candidates" if imagines else "candidates": candidates})
     reward = task_reward(agent.model.reward) if imagines else OWN
-    act, parts = partial(train.act, agent, state), reward.parts(agent.chunk)
-
-    @jax.jit
-    def critic(obs, chunks):
-        return agent.q(state.params.critic, normaliser.apply(obs), _flat(chunks)) * parts
-
-    @jax.jit
-    def value(obs, chunks):
-        return agent.v(agent.end.params(state), normaliser.apply(obs)) * parts
-
+    act = partial(train.act, agent, state)
+    critic = partial(_q, agent, state.params.critic, normaliser)
+    value = partial(_v, agent, agent.end.params(state), normaliser) if imagines else critic
     return Beliefs(
         agent.discount,
         agent.chunk,
         reward.true_mask,
         lambda obs, keys: act(normaliser.apply(obs), keys),
-        value if imagines else critic,
+        value,
         critic,
         model_of(agent.model, state.params, normaliser) if imagines else None,
     )
@@ -79,22 +72,33 @@ def of(agent: Any, state: Any, normaliser: Normaliser, candidates: int | None = 
 
 def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
     """A trained model of the task's rewards, as imagination uses it."""
-    parts = task_reward(model.reward).parts(model.chunk)
+    task_reward(model.reward)
+    known = model, params, normaliser
+    reward, mask = (partial(_outcome, part, *known) for part in ("reward", "mask"))
+    return Model(model.chunk, partial(_predict, *known), reward, mask)
 
-    @jax.jit
-    def predict(obs, actions):
-        return normaliser.inverse(model.predict(params, normaliser.apply(obs), _flat(actions)))
 
-    @partial(jax.jit, static_argnums=0)
-    def outcome(part, obs, actions):
-        return model.outcome(params, normaliser.apply(obs), _flat(actions))[part]
+# Compiled once per agent and shape: the parameters of seeds are arguments.
+@partial(jax.jit, static_argnums=0)
+def _q(agent, params, normaliser, obs, chunks):
+    reward = agent.model.reward if isinstance(agent, ModelBasedActorCritic) else OWN
+    return agent.q(params, normaliser.apply(obs), _flat(chunks)) * reward.parts(agent.chunk)
 
-    return Model(
-        model.chunk,
-        predict,
-        lambda obs, actions: outcome(0, obs, actions) * parts,
-        partial(outcome, 1),
-    )
+
+@partial(jax.jit, static_argnums=0)
+def _v(agent, params, normaliser, obs, chunks):
+    return agent.v(params, normaliser.apply(obs)) * agent.model.reward.parts(agent.chunk)
+
+
+@partial(jax.jit, static_argnums=0)
+def _predict(model, params, normaliser, obs, actions):
+    return normaliser.inverse(model.predict(params, normaliser.apply(obs), _flat(actions)))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _outcome(part, model, params, normaliser, obs, actions):
+    reward, mask = model.outcome(params, normaliser.apply(obs), _flat(actions))
+    return reward * model.reward.parts(model.chunk) if part == "reward" else mask
 
 
 def model_for(agent: Any, steps: int) -> ChunkModel:
