@@ -73,7 +73,7 @@ def compute(updates: int, average: str, seeds: int, first: int) -> Numbers:
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
     curves = plots.label(
-        figure.add_axes((0.08, 0.13, 0.44, 0.63)),
+        figure.add_axes((0.095, 0.13, 0.425, 0.63)),
         "updates [thousands]",
         "success rate",
         "means of the seeds, 95% interval over seeds",
@@ -104,7 +104,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     curves, each, gaps = axes
     x = np.array(STEPS) / 1000
     begin, end = numbers.begin / 1000, numbers.updates / 1000
-    curves.axvspan(begin - 1.2, end + 1.2, color="#E8E8E8", zorder=0, linewidth=0)
+    margin = 0.03 * x[-1]
+    curves.axvspan(begin - margin, end + margin, color="#E8E8E8", zorder=0, linewidth=0)
     for place, (method, series) in enumerate(SHOWN.items()):
         style: dict[str, Any] = plots.learned(series)
         line: dict[str, Any] = style | {"linestyle": "-", "linewidth": 1.0, "elinewidth": 0.8}
@@ -113,7 +114,10 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         curves.errorbar(aside, mean, [mean - low, high - mean], **line)
         rate, luck = numbers.rate[method], numbers.luck[method]
         at = place + 0.5 * (np.arange(len(rate)) + 0.5) / len(rate) - 0.42
-        thin: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 4.5}
+        thin: dict[str, Any] = style | {
+            "elinewidth": 0.7,
+            "markersize": 4.5 if len(rate) < 6 else 3.0,
+        }
         each.errorbar(at, rate, np.clip(np.abs(luck.T - rate), 0, 1), **thin)
         mean, low, high = np.clip(spread(rate), 0.0, 1.0)
         thick: dict[str, Any] = style | {"elinewidth": 2.2, "markersize": 8.5}

@@ -155,15 +155,16 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         for place, (method, series) in enumerate(SHOWN.items()):
             seeds = found[method]
             if len(seeds):
-                beside = np.linspace(-0.15, 0.15, len(seeds)) if len(seeds) > 1 else [0.0]
-                a.plot(place + np.array(beside), seeds, **plots.learned(series))
+                beside = np.linspace(-0.3, 0.3, len(seeds)) if len(seeds) > 1 else [0.0]
+                small = plots.learned(series) | {"markersize": 4.0}
+                a.plot(place + np.array(beside), seeds, **small)
                 mean = f"{seeds.mean():.{digits}f}"
                 y = max(float(seeds.min()) - 0.06 * a.get_ylim()[1], 0.0)
                 a.text(place, y, mean, ha="center", va="top", fontsize=9)
         _, low, high = gap[0]
         names = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
         text = f"{names}: [{low:+.{digits}f}, {high:+.{digits}f}]"
-        a.text(-0.5, 0.03 * a.get_ylim()[1], text, fontsize=9)
+        a.text(-0.5, 0.03 * a.get_ylim()[1], text, fontsize=8.5)
     both[0].text(-0.5, 9.9, f"mean over {numbers.over}", fontsize=9, va="top")
     plots.headline(top, headline(numbers))
 
