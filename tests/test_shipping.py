@@ -24,6 +24,7 @@ def test_every_agent_loads_by_name_and_is_small() -> None:
         (how,) = json.loads((home.SHIPPED / name / runs.EVALUATION).read_text())
         assert how["episodes"] >= 100
         assert how["step"] == loaded.rows[-1]["step"]
+        assert shipping.evaluated(name) == how["success"] * how["episodes"]
     files = [file for file in home.SHIPPED.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < 4e6
 

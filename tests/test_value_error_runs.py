@@ -1,5 +1,7 @@
 """What agents believe, in the task's units, and the measurement of whole runs."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,8 +167,10 @@ def load_and_save(record, path):
     return load(path)
 
 
-def test_a_critic_alone_has_no_imagined_targets(critic_run):
-    record = measure_run(critic_run, 2, 2, 12, 2, lengths=(4,), workers=1)
+def test_a_critic_alone_has_no_imagined_targets(critic_run, tiny_file):
+    lost = critic_run._replace(config=critic_run.config | {"data_file": "lost.npz"})
+    record = measure_run(lost, 2, 2, 12, 2, lengths=(4,), workers=1, source=tiny_file)
+    assert record.about["data_file"] == tiny_file.name
     assert record.values.target.shape == (2, 1, 0, 3, 2, 2)
     np.testing.assert_allclose(record.values.critic, record.values.real[:, :, 0], rtol=1e-5)
     assert record.about["ends"]
@@ -204,6 +208,9 @@ def test_what_cannot_be_read_says_so(critic_run, tmp_path):
     lost = critic_run._replace(config=critic_run.config | {"data_file": "lost.npz"})
     with pytest.raises(DataError, match=r"lost\.npz"):
         measure_run(lost, 2, 2, 12, 2, workers=1)
+    other = critic_run._replace(agent=replace(critic_run.agent, obs_dim=3))
+    with pytest.raises(ConfigError, match="of another task: the run's observations are 3"):
+        measure_run(other, 2, 2, 12, 2, workers=1)
 
 
 def test_the_data_of_a_run_are_found_where_they_lay_else_by_name(tiny_file, tmp_path):

@@ -27,6 +27,12 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob(f"*/{runs.CONFIG}"))
 
 
+def evaluated(name: str) -> int:
+    """In how many of its 100 episodes the agent NAME solved its task: its evaluation.json."""
+    (found,) = runs.read_evaluations(SHIPPED / name)
+    return round(found["success"] * found["episodes"])
+
+
 def light(state: Any) -> Any:
     """`state` as it is shipped: rounded to half precision, its optimiser's memory set to zero."""
     half = lambda x: x.astype(jnp.float16).astype(x.dtype) if x.dtype == jnp.float32 else x

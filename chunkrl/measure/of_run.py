@@ -81,8 +81,11 @@ def measure_run(
     lengths: Sequence[int] = (),
     model_updates: int | None = None,
     workers: int = 2,
+    source: Path | None = None,
 ) -> Record:
-    """Reset the simulator to `count` states of the run's data, play each seed from them, imagine.
+    """Reset the simulator to `count` states of the data, play each seed from them, imagine.
+
+    The data are the run's, or the train file `source` of the same task.
 
     `candidates` are the N of the policy (default: the agent's while it learns); `steps` are those
     of models trained alone for `model_updates` (default: as many as the agent), besides the agent's
@@ -97,8 +100,10 @@ def measure_run(
             f"horizon = {horizon}: must exceed the {longest} steps of the longest target; lower "
             "depth or lengths, or play for longer"
         )
-    path = data_of(config)
+    path = source or data_of(config)
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
+    if logged.obs.shape[1] != agent.obs_dim:
+        raise ConfigError(f"{path} is of another task: the run's observations are {agent.obs_dim}")
     candidates = candidates or (agent.candidates,)
     extra = []  # [J - 1][seeds], trained on the run's data as the run itself was
     for model in (beliefs.model_for(agent, n) for n in steps):
@@ -119,7 +124,8 @@ def measure_run(
             own = policies[0].model
             known = [own, *alone] if own else alone
             drifts.append(drift(known, path, agent.chunk))
-    about = {name: config[name] for name in ("method", "task", "preset", "data_file", "settings")}
+    about = {name: config[name] for name in ("method", "task", "preset", "settings")}
+    about["data_file"] = path.name
     about |= {"updates": updates, "discount": agent.discount, "chunk": agent.chunk}
     about |= {"horizon": horizon, "ends": ends, "versions": runs.versions()}
     about["model_updates"] = model_updates
