@@ -1,6 +1,6 @@
 """Notebook 08: which chunk length costs least, and which of its three costs dominates."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -72,6 +72,7 @@ def best(numbers: Numbers) -> int:
 LINEAR = 10.0  # reward: up to here an axis of points is linear, above it logarithmic
 TALLEST = 12.0  # reward: bars are cut here, and their number stands above
 REGRET, CLAIM, STUCK = plots.estimated(1), plots.estimated(0), plots.estimated(3)
+MORE: dict[str, Any] = REGRET | {"marker": "^"}
 MISSING = {"facecolor": "#CFE8F7", "edgecolor": plots.BLUE, "linewidth": 0.8}
 PICKING = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0.8}
 
@@ -173,7 +174,7 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         level = level + part
     off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
     regret.errorbar(H[seen], numbers.regret[seen], off[seen], **REGRET)
-    regret.plot(H[~seen], np.full((~seen).sum(), TALLEST - 0.4), **REGRET | {"marker": "^"})
+    regret.plot(H[~seen], np.full((~seen).sum(), TALLEST - 0.4), **MORE)
     for h, value, top in zip(H.tolist(), numbers.regret, numbers.regret + off, strict=True):
         at = top if value < TALLEST else TALLEST
         regret.text(h, at + 0.3, f"{value:.1f}", ha="center")

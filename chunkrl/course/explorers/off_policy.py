@@ -94,6 +94,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         "n-step Q minus V*, exact",
     )
     bias.set_xlim(0.5, LONGEST + 0.5)
+    figure.text(0.602, 0.83, "white: n-step Q is V*; start: off as in the title", fontsize=9)
     figure.text(0.602, 0.785, "triangles: read on a path without mistakes", fontsize=9)
     return strip, values, bias
 
@@ -108,8 +109,6 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     )
     strip.text(LENGTH + 0.5, 1.25, "start", fontsize=9)
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
-    darkest = float(numbers.shortfall.max())
-    strip.text(-1.1, 0.75, f"n-step Q below V*: white 0, darkest {darkest:.2f}", fontsize=9)
 
     errors = np.array(bars(numbers)) - numbers.best
     values.bar(range(len(errors)), errors, width=0.72, **FILL)
