@@ -160,16 +160,22 @@ class TestReferenceNumbers:
 
 
 class TestExercises:
-    def test_the_slip_at_which_two_guarantees_meet(self) -> None:
-        """The open-loop loss of h = 4 makes up for the bootstraps that it saves."""
-        saved = 2 * 0.02 * (1 / (1 - 0.99) - 1 / (1 - 0.99**4))
+    def test_the_error_at_which_two_guarantees_meet(self) -> None:
+        """08.q2: below it single actions have the better guarantee, above it chunks of 4."""
+        world, eps = lock(24, nb08.SLIP), nb08.tie(4)
+        for factor in (0.9, 1.0, 1.1):
+            one, four = (guarantee(world, h, factor * eps) for h in (1, 4))
+            assert np.sign(round(one - four, 9)) == np.sign(factor - 1.0)
 
-        def loss(slip):
-            mdp = lock(24, slip).mdp
-            return optimal(mdp).value[0] - optimal(chunked(mdp, 4)).value[0]
-
-        assert loss(nb08.TIE - 5e-4) < saved < loss(nb08.TIE + 5e-4)
-        assert guarantee(lock(24, nb08.TIE), 1, 0.02) == pytest.approx(2 * 0.02 / (1 - 0.99))
+    @pytest.mark.parametrize("h", [1, 2, 4])
+    def test_the_chunks_that_readers_build_are_the_library_s(self, h: int) -> None:
+        """08.write, in worlds of any size."""
+        rng = np.random.default_rng(h)
+        for actions in (2, 3):
+            mdp = random_mdp(rng, 4, actions, 0.9)
+            P_h, r_h = nb08.blind(*mdp[:2], h, 0.9)
+            np.testing.assert_allclose(P_h, chunked(mdp, h).transition, atol=1e-12)
+            np.testing.assert_allclose(r_h, chunked(mdp, h).reward, atol=1e-12)
 
     @pytest.mark.parametrize("h", range(1, 7))
     def test_nested_chunks_never_win_and_others_do_somewhere(self, h: int) -> None:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from chunkrl.course import explorers
 from chunkrl.course.explorers import EXPLORERS
-from chunkrl.course.worlds import lock_critics, loops
+from chunkrl.course.worlds import loops
 from chunkrl.errors import DataError
 from chunkrl.results import chunk_grid, lock_network
 from chunkrl.statistics import bootstrap
@@ -161,6 +163,31 @@ class TestNetworks:
         assert (np.array(eights) < 0).mean() > 0.1
         assert max(eights) > 20
 
+    def test_the_left_arm_is_not_what_the_table_says(self) -> None:
+        """Given each network's own error: too little at h = 1; of all entries, too much at 2."""
+        found, told = lock_network.grouped(), {}
+        for h in (1, 2):
+            group = chunk_length.critics(lock(24, 0.1), h, 40, candidates=8, redrawn=True)
+            for name in ("error_logged", "error_all"):
+                parts = chunk_length.losses(group, getattr(found[300, 8, h], name))
+                told[h, name] = np.mean([part.regret.mean() for part in parts])
+        seen = {h: found[300, 8, h].regret.mean() for h in (1, 2)}
+        assert told[1, "error_logged"] < seen[1] / 4
+        assert told[2, "error_logged"] < seen[2] / 3
+        assert told[2, "error_all"] > 1.8 * seen[2]
+        rank = stats.spearmanr(found[300, 8, 1].error_logged, found[300, 8, 1].regret).statistic
+        assert 0.6 < rank < 0.75
+
+    def test_free_to_choose_the_order_is_reversed(self) -> None:
+        found = lock_network.grouped()
+        means = [found[3000, 0, h].regret.mean() for h in lock_network.LENGTHS]
+        assert means == sorted(means)
+        assert loops.caught(lock(24, 0.1), found[3000, 0, 8].regret).all()
+        assert not loops.caught(lock(24, 0.1), found[3000, 8, 8].regret).any()
+        lines = explorers.lock_network.summary().splitlines()
+        assert len(lines) == 1 + len(found)
+        assert lines[-1].split()[-3:] == ["64", "1.91", "4.85"]
+
     def test_entry_errors_at_equal_windows_and_at_equal_steps(self) -> None:
         error = {}
         for run in lock_network.load():
@@ -187,12 +214,25 @@ class TestLoops:
         group = chunk_length.critics(world, 1, 400)
         for sigma in (0.5, 0.7, 1.0):
             (found,) = chunk_length.losses(group, [sigma])
-            caught = found.regret > 76.5
+            caught = loops.caught(world, found.regret)
             said = loops.paying(world, sigma * group.noise)
             assert (said == caught).mean() > 0.93
             assert abs(said.mean() - caught.mean()) < 0.03
             too_late = (sigma * group.noise).max((1, 2)) > 2  # of single entries: another rule
             assert (too_late == caught).mean() < 0.9
+
+    def test_at_the_shortest_chunks_being_caught_is_all_that_is_lost(self) -> None:
+        world = lock(24, 0.1)
+        for h, share in ((1, 0.999), (2, 0.75)):
+            (found,) = chunk_length.losses(chunk_length.critics(world, h, 400), [1.0])
+            lost = found.regret * loops.caught(world, found.regret)
+            assert share < lost.sum() / found.regret.sum() < share + 0.1
+
+    def test_from_three_on_the_bootstrapping_error_is_flat(self) -> None:
+        """The bound falls with h; the noise does not."""
+        found = EXPLORERS["chunk_length"].numbers().bootstrap
+        assert found[0] > 60
+        assert found[2:].max() - found[2:].min() < 0.7
 
     def test_the_threshold_by_hand(self) -> None:
         """Discount 0.9, two cells, no slip: finishing is worth -1.9 and -1."""
@@ -207,31 +247,3 @@ class TestLoops:
         noise[3, 2, right[2]] = noise[3, 1, 1 - right[1]] = 1.0  # do not lead back and forth
         noise[4, 4] = 9.0  # the end
         assert loops.paying(world, noise).tolist() == [False, True, True, False, False]
-
-
-class TestLockCritics:
-    """The trainer of the reader's target."""
-
-    def test_its_windows_are_those_of_the_networks_step_by_step(self) -> None:
-        log = lock_critics.collect(4)
-        total = log.reward @ 0.99 ** np.arange(4)
-        done = log.after == 24
-        np.testing.assert_array_equal(log.alive[..., -1] == 0, done)
-        assert done.any()
-        assert (np.diff(log.alive) <= 0).all()
-        np.testing.assert_allclose(total[~done], -(1 - 0.99**4) / 0.01)
-        assert (log.reward[..., 1:][log.alive[..., :-1] == 0] == 0).all()
-
-    def test_what_it_proposes_is_what_the_network_says_of_likely_chunks(self, monkeypatch) -> None:
-        monkeypatch.setattr(lock_critics, "ROUNDS", 2)
-        seen = []
-
-        def target(reward, alive, proposed, discount):
-            seen.append(proposed)
-            return np.full(len(reward), -7.0)
-
-        q = lock_critics.train(2, target)
-        first, second = seen
-        assert first.shape == (8 * 300, 8)
-        assert np.abs(second + 7).mean() < np.abs(first + 7).mean()
-        assert q.shape == (8, 24, 4)

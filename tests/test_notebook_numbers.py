@@ -5,6 +5,7 @@ import pytest
 
 from chunkrl import plots
 from chunkrl.course.builds import BUILDS, nb03
+from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import (
     EXPLORERS,
     cube_paths,
@@ -18,8 +19,8 @@ from chunkrl.course.worlds import support
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
 from chunkrl.statistics import bootstrap
-from chunkrl.tabular.chunks import n_step
-from chunkrl.tabular.mdp import optimal
+from chunkrl.tabular.chunks import chunk_table, chunked, logged, n_step
+from chunkrl.tabular.mdp import optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
 
@@ -246,6 +247,55 @@ class TestOffPolicy:
         world = lock(3, skill=0.9, discount=1 - 1e-9)
         found = optimal(n_step(world.mdp, world.behaviour, 2)).value[:3]
         np.testing.assert_allclose(found, [-2.9 / 0.9, -2 / 0.9, -1.0], rtol=1e-6)
+
+    def test_four_cells_by_hand(self) -> None:
+        """04.q1: the three equations of its second hint."""
+        a = [[1, -0.04, 0], [-0.32, 1, -0.04], [0, -0.32, 0.96]]
+        start = np.linalg.solve(a, [-2.2 - 0.16, -3, -3 - 0.64])[2]
+        assert EXERCISES["04.q1"].kind.right == pytest.approx(start + 4, abs=1e-5)
+
+    @pytest.mark.parametrize("skill", [0.55, 0.7, 0.9])
+    def test_on_the_lock_the_policy_is_unharmed(self, skill: float) -> None:
+        """Every value is too low, and every cell still presses right."""
+        for slip in (0.0, 0.1, 0.3):
+            world = lock(24, slip, skill)
+            best = optimal(world.mdp).value
+            for n in (2, 3, 5, 8):
+                critic = optimal(n_step(world.mdp, world.behaviour, n))
+                assert (critic.value[:-2] < best[:-2] - 0.01).all()
+                np.testing.assert_allclose(policy_value(world.mdp, critic.choice), best)
+
+    @pytest.mark.parametrize("wrong", [-5.0, -8.0, -12.0, -20.0])
+    def test_at_the_fork_it_is_harmed_until_the_data_are_good(self, wrong: float) -> None:
+        """By hand: 2-step says -2 f + wrong (1 - f) of risky and -4 of safe."""
+        for follow in (0.05, 0.3, 0.5, 0.65, 0.7, 0.95):
+            found = EXPLORERS["fork"].numbers(follow=follow, wrong=wrong)
+            mean = -2 * follow + wrong * (1 - follow)
+            np.testing.assert_allclose(
+                found.says, [[-4, -2], [-4, mean], [-4, -2]], rtol=1e-6, atol=1e-6
+            )
+            assert (mean > -4) == (follow > found.switch)
+            np.testing.assert_allclose(found.obtains, [-2, -2 if mean > -4 else -4, -2], rtol=1e-6)
+
+    @pytest.mark.parametrize("slip", [0.1, 0.2])
+    def test_typed_blind_a_log_of_chunks_is_right(self, slip: float) -> None:
+        """And what its chunks obtain is what the best blind chunks do; looked at, it is less."""
+        world = lock(24, slip)
+        looked = logged(world.mdp, world.behaviour, 8)
+        blind = optimal(logged(world.mdp, looked.frequency, 8).mdp).value[0]
+        typed = chunked(world.mdp, 8)
+        assert blind == pytest.approx(optimal(typed).value[0])
+        picked = optimal(looked.mdp)
+        assert policy_value(typed, picked.choice)[0] < blind - 1 < picked.value[0] - 5
+
+    def test_chunks_filed_backwards_claim_the_truth_and_obtain_nothing(self) -> None:
+        """04.bug."""
+        typed = chunked(lock(24).mdp, 3)
+        truth = optimal(typed).q
+        filed = np.empty_like(truth)
+        filed[:, chunk_table(2, 3) @ 2 ** np.arange(3)] = truth
+        assert filed.max(-1)[0] == pytest.approx(steps_cost(24))
+        assert policy_value(typed, filed.argmax(-1))[0] == pytest.approx(-100.0)
 
     def test_rounding_noise_darkens_no_cell(self) -> None:
         """Data of an expert: n-step Q is exact, and the strip stays white."""

@@ -16,11 +16,13 @@ YOURS: dict[str, Any] = plots.learned(1)  # the marks of the reader's numbers in
 RINGS: dict[str, Any] = plots.estimated(0) | {"markersize": 9}  # of the library's, around them
 
 
-def compare(axes: Sequence[Axes], x: Any, exact: Any, library: Any, yours: Any) -> None:
+def compare(
+    axes: Sequence[Axes], x: Any, exact: Any, library: Any, yours: Any, ours: dict[str, Any] = RINGS
+) -> None:
     """One curve in each of `axes`: exact, the library's and, unless None, the reader's."""
-    for a, truth, ours in zip(axes, exact, library, strict=True):
+    for a, truth, found in zip(axes, exact, library, strict=True):
         a.plot(x, truth, **plots.EXACT)
-        a.plot(x, ours, **RINGS)
+        a.plot(x, found, **ours)
     if yours is not None:
         for a, found in zip(axes, yours, strict=True):
             a.plot(x, np.clip(found, *a.get_ylim()), **YOURS)

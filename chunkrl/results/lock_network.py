@@ -204,6 +204,23 @@ def load() -> list[Run]:
     return stored.rows(FILE, read, COMMAND)
 
 
+class Group(NamedTuple):
+    """What the runs of one setting and h found, one number a seed."""
+
+    regret: np.ndarray
+    bootstrap: np.ndarray
+    error_logged: np.ndarray
+    error_all: np.ndarray
+
+
+def grouped() -> dict[tuple[int, int, int], Group]:
+    """The committed runs by (windows, candidates, h)."""
+    found: dict[tuple[int, int, int], list[tuple[float, ...]]] = {}
+    for run in load():
+        found.setdefault(run[:3], []).append(run[4:])
+    return {key: Group(*np.array(rows).T) for key, rows in found.items()}
+
+
 def main() -> None:
     """Train all settings and write the file; prints each as it is done."""
     found: list[Run] = []

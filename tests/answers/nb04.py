@@ -3,25 +3,27 @@
 import numpy as np
 
 from answers import Answers
-from chunkrl.course.exercises.nb04 import IMPORTS, one_round
+from chunkrl.course.exercises.nb04 import one_round
 
 ANSWERS = {
     "q1": Answers(
         equivalents=(
-            "answer = -4.21",
-            "answer = -4.2",
-            "import numpy as np\nanswer = np.array([-4.21])",
+            "answer = -1.13",
+            "answer = -1.1",
+            "import numpy as np\n"
+            "a = [[1, -0.04, 0], [-0.32, 1, -0.04], [0, -0.32, 0.96]]\n"
+            "answer = np.linalg.solve(a, [-2.36, -3, -3.64])[2] + 4",
         ),
-        near_misses=(-4.23, -4.18, 0.0),
+        near_misses=(-1.15, -1.11, 0.0),
     ),
     "q2": Answers(
         equivalents=(
-            "answer = -6.06",
-            f"{IMPORTS}"
-            "answer = (optimal(n_step(world.mdp, world.behaviour, 2000)).value[0]\n"
-            "          - optimal(world.mdp).value[0])",
+            "answer = 0.8",
+            "answer = '80%'",
+            "from chunkrl.course.explorers import EXPLORERS\n"
+            "answer = EXPLORERS['fork'].numbers(wrong=-12.0).switch",
         ),
-        near_misses=(-6.04, -6.08, 0.0),
+        near_misses=(0.75, 0.85, 0.83),
     ),
     "q3": Answers(
         equivalents=(
@@ -33,18 +35,11 @@ ANSWERS = {
     ),
     "bug": Answers(
         equivalents=(
-            "def answer(rewards, value, discount):\n"
-            "    for reward in rewards[::-1]:\n"
-            "        value = reward + discount * value\n"
-            "    return value",
-            "from chunkrl.course.worlds.returns import n_step_target as answer",
+            "def answer(actions):\n    return [int(''.join(map(str, row)), 2) for row in actions]",
+            "from chunkrl.tabular.chunks import chunk_index\n"
+            "answer = lambda actions: chunk_index(actions, 2)",
         ),
-        near_misses=(
-            lambda rewards, value, discount: (
-                1.001 * (rewards @ discount ** np.arange(len(rewards)))
-                + discount ** len(rewards) * value
-            ),
-        ),
+        near_misses=(lambda actions: np.arange(len(actions)), lambda actions: actions[:, -1]),
     ),
     "write": Answers(
         equivalents=("from chunkrl.course.exercises.nb04 import one_round as answer",),

@@ -1,7 +1,7 @@
 """Other right answers, and wrong ones that are near, of notebook 08."""
 
 from answers import Answers
-from chunkrl.course.exercises.nb08 import regret, target
+from chunkrl.course.exercises.nb08 import blind, regret
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import optimal, policy_value
 
@@ -12,33 +12,38 @@ ANSWERS = {
     ),
     "write": Answers(
         equivalents=(
-            "def answer(reward, alive, proposed, discount):\n"
-            "    targets = []\n"
-            "    for r, a, q in zip(reward, alive, proposed):\n"
-            "        y = max(q) * min(a)\n"
-            "        for each in r[::-1]:\n"
-            "            y = each + discount * y\n"
-            "        targets.append(y)\n"
-            "    return targets",
+            "from itertools import product\n"
+            "import numpy as np\n"
+            "def answer(P, r, h, gamma):\n"
+            "    P_h, r_h = [], []\n"
+            "    for chunk in product(range(P.shape[1]), repeat=h):\n"
+            "        where, earned = np.eye(len(P)), 0\n"
+            "        for i, a in enumerate(chunk):\n"
+            "            earned = earned + gamma**i * where @ r[:, a]\n"
+            "            where = where @ P[:, a]\n"
+            "        P_h.append(where)\n"
+            "        r_h.append(earned)\n"
+            "    return np.stack(P_h, 1), np.stack(r_h, 1)",
+            "from chunkrl.tabular.chunks import chunked\n"
+            "from chunkrl.tabular.mdp import MDP\n"
+            "answer = lambda P, r, h, gamma: chunked(MDP(P, r, gamma), h)[:2]",
         ),
         near_misses=(
-            lambda reward, alive, proposed, discount: (
-                1.001 * target(reward, alive, proposed, discount)
-            ),
-            lambda reward, alive, proposed, discount: target(
-                reward, alive, proposed * discount, discount
-            ),
+            lambda P, r, h, gamma: (blind(P, r, h, gamma)[0], 1.001 * blind(P, r, h, gamma)[1]),
+            lambda P, r, h, gamma: tuple(x[:, ::-1] for x in blind(P, r, h, gamma)),
         ),
     ),
     "q2": Answers(
         equivalents=(
+            "answer = 0.0289",
+            "answer = 0.029",
             "from scipy.optimize import brentq\n"
             "from chunkrl.tabular.chunk_length import guarantee as g\n"
             "from chunkrl.tabular.worlds import lock\n"
-            "answer = brentq(lambda p: g(lock(24, p), 4, 0.02) - g(lock(24, p), 1, 0.02), 0, 0.4)",
-            "answer = 0.148",
+            "world = lock(24, 0.2)\n"
+            "answer = brentq(lambda eps: g(world, 4, eps) - g(world, 1, eps), 0, 1)",
         ),
-        near_misses=(0.14, 0.155, 0.1, 0.2),
+        near_misses=(0.028, 0.0295, 0.02, 0.1),
     ),
     "q3": Answers(
         equivalents=(

@@ -3,41 +3,43 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.course.worlds.fork import switch
 from chunkrl.course.worlds.returns import importance_variance, n_step_target
 from chunkrl.course.worlds.windows import MISSING
-from chunkrl.tabular.chunks import n_step, n_step_limit
+from chunkrl.tabular.chunks import chunk_index, chunk_table, n_step
 from chunkrl.tabular.mdp import one_hot, optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
-LOCK = lock(12, slip=0.0, skill=0.8)
+# Of 04.q1: short enough for a sheet of paper, and without a discount.
+LOCK = lock(4, slip=0.0, skill=0.8, discount=1 - 1e-9)
 BEST = optimal(LOCK.mdp)
 LOGGING = float(policy_value(LOCK.mdp, LOCK.behaviour)[0])
+WRONG = -12.0  # of 04.q2
 
 
-def bias(n: int) -> float:
+def bias(n: int, skill: float = 0.8) -> float:
     """What uncorrected n-step Q-learning says of the start, minus V*."""
-    return float(optimal(n_step(LOCK.mdp, LOCK.behaviour, n)).value[0] - BEST.value[0])
-
-
-LIMIT = float(optimal(n_step_limit(LOCK.mdp, LOCK.behaviour)).value[0])
-# Of the lock that the notebook shows: 24 cells, q = 0.9.
-SHOWN = lock(24, slip=0.0, skill=0.9)
-SHOWN_BEST = float(optimal(SHOWN.mdp).value[0])
-SHOWN_BIAS = float(optimal(n_step(SHOWN.mdp, SHOWN.behaviour, 4)).value[0]) - SHOWN_BEST
-SHOWN_LIMIT = float(optimal(n_step_limit(SHOWN.mdp, SHOWN.behaviour)).value[0]) - SHOWN_BEST
+    world = lock(4, slip=0.0, skill=skill, discount=1 - 1e-9)
+    return float(optimal(n_step(world.mdp, world.behaviour, n)).value[0] - BEST.value[0])
 
 
 def weights(n: int) -> float:
     """Variance of the product of n ratios of the greedy to the logging policy."""
-    greedy = one_hot(BEST.choice, 2)
-    return float(importance_variance(LOCK.mdp, greedy, LOCK.behaviour, n)[0])
+    world = lock(12, slip=0.0, skill=0.8)  # no window from the start reaches its goal
+    greedy = one_hot(optimal(world.mdp).choice, 2)
+    return float(importance_variance(world.mdp, greedy, world.behaviour, n)[0])
+
+
+def number(actions: np.ndarray) -> np.ndarray:
+    """The row of `chunk_table` in which a chunk stands.  [M, n] -> [M]"""
+    return chunk_index(actions, 2)
 
 
 IMPORTS = (
-    "from chunkrl.tabular.chunks import n_step, n_step_limit\n"
+    "from chunkrl.tabular.chunks import n_step\n"
     "from chunkrl.tabular.mdp import optimal\n"
     "from chunkrl.tabular.worlds import lock\n"
-    "world = lock(12, slip=0.0, skill=0.8)\n"
+    "world = lock(4, slip=0.0, skill=0.8, discount=1 - 1e-9)\n"
 )
 
 
@@ -87,92 +89,93 @@ EXERCISES = (
         id="04.q1",
         objective="You can compute what uncorrected n-step Q-learning converges to, and its bias.",
         question=(
-            "Another lock: 12 cells, no slip, logged with skill q = 0.8. What does uncorrected "
-            "4-step Q-learning say of the start, minus V*?"
+            "A lock of 4 cells, no slip, no discount, logged with skill q = 0.8. What does "
+            "uncorrected 3-step Q-learning say of the start, minus V*?"
         ),
-        kind=Number(bias(4), 0.006, "reward"),
+        kind=Number(bias(3), 0.006, "reward"),
         hints=(
-            "n_step(mdp, behaviour, n) is an MDP in which one own action is followed by n - 1 "
-            "logged ones. Its optimal value is the fixed point.",
-            "V_n(start) - V*(start), both from optimal(...).value[0]",
-            "world = lock(12, slip=0.0, skill=0.8)\n"
+            "Press right once, then let the data press twice: four cases, two of which end in the "
+            "same cell. One equation for each cell from which the goal is more than one step away.",
+            "V1 = -1, with c cells to go: V2 = -2.2 + 0.2 (0.8 V1 + 0.2 V3), "
+            "V3 = -3 + 0.32 V2 + 0.04 V4, V4 = -3 + 0.64 V1 + 0.32 V3 + 0.04 V4",
+            "world = lock(4, slip=0.0, skill=0.8, discount=1 - 1e-9)\n"
             "answer = optimal(n_step(...)).value[0] - optimal(...).value[0]",
         ),
         solution=(
             f"{IMPORTS}"
-            "answer = optimal(n_step(world.mdp, world.behaviour, 4)).value[0]\n"
+            "answer = optimal(n_step(world.mdp, world.behaviour, 3)).value[0]\n"
             "answer -= optimal(world.mdp).value[0]"
         ),
         misconceptions=(
             Misconception(
-                -bias(4),
+                -bias(3),
                 "The size is right; the sign is that of the claim minus the truth. The logged "
                 "mistakes cost time, so the claim is too low.",
             ),
             Misconception(
-                bias(4) + float(BEST.value[0]),
+                bias(3) + float(BEST.value[0]),
                 "This is the fixed point itself. How far is it from V*?",
             ),
             Misconception(
                 LOGGING - float(BEST.value[0]),
-                "This is V_beta - V*: what the logging policy loses when it never improves. 4-step "
-                "Q-learning still chooses every fourth action itself.",
+                "This is V_beta - V*: what the logging policy loses when it never improves. 3-step "
+                "Q-learning still chooses every third action itself.",
             ),
             Misconception(
-                bias(5), "This is n = 5. With n = 4, one action is your own and three are logged."
+                bias(4), "This is n = 4. With n = 3, one action is your own and two are logged."
             ),
             Misconception(
-                SHOWN_BIAS,
-                "This is the lock above, with 24 cells and q = 0.9. Here it has 12, and q = 0.8.",
+                bias(2), "This is n = 2. With n = 3, one action is your own and two are logged."
+            ),
+            Misconception(
+                bias(3, 0.9),
+                "This is q = 0.9, as in the example above. Here the data are right with 0.8.",
             ),
         ),
         why=(
-            "One action is the critic's own and three of every four are the operator's, mistakes "
-            "included. The bias is larger than above although the lock is half as long, because q "
-            "is "
-            "smaller. Next, let n grow."
+            "One action is the critic's own and two of every three are the operator's, mistakes "
+            "included. The error feeds on itself: V3 reads V4, and V4 reads V3. Next: does the "
+            "robot do anything worse for it?"
         ),
     ),
     Exercise(
         id="04.q2",
-        objective="You can say what is left of Q-learning when the return grows without end.",
+        objective="You can say when the bias changes only a number, and when what a robot does.",
         question=(
-            "On the lock of 04.q1, what does the bias of n-step Q-learning at the start tend to as "
-            "n grows?"
+            "At the fork a wrong follow-up is now worth -12 in all instead of -8. How often must "
+            "the data follow up rightly before 2-step Q-learning takes the risky action?"
         ),
-        kind=Number(LIMIT - float(BEST.value[0]), 0.006, "reward"),
+        kind=Number(switch(WRONG), 0.006),
         hints=(
-            "No bootstrap is left. Whose actions make the return, and which one may you still "
-            "choose?",
-            "max_a [r(s, a) + gamma V_beta(s')] - V*(s) at the start",
-            "answer = optimal(n_step_limit(...)).value[0] - optimal(...).value[0]",
+            "What does 2-step Q-learning say of risky, if the data follow up rightly with "
+            "probability f? And of safe?",
+            "-2 f - 12 (1 - f) = -4",
+            "answer = (12 - 4) / (12 - ...)",
         ),
-        solution=(
-            f"{IMPORTS}"
-            "answer = optimal(n_step_limit(world.mdp, world.behaviour)).value[0]\n"
-            "answer -= optimal(world.mdp).value[0]"
-        ),
+        solution="answer = (12 - 4) / (12 - 2)",
         misconceptions=(
             Misconception(
-                LOGGING - float(BEST.value[0]),
-                "This is V_beta - V*. The first action is still yours: one greedy step, then the "
-                "logging policy.",
+                switch(-8.0),
+                "This is the fork above, with -8. A worse mistake needs better data.",
             ),
             Misconception(
-                LOGGING,
-                "This is a value. How far is it from V*? And is it V_beta, or is the first action "
-                "still yours?",
+                1 - switch(WRONG),
+                "So often may they follow up *wrongly*. The question is how often rightly.",
             ),
-            Misconception(bias(8), "This is n = 8. The error still grows after it."),
             Misconception(
-                SHOWN_LIMIT,
-                "This is the lock above, with 24 cells and q = 0.9. Here it has 12, and q = 0.8.",
+                1.0,
+                "With data that always follow up rightly there is no bias, but the order of the "
+                "two actions needs less: where do -2 f - 12 (1 - f) and -4 meet?",
+            ),
+            Misconception(
+                0.5,
+                "At one half it says -7 of risky and -4 of safe, and takes safe.",
             ),
         ),
         why=(
-            "With no bootstrap left, one greedy step is all that remains of Q-learning; the rest "
-            "of the return is the operator's. The gap to V_beta - V* is what that one step is "
-            "worth."
+            "A mean over somebody else's follow-ups punishes the action whose follow-up matters. "
+            "The better action looks worse until the data are good enough, and the costlier the "
+            "mistake, the better they must be."
         ),
     ),
     Exercise(
@@ -215,62 +218,58 @@ EXERCISES = (
     ),
     Exercise(
         id="04.bug",
-        objective="You can recognise an n-step target that discounts its rewards twice over.",
+        objective="You can file a window under the chunk that was really pressed.",
         question=(
-            "This n-step target is wrong:\n\n"
-            "    def target(rewards, value, discount):\n"
-            "        n = len(rewards)\n"
-            "        total = sum(discount**i * r for i, r in enumerate(rewards))\n"
-            "        return discount**n * (total + value)\n\n"
+            "A critic of chunks of 3 is right about every chunk, and yet the chunks that it picks "
+            "never open the lock. Row i of chunk_table(2, 3) holds the buttons of chunk i; each "
+            "chunk is filed under\n\n"
+            "    def number(actions):\n"
+            "        return actions @ 2 ** np.arange(actions.shape[1])\n\n"
             "Repair it and answer with the function."
         ),
         kind=Function(
-            lambda rewards, value, discount: n_step_target(rewards, np.asarray(value), discount),
+            number,
             (
-                (np.array([-1.0, -1.0, -1.0, -1.0, -1.0]), -20.0, 0.99),
-                (np.array([0.0, 0.0, 1.0]), 3.0, 0.5),
-                (np.array([2.0]), 0.0, 0.9),
+                (chunk_table(2, 3),),
+                (np.array([[1, 0, 0, 0], [0, 1, 1, 0]]),),
+                (np.array([[1], [0]]),),
             ),
         ),
         hints=(
-            "Give it one reward of 1, a value of 0 and discount 0.5. What should come out?",
-            "sum_{i<n} gamma^i r_i + gamma^n V",
-            "def answer(rewards, value, discount):\n    return total + ... * value",
+            "Print chunk_table(2, 3) and number(chunk_table(2, 3)) side by side.",
+            "The table counts 000, 001, 010, ...: its first action is the most significant digit.",
+            "def answer(actions):\n    return actions @ 2 ** np.arange(actions.shape[1])[...]",
         ),
         solution=(
-            "def answer(rewards, value, discount):\n"
-            "    total = sum(discount**i * r for i, r in enumerate(rewards))\n"
-            "    return total + discount ** len(rewards) * value"
+            "import numpy as np\n"
+            "def answer(actions):\n"
+            "    return actions @ 2 ** np.arange(actions.shape[1])[::-1]"
         ),
         misconceptions=(
             Misconception(
-                lambda rewards, value, discount: (
-                    discount ** len(rewards)
-                    * (rewards @ discount ** np.arange(len(rewards)) + value)
-                ),
-                "gamma^n still multiplies the rewards, which were discounted already. It belongs "
-                "to the value alone.",
+                lambda actions: actions @ 2 ** np.arange(actions.shape[1]),
+                "Still the last action is the largest digit: 1, 0, 0 is filed under 1, and the "
+                "robot that looks up row 1 types 0, 0, 1.",
             ),
             Misconception(
-                lambda rewards, value, discount: (
-                    rewards @ discount ** np.arange(len(rewards)) + value
-                ),
-                "Now the value is not discounted at all: it is n steps away.",
+                lambda actions: actions[:, 0],
+                "This is what a critic of single actions reads. All chunks that begin alike now "
+                "share an entry.",
             ),
             Misconception(
-                lambda rewards, value, discount: (
-                    rewards @ discount ** np.arange(len(rewards)) + discount * value
-                ),
-                "The value is n steps away, not one: gamma^n.",
+                lambda actions: actions.sum(1),
+                "Chunks with the same buttons in another order share this number, and do not do "
+                "the same.",
             ),
             Misconception(
-                lambda rewards, value, discount: rewards.sum() + discount ** len(rewards) * value,
-                "The value is right, but the reward of step i is to be discounted by gamma^i.",
+                lambda actions: actions @ 2 ** np.arange(1, actions.shape[1] + 1)[::-1],
+                "The order is right; the digits begin at 2^0, here at 2^1.",
             ),
         ),
         why=(
-            "Reward i lies i steps ahead, the value n: each is discounted once. A factor of "
-            "0.99^5 is only 5%, so that learning curves do not show such a bug."
+            "Permuted numbers leave every value and every maximum as they were, so that losses and "
+            "claims look perfect; the robot then types the chunk backwards. Only what it obtains "
+            "shows it."
         ),
     ),
     Exercise(

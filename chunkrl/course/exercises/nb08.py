@@ -3,45 +3,62 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.tabular.chunks import chunked
+from chunkrl.tabular.chunks import chunk_index, chunked
 from chunkrl.tabular.mdp import MDP, optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
-TIE = 0.1481  # where `guarantee` of h = 4 meets that of h = 1; tests/test_chunk_length.py solves it
+SLIP, LENGTH = 0.2, 4  # of 08.q2
 
 
-def target(
-    reward: np.ndarray, alive: np.ndarray, proposed: np.ndarray, discount: float
-) -> np.ndarray:
-    """sum_i gamma^i r_i + gamma^h alive_{h-1} max_N Q.  [M, h], [M, h], [M, N] -> [M]"""
-    h = reward.shape[1]
-    return reward @ discount ** np.arange(h) + discount**h * alive[:, -1] * proposed.max(-1)
+def tie(h: int, slip: float = SLIP) -> float:
+    """The error from which on chunks of h have a better guarantee than single actions."""
+    mdp = lock(24, slip).mdp
+    loss = optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0]
+    return float(loss / (2 / (1 - mdp.discount) - 2 / (1 - mdp.discount**h)))
 
 
-def one_discount(reward, alive, proposed, discount):
-    h = reward.shape[1]
-    return target(reward, alive, proposed * discount ** (1 - h), discount)
+Chunks = tuple[np.ndarray, np.ndarray]  # P_h [S, A^h, S], r_h [S, A^h]
 
 
-def first_mask(reward, alive, proposed, discount):
-    return target(reward, alive[:, :1], proposed, discount)
+def blind(P: np.ndarray, r: np.ndarray, h: int, gamma: float) -> Chunks:
+    """P_h and r_h of chunks typed without looking: action after action put in front.
+
+    [S, A, S], [S, A] -> [S, A^h, S], [S, A^h]
+    """
+    P_h, r_h = P, r
+    for _ in range(h - 1):
+        r_h = (r[..., None] + gamma * P @ r_h).reshape(len(P), -1)
+        P_h = np.einsum("sau,uct->sact", P, P_h).reshape(len(P), -1, len(P))
+    return P_h, r_h
 
 
-def no_mask(reward, alive, proposed, discount):
-    return target(reward, np.ones_like(alive), proposed, discount)
+def undiscounted(P, r, h, gamma):
+    return blind(P, r, h, 1.0)
 
 
-def mean_of_n(reward, alive, proposed, discount):
-    return target(reward, alive, proposed.mean(-1, keepdims=True), discount)
+def stays(P, r, h, gamma):
+    """Each reward is that of the state where the chunk began."""
+    nowhere = np.broadcast_to(np.eye(len(P))[:, None], P.shape)
+    return blind(P, r, h, gamma)[0], blind(nowhere, r, h, gamma)[1]
 
 
-def late_rewards(reward, alive, proposed, discount):
-    h = reward.shape[1]
-    return target(reward / discount ** np.arange(h), alive, proposed, discount)
+def discounted_twice(P, r, h, gamma):
+    P_h, r_h = blind(P, r, h, gamma)
+    return gamma**h * P_h, r_h
 
 
-def nothing_earned(reward, alive, proposed, discount):
-    return alive[:, -1] * target(reward, alive, proposed, discount)
+def entry_by_entry(P, r, h, gamma):
+    P_h = P
+    for _ in range(h - 1):
+        P_h = (P[:, :, None] * P_h[:, None]).reshape(len(P), -1, len(P))
+    return P_h, blind(P, r, h, gamma)[1]
+
+
+def one_button(P, r, h, gamma):
+    """The same action h times."""
+    same = [chunk_index(np.full(h, a), P.shape[1]) for a in range(P.shape[1])]
+    P_h, r_h = blind(P, r, h, gamma)
+    return P_h[:, same], r_h[:, same]
 
 
 OPENED = -1 - 0.9 - 0.9**2  # of 08.q1
@@ -69,32 +86,29 @@ def _cases() -> tuple[tuple[MDP, int, np.ndarray], ...]:
     return tuple(found)
 
 
-WINDOWS = (
-    (
-        np.array([[-1.0, -1.0, -1.0], [-1.0, -1.0, 0.0], [-1.0, 0.0, 0.0]]),
-        np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
-        np.array(
-            [[-20.0, -18.0, -25.0, -19.0], [-3.0, -1.0, -2.0, -4.0], [-1.0, -2.0, -2.0, -3.0]]
-        ),
-        0.9,
-    ),
-    (np.array([[2.0], [-1.0]]), np.array([[1.0], [0.0]]), np.array([[3.0, 4.0], [5.0, 1.0]]), 0.5),
-    (
-        np.array([[0.0, 0.0, 1.0, 0.0, 0.0], [-1.0, -0.5, -1.0, -1.0, -1.0]]),
-        np.array([[1.0, 1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0, 1.0]]),
-        np.array([[4.0, 2.0], [-9.0, -8.0]]),
-        0.99,
-    ),
-)
+def _joined(chunks: Chunks) -> np.ndarray:
+    """P_h, and r_h as one more column.  -> [S, A^h, S + 1]"""
+    P_h, r_h = (np.asarray(x, float) for x in chunks)
+    return np.concatenate([P_h, r_h[..., None]], -1)
+
+
+def _worlds() -> tuple[tuple[np.ndarray, np.ndarray, int, float], ...]:
+    """Two locks that slip, whose rewards differ from cell to cell."""
+    found = []
+    for length, slip, h, gamma in ((2, 0.2, 2, 0.9), (3, 0.3, 3, 0.8), (2, 0.1, 1, 0.9)):
+        mdp, extra = lock(length, slip).mdp, np.arange(length + 1.0)[:, None] * [1.0, 2.0]
+        found.append((mdp.transition, mdp.reward - extra, h, gamma))
+    return tuple(found)
+
 
 EXERCISES = (
     Exercise(
         id="08.q1",
         objective="You can say what a chunk's target holds once the episode ends inside it.",
         question=(
-            "A chunk of 4 is typed, and its third press opens the lock. Each step until then costs "
-            "1, discount 0.9, and the critic says -5 of the state after the window. What is the "
-            "target?"
+            "A chunk of 4 is typed, and its third press opens the lock. Each press costs 1, the "
+            "third included and the fourth not; discount 0.9. The critic says -5 of the state "
+            "after the window. What is the target?"
         ),
         kind=Number(OPENED, 0.006, "reward"),
         hints=(
@@ -116,6 +130,7 @@ EXERCISES = (
                 "paid after it.",
             ),
             Misconception(-3.0, "Reward i comes i steps later and carries 0.9**i."),
+            Misconception(-1.9, "The press that opens the lock is paid for as well: three."),
             Misconception(
                 OPENED - 0.9**3, "Three presses were paid for. The fourth costs nothing any more."
             ),
@@ -124,60 +139,44 @@ EXERCISES = (
             ),
         ),
         why=(
-            "Rewards up to the end count, each with its own discount; the bootstrap is gone. Next, "
-            "08.write asks for the same of many windows, and of the case in which it goes on."
+            "Rewards up to the end count, each with its own discount; the bootstrap is gone. Had "
+            "the lock stayed shut, it would be -3.439 - 0.9**4 * 5: the discount of a chunk is "
+            "gamma^h."
         ),
     ),
     Exercise(
         id="08.q2",
-        objective="You can find the slip at which longer chunks stop paying.",
+        objective="You can read off a guarantee from which error on longer chunks pay.",
         question=(
-            "The lock of 24 cells; no entry of any critic is wrong by more than sigma = 0.02. At "
-            "which slip p is the guarantee for h = 4 equal to that for h = 1? To within 0.002."
+            "The lock of 24 cells at slip 0.2, where chunks of 4 lose 4.32 by not looking; no "
+            "entry of any critic is wrong by more than eps. From which eps on is the guarantee for "
+            "h = 4 better than that for h = 1?"
         ),
-        kind=Number(TIE, 2e-3),
+        kind=Number(tie(LENGTH), 2e-4, "reward"),
         hints=(
-            "guarantee(lock(24, slip=p), h, 0.02) is exact. For h = 1 it does not depend on p; for "
-            "h = 4 it grows with p.",
-            "open_loop_loss(4, p) = 2 sigma / (1 - gamma) - 2 sigma / (1 - gamma^4)",
-            "low, high = 0.0, 0.5\nfor _ in range(20):\n    p = (low + high) / 2\n"
-            "    ... = ... if guarantee(...) < guarantee(...) else ...",
+            "Write both guarantees for an unknown eps. Which of their four terms is zero?",
+            "4.32 + 2 eps / (1 - gamma^4) = 0 + 2 eps / (1 - gamma)",
+            "answer = 4.32 / (2 / (1 - 0.99) - ...)",
         ),
-        solution=(
-            "from chunkrl.tabular.chunk_length import guarantee\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "low, high = 0.0, 0.5\n"
-            "for _ in range(20):\n"
-            "    p = (low + high) / 2\n"
-            "    four, one = (guarantee(lock(24, slip=p), h, 0.02) for h in (4, 1))\n"
-            "    low, high = (p, high) if four < one else (low, p)\n"
-            "answer = p"
-        ),
+        solution="answer = 4.316 / (2 / (1 - 0.99) - 2 / (1 - 0.99**4))",
         misconceptions=(
             Misconception(
-                0.0868,
+                2 * tie(LENGTH),
                 "A critic can err twice: the best chunk looks worse than it is *and* another looks "
-                "better. Both errors count, hence 2 sigma / (1 - gamma^h).",
+                "better. Both errors count, hence 2 eps / (1 - gamma^h).",
             ),
+            Misconception(tie(LENGTH, 0.1), "This is slip 0.1, where chunks of 4 lose 1.78."),
+            Misconception(tie(2), "This is h = 2, which loses 1.15 by not looking."),
             Misconception(
-                0.2951,
-                "This is where chunks of 2 meet single actions. Chunks of 4 lose more to every "
-                "slip and meet them earlier.",
-            ),
-            Misconception(
-                0.0790, "This is where chunks of 8 meet single actions; the question is about 4."
-            ),
-            Misconception(15.0, 'Answer with a probability: 15% is 0.15, or the text "15%".'),
-            Misconception(
-                0.0,
-                "At p = 0 nothing slips and a chunk loses nothing by not looking, while it "
-                "bootstraps four times less often: there h = 4 is ahead, not level.",
+                tie(LENGTH) * (1 - (1 - 0.99) / (1 - 0.99**4)),
+                "Chunks of 4 bootstrap as well, once every four steps: their own "
+                "2 eps / (1 - gamma^4) is missing.",
             ),
         ),
         why=(
             "There what four steps without looking cost equals what three quarters fewer "
-            "bootstraps "
-            "save. With a larger sigma the tie lies at more slip: try 0.05."
+            "bootstraps save, in the worst case. What critics with such errors really lose is "
+            "another matter: the next section."
         ),
     ),
     Exercise(
@@ -282,64 +281,62 @@ EXERCISES = (
     ),
     Exercise(
         id="08.write",
-        objective="You can write the backup of a chunked critic, discount and mask included.",
+        objective="You can build the world of chunks that are typed without looking.",
         question=(
-            "Write target(reward, alive, proposed, discount): for each window the rewards of its h "
-            "steps, then the best of what the critic says of N chunks at its end."
+            "Write blind(P, r, h, gamma) -> (P_h, r_h): where a chunk of h actions leads and what "
+            "it earns, for P [S, A, S] and r [S, A]. Chunks are counted with the first action as "
+            "the most significant digit."
         ),
-        kind=Function(target, WINDOWS),
+        kind=Function(blind, _worlds(), view=_joined),
         hints=(
-            "How many steps lie between the state of the target and the state at which chunks are "
-            "proposed? And which entry of `alive` says that the episode still goes on there?",
-            "y_m = sum_i gamma^i r_mi + gamma^h alive_{m,h-1} max_k proposed_mk",
-            "h = reward.shape[1]\n"
-            "earned = reward @ discount ** np.arange(h)\n"
-            "return earned + ... * alive[:, ...] * proposed.max(...)",
+            "Begin with chunks of one action, P and r. What does one more action, put in front of "
+            "all of them, make of each?",
+            "P_h(s' | s, (a, c)) = sum_u P(u | s, a) P_{h-1}(s' | u, c),  "
+            "r_h(s, (a, c)) = r(s, a) + gamma sum_u P(u | s, a) r_{h-1}(u, c)",
+            "P_h, r_h = P, r\n"
+            "for _ in range(h - 1):\n"
+            "    r_h = (r[..., None] + gamma * P @ r_h).reshape(len(P), -1)\n"
+            "    P_h = np.einsum('sau,uct->sact', ...).reshape(len(P), -1, len(P))",
         ),
         solution=(
             "import numpy as np\n"
-            "def answer(reward, alive, proposed, discount):\n"
-            "    h = reward.shape[1]\n"
-            "    earned = reward @ discount ** np.arange(h)\n"
-            "    return earned + discount**h * alive[:, -1] * proposed.max(-1)"
+            "def answer(P, r, h, gamma):\n"
+            "    P_h, r_h = P, r\n"
+            "    for _ in range(h - 1):\n"
+            "        r_h = (r[..., None] + gamma * P @ r_h).reshape(len(P), -1)\n"
+            "        P_h = np.einsum('sau,uct->sact', P, P_h).reshape(len(P), -1, len(P))\n"
+            "    return P_h, r_h"
         ),
         misconceptions=(
             Misconception(
-                one_discount,
-                "The value lies h steps ahead, not one: a chunk is one action for the critic, but "
-                "h steps for the discount. Its bootstrap carries discount**h.",
-            ),
-            Misconception(
-                first_mask,
-                "This reads the mask of the first step. An episode that ends *inside* the chunk "
-                "leaves no state to bootstrap from either.",
-            ),
-            Misconception(
-                no_mask,
-                "After the end of the episode there is nothing to pay: where `alive` is 0 the "
-                "target must not bootstrap. What the network says of the goal is made up.",
-            ),
-            Misconception(
-                mean_of_n,
-                "This is the mean of the N proposals, the value of the behaviour; the robot plays "
-                "the best of them. (It promises less, and on so few windows it even loses less: "
-                "the "
-                "maximum trusts noise.)",
-            ),
-            Misconception(
-                late_rewards,
+                undiscounted,
                 "The rewards inside the chunk come one step after another: reward i carries "
-                "discount**i.",
+                "gamma^i.",
             ),
             Misconception(
-                nothing_earned,
-                "`alive` = 0 removes the bootstrap, not the rewards: those of a chunk that opens "
-                "the lock were paid.",
+                stays,
+                "Every reward here is that of the state where the chunk began. The lock moves on: "
+                "reward i is that of where the first i actions led.",
+            ),
+            Misconception(
+                discounted_twice,
+                "gamma^h is the discount of the chunked world and is applied by whoever solves it. "
+                "In P_h too, it counts twice; rows of P_h are probabilities and sum to 1.",
+            ),
+            Misconception(
+                entry_by_entry,
+                "This multiplies entry by entry. To go from s to u and from u to s', sum over u: a "
+                "product of matrices.",
+            ),
+            Misconception(
+                one_button,
+                "This presses the same button h times. A chunk may press another one at each step: "
+                "there are A^h of them.",
             ),
         ),
         why=(
-            "This line, with a flow that proposes, is the critic's target of Q-chunking. The next "
-            "cell trains on it, and notebook 12 on a robot."
+            "With P_h, r_h and gamma^h a chunk is one action of an ordinary MDP, and every solver "
+            "applies. Nobody looks inside: that is the price that the white bars show."
         ),
     ),
 )

@@ -9,6 +9,7 @@ from chunkrl.course.explorers.cube_drift import CUBE_DRIFT
 from chunkrl.course.explorers.cube_paths import CUBE_PATHS
 from chunkrl.course.explorers.drift import DRIFT
 from chunkrl.course.explorers.flow import FLOW
+from chunkrl.course.explorers.fork import FORK
 from chunkrl.course.explorers.horizon import HORIZON
 from chunkrl.course.explorers.imagination import IMAGINATION
 from chunkrl.course.explorers.lock_network import LOCK_NETWORK
@@ -34,6 +35,7 @@ EXPLORERS: dict[str, Explorer] = {
         HORIZON,
         OPTIMISM,
         OFF_POLICY,
+        FORK,
         TARGET_PARTS,
         FLOW,
         SIDES,

@@ -1,6 +1,6 @@
 """Notebook 08: which chunk length costs least, and which of its three costs dominates."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -69,8 +69,10 @@ def best(numbers: Numbers) -> int:
     return int(H[numbers.regret.argmin()])
 
 
-LINEAR = 10.0  # reward: up to here an axis of regrets is linear, above it logarithmic
+LINEAR = 10.0  # reward: up to here an axis of points is linear, above it logarithmic
+TALLEST = 12.0  # reward: bars are cut here, and their number stands above
 REGRET, CLAIM, STUCK = plots.estimated(1), plots.estimated(0), plots.estimated(3)
+MORE: dict[str, Any] = REGRET | {"marker": "^"}
 MISSING = {"facecolor": "#CFE8F7", "edgecolor": plots.BLUE, "linewidth": 0.8}
 PICKING = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0.8}
 
@@ -88,7 +90,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.075, 0.50, 0.30, 0.29)),
         "",
         "claimed - true",
-        "bootstrapping error [reward]",
+        "bootstrapping error, log above 10",
     )
     stuck = plots.label(
         figure.add_axes((0.075, 0.13, 0.30, 0.22)),
@@ -100,11 +102,12 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     regret = plots.label(
         figure.add_axes((0.46, 0.13, 0.52, 0.66)),
         "chunk length h [steps]",
-        "V* - true value [reward], log above 10",
-        "real regret at the start, by cause",
+        "V* - true value [reward]",
+        f"real regret at the start, by cause; cut at {TALLEST:.0f}",
     )
     bent(claim, (0, 5, 10, 30, 100), -1.5)
-    bent(regret, (0, 2, 4, 6, 8, 10, 20, 50, 100))
+    regret.set_ylim(0.0, 1.6 * TALLEST)
+    regret.set_yticks(range(0, 13, 2))
     for axes in (claim, stuck, regret):
         axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
         axes.set_xticks(H)
@@ -114,12 +117,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         regret,
         {
             "regret, mean of critics ± 2 s.e.": REGRET,
-            "noisy picks, estimated": square
+            "noisy picks, estimated (arrow: more)": square
             | {"markerfacecolor": PICKING["facecolor"], "color": plots.VERMILLION},
             "chunks never proposed, estimated": square
             | {"markerfacecolor": MISSING["facecolor"], "color": plots.BLUE},
             "open-loop loss, exact": square
             | {"markerfacecolor": "white", "color": plots.BLACK, "markeredgewidth": 1.5},
+            "the chosen h": plots.MARK,
         },
         loc="upper right",
     )
@@ -161,18 +165,19 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         shown = part > 0.02
         below = numbers.regret - level - part
         left, right = H[shown] - 0.35, H[shown] + 0.35
-        low, high = below[shown], (below + part)[shown]
+        low, high = (np.minimum(x[shown], TALLEST) for x in (below, below + part))
         corners = np.array([[left, low], [left, high], [right, high], [right, low]])
         # One artist for all bars of a part: a slider waits for each of them.
         regret.add_collection(
             PolyCollection(list(corners.T.swapaxes(1, 2)), **style), autolim=False
         )
         level = level + part
-    regret.hlines(LINEAR, 0.4, H[-1] + 0.6, color="#999999", linewidth=0.6, linestyle=":")
-    regret.errorbar(H, numbers.regret, 2 * numbers.regret_error, **REGRET)
-    for h, value, off in zip(H.tolist(), numbers.regret, numbers.regret_error, strict=True):
-        at = value + 2 * off
-        regret.text(h, 1.06 * at if at > LINEAR else at + 0.3, f"{value:.1f}", ha="center")
+    off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
+    regret.errorbar(H[seen], numbers.regret[seen], off[seen], **REGRET)
+    regret.plot(H[~seen], np.full((~seen).sum(), TALLEST - 0.4), **MORE)
+    for h, value, top in zip(H.tolist(), numbers.regret, numbers.regret + off, strict=True):
+        at = top if value < TALLEST else TALLEST
+        regret.text(h, at + 0.3, f"{value:.1f}", ha="center")
     regret.plot([numbers.h], [0.25], **plots.MARK)
 
 

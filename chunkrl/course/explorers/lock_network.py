@@ -11,6 +11,7 @@ from chunkrl import plots
 from chunkrl.course.controls import Choice, Predict, Table
 from chunkrl.course.explorer import Explorer
 from chunkrl.course.explorers.chunk_length import bent
+from chunkrl.course.worlds.loops import caught
 from chunkrl.results import lock_network
 from chunkrl.statistics import bootstrap, mean_and_error
 from chunkrl.tabular.chunks import chunked
@@ -50,39 +51,36 @@ def open_loop() -> np.ndarray:
 
 @cache
 def results() -> dict[str, np.ndarray]:
-    """Of each setting: regret, bootstrap and entry error.  [3, len(H), seeds]"""
-    runs = lock_network.load()
+    """Of each setting: regret, bootstrap and both entry errors.  [4, len(H), seeds]"""
+    found = lock_network.grouped()
     return {
-        name: np.moveaxis(
-            np.array(
-                [
-                    [
-                        (run.regret, run.bootstrap, run.error_logged)
-                        for run in runs
-                        if (run.windows, run.candidates, run.h) == (*setting, h)
-                    ]
-                    for h in H
-                ]
-            ),
-            -1,
-            0,
-        )
+        name: np.stack([found[*setting, h] for h in H], axis=1)
         for name, setting in SETTINGS.items()
     }
 
 
 def compute(setting: str) -> Numbers:
     """The committed runs of one setting."""
-    regret, claimed, entry = results()[setting]
+    regret, claimed, entry, _ = results()[setting]
     return Numbers(setting, open_loop(), regret, claimed, entry, bootstrap(regret))
 
 
-def best(numbers: Numbers) -> int:
-    """The chunk length with the least median regret."""
-    return H[int(np.median(numbers.regret, -1).argmin())]
+def summary() -> str:
+    """What all networks lose, and how wrong their entries are, a line for each setting and h."""
+    world, lines = lock(lock_network.LENGTH, lock_network.SLIP), [
+        "windows    N  h  median [95% interval]   mean  above 20  caught  entry error: logged, all"
+    ]  # fmt: skip
+    for (windows, candidates, h), group in lock_network.grouped().items():
+        x, (low, high) = group.regret, bootstrap(group.regret)
+        lines.append(
+            f"{windows:7} {candidates or 'all':>4} {h:2}  {np.median(x):6.1f} [{low:4.1f}, "
+            f"{high:4.1f}] {x.mean():12.1f}  {(x > 20).sum():8}  {caught(world, x).sum():6}  "
+            f"{group.error_logged.mean():19.2f} {group.error_all.mean():4.2f}"
+        )
+    return "\n".join(lines)
 
 
-REGRET, ENTRY = plots.learned(1), plots.learned(2)
+REGRET, ENTRY, MEAN = plots.learned(1), plots.learned(2), plots.learned(3)
 SEED = {**plots.learned(1), "markersize": 2.5, "alpha": 0.5}
 
 
@@ -107,8 +105,9 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     plots.key(
         entry,
         {
-            "entry error, learned, mean ± 2 s.e.": ENTRY,
-            "regret, learned: median, 95% interval": REGRET,
+            "entry error, mean ± 2 s.e.": ENTRY,
+            "regret: median, 95% interval": REGRET,
+            "its mean": MEAN,
             "each network": SEED,
             "open-loop loss, exact": plots.EXACT,
         },
@@ -126,12 +125,15 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     regret.plot((PLACES[:, None] + shift).ravel(), np.sort(numbers.regret).ravel(), **SEED)
     middle = np.median(numbers.regret, -1)
     regret.errorbar(PLACES, middle, np.abs(numbers.interval - middle), **REGRET)
+    mean = numbers.regret.mean(-1)
+    regret.plot(PLACES - 0.22, mean, **MEAN)
     regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
     for place, value in zip(PLACES.tolist(), middle, strict=True):
-        regret.text(place - 0.12, 1.05 * value + 0.15, f"{value:.1f}", ha="right")
+        regret.text(place - 0.3, 1.05 * value + 0.15, f"{value:.1f}", ha="right")
     plots.headline(
         entry,
-        f"{numbers.setting}: lowest median regret at h = {best(numbers)} ({seeds} networks per h)",
+        f"{numbers.setting}: at h = {H[0]} and {H[1]} medians {middle[0]:.1f} and "
+        f"{middle[1]:.1f}, means {mean[0]:.1f} and {mean[1]:.1f}",
     )
 
 

@@ -82,12 +82,14 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.09, 0.13, 0.60, 0.66)),
         "",
         "",
-        "error of the target of Q(start, best chunk) [reward]: its parts and their sum",
+        "error of one target at the start [reward], by cause",
     )
     bars.set_xticks(range(len(PARTS)), PARTS)
     bars.set_xlim(-0.6, len(PARTS) - 0.4)
-    spread = plots.label(figure.add_axes((0.80, 0.13, 0.18, 0.66)), "", "", "size of each [reward]")
-    spread.set_xticks(range(3), ("bias", "noise", "one\nsample"))
+    spread = plots.label(
+        figure.add_axes((0.80, 0.13, 0.18, 0.66)), "both: √(bias² + noise²)", "", "size [reward]"
+    )
+    spread.set_xticks(range(3), ("bias", "noise", "both"))
     spread.set_xlim(-0.6, 2.6)
     plots.key(
         bars,

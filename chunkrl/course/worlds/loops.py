@@ -17,6 +17,15 @@ def threshold(world: World) -> np.ndarray:
     return 2 * (1 + (1 - world.mdp.discount) * value)
 
 
+def caught(world: World, regret: np.ndarray) -> np.ndarray:
+    """Whether nothing that costs this much ever opens the lock: a step costs 1 for ever.
+
+    Regrets of files are rounded to two digits.
+    """
+    never = optimal(world.mdp).value[world.start] + 1 / (1 - world.mdp.discount)
+    return regret > never - 0.01
+
+
 def paying(world: World, noise: np.ndarray) -> np.ndarray:
     """Whether some loop of two neighbours, or of the first cell alone, pays.  [seeds, S, 2] -> bool
 

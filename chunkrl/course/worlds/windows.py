@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chunkrl.tabular.chunks import chunk_index
 from chunkrl.tabular.worlds import World
 
 # round(q, cell, read, reward, after, alive, discount) -> q: one round of fitted Q-learning
@@ -40,17 +41,35 @@ def collect(world: World, n: int, count: int, seed: int = 0) -> Windows:
     return Windows(cell, actions, reward, state, (state != goal).astype(float))
 
 
+def filed(windows: Windows, reads: int) -> np.ndarray:
+    """The entry under which a critic that reads `reads` actions files each window.  -> [M]"""
+    return chunk_index(windows.actions[:, :reads], 2)
+
+
+def count(windows: Windows, length: int, reads: int) -> np.ndarray:
+    """How many windows are filed under each entry.  -> [length, 2^reads]"""
+    found = np.zeros((length, 2**reads), int)
+    np.add.at(found, (windows.cell, filed(windows, reads)), 1)
+    return found
+
+
 def fit(
-    windows: Windows, length: int, rounds: int, one_round: Round, discount: float, reads: int
+    windows: Windows,
+    length: int,
+    rounds: int,
+    one_round: Round,
+    discount: float,
+    reads: int,
+    missing: float = MISSING,
 ) -> np.ndarray:
     """Q [length + 1, 2^reads] after `rounds` rounds, of a critic that reads `reads` actions.
 
-    Everything starts at 0, and an entry without data stays at MISSING, so that no target takes it
-    for the best.  No window begins at the goal, so that its row stays what it happened to be,
+    Everything starts at 0, and an entry without data stays at `missing`, so that no target takes
+    it for the best.  No window begins at the goal, so that its row stays what it happened to be,
     UNLEARNED, as the output of a network would.
     """
-    read = windows.actions[:, :reads] @ 2 ** np.arange(reads)[::-1]
-    q = np.full((length + 1, 2**reads), MISSING)
+    read = filed(windows, reads)
+    q = np.full((length + 1, 2**reads), missing)
     q[windows.cell, read] = 0.0
     q[length] = UNLEARNED
     for _ in range(rounds):
