@@ -17,7 +17,7 @@ from chunkrl.train import runs
 
 
 def test_every_agent_loads_by_name_and_is_small() -> None:
-    assert "qc" in shipping.names()
+    assert set(shipping.names()) == {"fql", "mac", "qc", "qc_fql"}
     for name in shipping.names():
         loaded = experiment.load(name)
         assert loaded.config["method"] == name
@@ -59,6 +59,8 @@ def test_shipping_rounds_forgets_and_evaluates(tmp_path, monkeypatch) -> None:
         shipping.ship(tmp_path / "run", "again", seed=3)
     with pytest.raises(ChunkRLError, match="letters"):
         shipping.ship(tmp_path / "run", "../again")
+    with pytest.raises(ChunkRLError, match="execute"):  # QC plays whole chunks
+        shipping.ship(tmp_path / "run", "again", execute=2)
     # Who goes on training would go on without Adam's memory: the configuration differs.
     config.pop("shipped")
     with pytest.raises(ChunkRLError, match="shipped"):
@@ -67,3 +69,9 @@ def test_shipping_rounds_forgets_and_evaluates(tmp_path, monkeypatch) -> None:
 
 def test_the_task_of_the_shipped_agents_is_the_courses() -> None:
     assert experiment.load("qc").task == tasks.get(experiment.TASK)
+
+
+def test_mac_is_shipped_playing_its_whole_chunks() -> None:
+    """What training does not read: the same run, looking after 10 actions in place of 1."""
+    mac = experiment.load("mac")
+    assert mac.agent.execute == mac.agent.chunk == 10

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chunkrl import checks, command, disk
+from chunkrl import agents, checks, command, disk
 from chunkrl.errors import ConfigError
 from chunkrl.experiments import experiment
 from chunkrl.experiments.experiment import SHIPPED
@@ -40,10 +40,19 @@ def light(state: Any) -> Any:
     return jax.tree.map(half, state)._replace(**{FORGOTTEN: forgotten})
 
 
-def ship(folder: Path, name: str, /, seed: int | None = None, episodes: int = 100) -> None:
+def ship(
+    folder: Path,
+    name: str,
+    /,
+    seed: int | None = None,
+    episodes: int = 100,
+    execute: int | None = None,
+) -> None:
     """Store one seed (default: the first) of the run in FOLDER as the agent NAME.
 
-    What is shipped then plays EPISODES, which go into its evaluation.json.
+    EXECUTE is how many actions of a chunk it plays before it looks again, where that is a setting
+    (MAC's, which training does not read).  What is shipped then plays EPISODES, which go into its
+    evaluation.json.
     """
     if not name.isidentifier():
         raise ConfigError(f"NAME = {name!r}: letters, digits and _, as in qc_fql")
@@ -56,6 +65,10 @@ def ship(folder: Path, name: str, /, seed: int | None = None, episodes: int = 10
     states = light(jax.tree.map(lambda leaf: leaf[index : index + 1], run.states))
     config = {k: v for k, v in run.config.items() if k not in runs.CIRCUMSTANCES}
     config |= {"seeds": [seed], "shipped": run.config.get("versions", {})}
+    if execute is not None:
+        config["settings"] = config["settings"] | {"execute": execute}
+        run = run._replace(agent=agents.make(config["method"], **config["settings"]))
+        config["agent"] = repr(run.agent)
     rows = [row for row in run.rows if row["seed"] == seed]
     there.mkdir(parents=True, exist_ok=True)
     disk.write_json(there / runs.CONFIG, config)

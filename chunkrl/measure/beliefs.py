@@ -72,7 +72,6 @@ def of(agent: Any, state: Any, normaliser: Normaliser, candidates: int | None = 
 
 def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
     """A trained model of the task's rewards, as imagination uses it."""
-    task_reward(model.reward)
     known = model, params, normaliser
     reward, mask = (partial(_outcome, part, *known) for part in ("reward", "mask"))
     return Model(model.chunk, partial(_predict, *known), reward, mask)
@@ -98,7 +97,7 @@ def _predict(model, params, normaliser, obs, actions):
 @partial(jax.jit, static_argnums=(0, 1))
 def _outcome(part, model, params, normaliser, obs, actions):
     reward, mask = model.outcome(params, normaliser.apply(obs), _flat(actions))
-    return reward * model.reward.parts(model.chunk) if part == "reward" else mask
+    return reward * task_reward(model.reward).parts(model.chunk) if part == "reward" else mask
 
 
 def model_for(agent: Any, steps: int) -> ChunkModel:
