@@ -38,6 +38,18 @@ def load() -> tuple[Trial, ...]:
     return tuple(stored.rows(FILE, read, COMMAND))
 
 
+def best(method: str) -> float:
+    """The alpha with which most episodes succeeded at the last evaluation; of equals the least."""
+    last = max(trial.step for trial in load())
+    won: dict[float, int] = {}
+    for trial in sorted(load()):
+        if (trial.method, trial.step) == (method, last):
+            won[trial.alpha] = won.get(trial.alpha, 0) + trial.successes
+    if not won:
+        raise ConfigError(f"no alpha of {method!r} is stored in {FILE.name}")
+    return max(won, key=lambda alpha: won[alpha])
+
+
 def trials(folder: Path) -> list[Trial]:
     """The evaluations in the folder of a finished run.  Raises ChunkRLError."""
     from chunkrl.experiments import experiment

@@ -30,7 +30,7 @@ SIZES = {name: range(1, min(MOST, len(a), len(b)) + 1) for name, (a, b) in TABLE
 
 
 def run(function: Callable[..., float]) -> list[np.ndarray]:
-    """The function on every table, with 1, 2, ... seeds of each.  -> TABLES x [n]"""
+    """The function on every table, with 1, 2, ... seeds of each.  -> TABLES x [S]"""
     return [
         np.array([float(function(list(a), list(b), n)) for n in SIZES[name]])
         for name, (a, b) in TABLES.items()
@@ -45,7 +45,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     width = 0.91 / len(TABLES)
     for i, name in enumerate(TABLES):
         axes = figure.add_axes((0.08 + width * i, 0.14, 0.8 * width, 0.6))
-        plots.label(axes, "seeds n", "" if i else "other ranking [%]", name)
+        plots.label(axes, "seeds of each S", "" if i else "other ranking [%]", name)
         axes.set_xlim(0.5, MOST + 0.5)
         axes.set_xticks(range(1, MOST + 1))
         axes.set_ylim(-5.0, 105.0)
@@ -64,7 +64,7 @@ def draw(
         a.plot(sizes, 100 * library[i], **RINGS)
         if yours is not None:
             a.plot(sizes, np.clip(100 * yours[i], *a.get_ylim()), **YOURS)
-    plots.headline(axes[0], "How many papers with n of our seeds print the other ranking?")
+    plots.headline(axes[0], "How many papers with S of our seeds each print the other ranking?")
 
 
 def describe(library: Sequence[np.ndarray], yours: Sequence[np.ndarray] | None) -> str:

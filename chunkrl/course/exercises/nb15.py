@@ -11,9 +11,9 @@ AHEAD, BEHIND = (44, 18, 34), (30, 28, 22)  # successes in 50 episodes, q1
 BETTER, WORSE = 0.8, 0.5  # success of two alphas, q2
 
 
-def _judged(a, b, n, judge, draw=combinations):
-    """The mean of `judge(sums of b, sums of a)` over all pairs of draws of n."""
-    ours, theirs = ([sum(chosen) for chosen in draw(x, n)] for x in (a, b))
+def _judged(a, b, seeds, judge, draw=combinations):
+    """The mean of `judge(sums of b, sums of a)` over all pairs of draws."""
+    ours, theirs = ([sum(chosen) for chosen in draw(x, seeds)] for x in (a, b))
     return float(np.mean(judge(*np.meshgrid(theirs, ours))))
 
 
@@ -21,30 +21,20 @@ def _half(x, y):
     return (x > y) + 0.5 * (x == y)
 
 
-def _strict(a, b, n):
-    return _judged(a, b, n, np.greater)
+def _strict(a, b, seeds):
+    return _judged(a, b, seeds, np.greater)
 
 
-def _ties_whole(a, b, n):
-    return _judged(a, b, n, np.greater_equal)
+def _ties_whole(a, b, seeds):
+    return _judged(a, b, seeds, np.greater_equal)
 
 
-def _kept(a, b, n):
-    return 1.0 - flip_probability(a, b, n)
+def _kept(a, b, seeds):
+    return 1.0 - flip_probability(a, b, seeds)
 
 
-def _put_back(a, b, n):
-    return _judged(a, b, n, _half, lambda x, k: product(x, repeat=k))
-
-
-def _same_seeds(a, b, n):
-    pairs = zip(combinations(a, n), combinations(b, n), strict=True)
-    return float(np.mean([_half(sum(y), sum(x)) for x, y in pairs]))
-
-
-def _best_seeds(a, b, n):
-    ours, theirs = ([max(chosen) for chosen in combinations(x, n)] for x in (a, b))
-    return float(np.mean(_half(*np.meshgrid(theirs, ours))))
+def _put_back(a, b, seeds):
+    return _judged(a, b, seeds, _half, lambda x, k: product(x, repeat=k))
 
 
 def fresh_score(tried: np.ndarray, fresh: np.ndarray) -> float:
@@ -97,10 +87,10 @@ EXERCISES = (
         id="15.write",
         objective="You can compute how far a ranking depends on which seeds were shown.",
         question=(
-            "Write flip_probability(a, b, n). a and b hold the successes of each seed, a is ahead "
-            "over all of them. Any n seeds of a (none twice) meet any n of b, all pairs of subsets "
-            "as probable: how probable is it that those of b have the larger sum? A tie counts "
-            "half."
+            "Write flip_probability(a, b, seeds). a and b hold the successes of each seed; a is "
+            "ahead over all of them. A paper shows so many seeds of a and as many of b, none twice "
+            "and all choices as probable: how probable is it that those of b have the larger sum? "
+            "A tie counts half."
         ),
         kind=Function(
             flip_probability,
@@ -114,20 +104,20 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "itertools.combinations(a, n) gives the subsets. How many pairs of them are there?",
+            "itertools.combinations(a, seeds) gives the subsets. How many pairs of them are there?",
             "mean over subsets A of a, B of b, of 1 if sum B > sum A, 1/2 if equal, else 0",
             "from itertools import combinations\n"
-            "def answer(a, b, n):\n"
-            "    ours = [sum(x) for x in combinations(a, n)]\n"
+            "def answer(a, b, seeds):\n"
+            "    ours = [sum(x) for x in combinations(a, seeds)]\n"
             "    theirs = ...\n"
             "    flips = [(y > x) + ... for x in ours for y in theirs]\n"
             "    return sum(flips) / len(flips)",
         ),
         solution=(
             "from itertools import combinations\n"
-            "def answer(a, b, n):\n"
-            "    ours = [sum(x) for x in combinations(a, n)]\n"
-            "    theirs = [sum(y) for y in combinations(b, n)]\n"
+            "def answer(a, b, seeds):\n"
+            "    ours = [sum(x) for x in combinations(a, seeds)]\n"
+            "    theirs = [sum(y) for y in combinations(b, seeds)]\n"
             "    flips = [(y > x) + 0.5 * (y == x) for x in ours for y in theirs]\n"
             "    return sum(flips) / len(flips)"
         ),
@@ -139,8 +129,8 @@ EXERCISES = (
                 _put_back, "Your papers may show a seed twice. Subsets, combinations, do not."
             ),
             Misconception(
-                lambda a, b, n: flip_probability(a, b, 1),
-                "Your papers show one seed of each, whatever n is.",
+                lambda a, b, seeds: flip_probability(a, b, 1),
+                "Your papers show one seed of each, whatever number is asked for.",
             ),
         ),
         why=(

@@ -23,14 +23,14 @@ OLD = plots.EXACT | {"linestyle": (0, (4, 2)), "marker": "s", "markersize": 4.0}
 
 
 class Numbers(NamedTuple):
-    n: int
+    seeds: int  # of each method, in one paper
     updates: int
     ahead: str  # over all seeds
     behind: str
     means: tuple[float, float]  # success of both over all seeds
     anew: np.ndarray  # [MOST]   P(flip) with 1, 2, ... new seeds of each, like ours
-    subsets: np.ndarray  # [seeds]   P(flip) with 1, 2, ... of ours, none twice
-    gap: np.ndarray  # [G]   possible differences of the means of n new seeds [points]
+    subsets: np.ndarray  # [R]   P(flip) with 1, 2, ... of ours, none twice
+    gap: np.ndarray  # [G]   possible differences of the means of new seeds [points]
     law: np.ndarray  # [G]
 
 
@@ -39,21 +39,21 @@ def scores(method: str, updates: int = STEPS[-1]) -> list[int]:
     return COUNT[list(SHOWN).index(method), :, STEPS.index(updates)].tolist()
 
 
-def compute(n: int, pair: str, updates: int) -> Numbers:
-    """Rankings by n seeds of each method, and that by all seeds."""
+def compute(seeds: int, pair: str, updates: int) -> Numbers:
+    """Rankings by so many seeds of each method, and that by all seeds."""
     ahead, behind = sorted(PAIRS[pair], key=lambda method: -sum(scores(method, updates)))
     a, b = scores(ahead, updates), scores(behind, updates)
     episodes = int(EPISODES.max())
-    gap, law = luck.gaps(a, b, n)
+    gap, law = luck.gaps(a, b, seeds)
     return Numbers(
-        n,
+        seeds,
         updates,
         spelled(ahead),
         spelled(behind),
         (float(np.mean(a)) / episodes, float(np.mean(b)) / episodes),
         np.array([luck.flip_anew(a, b, k) for k in range(1, MOST + 1)]),
         np.array([luck.flip_probability(a, b, k) for k in range(1, len(a) + 1)]),
-        100.0 * gap / (n * episodes),
+        100.0 * gap / (seeds * episodes),
         law,
     )
 
@@ -61,7 +61,7 @@ def compute(n: int, pair: str, updates: int) -> Numbers:
 def layout(figure: Figure) -> tuple[Axes, ...]:
     flips = plots.label(
         figure.add_axes((0.08, 0.13, 0.4, 0.63)),
-        "seeds of each method n",
+        "seeds of each method S",
         "papers [%]",
         "papers that print the other ranking",
     )
@@ -86,7 +86,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     flips, law = axes
     flips.axhline(0.05, color="#AAAAAA", linewidth=0.8)
     flips.text(MOST + 0.9, 0.055, "5%", color="#777777", fontsize=9, ha="right")
-    flips.axvline(numbers.n, color="#DDDDDD", linewidth=6.0, zorder=0)
+    flips.axvline(numbers.seeds, ymax=0.8, color="#DDDDDD", linewidth=6.0, zorder=0)
     flips.plot(np.arange(MOST) + 1, numbers.anew, **NEW)
     flips.plot(np.arange(len(numbers.subsets)) + 1, numbers.subsets, **OLD)
     heights, _ = np.histogram(numbers.gap, EDGES, weights=numbers.law)
@@ -96,27 +96,27 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     law.bar(middle, wrong, WIDTH, color=plots.VERMILLION, linewidth=0)
     law.bar(middle, heights, WIDTH, **plots.EXACT_BAR | {"linewidth": 0.9})
     law.axvline(0.0, color=plots.BLACK, linewidth=0.8)
-    share = numbers.anew[numbers.n - 1]
+    share = numbers.anew[numbers.seeds - 1]
     plots.headline(
-        flips, f"{_count(numbers.n)} of each: {share:.1%} of papers put {numbers.behind} first"
+        flips, f"{_count(numbers.seeds)} of each: {share:.1%} of papers put {numbers.behind} first"
     )
 
 
-def _count(n: int) -> str:
-    return f"{n} seed{'s' * (n > 1)}"
+def _count(seeds: int) -> str:
+    return f"{seeds} seed{'s' * (seeds > 1)}"
 
 
 def describe(numbers: Numbers) -> str:
-    ours = len(numbers.subsets)
+    ours, share = len(numbers.subsets), numbers.anew[numbers.seeds - 1]
     text = (
         f"After {numbers.updates:,} updates all {ours} seeds put {numbers.ahead} "
         f"({numbers.means[0]:.0%}) before {numbers.behind} ({numbers.means[1]:.0%}). With "
-        f"{_count(numbers.n)} of each, new ones like ours, {numbers.anew[numbers.n - 1]:.1%} of "
-        "the papers would print the other ranking"
+        f"{_count(numbers.seeds)} of each, new ones like ours, {share:.1%} of the papers would "
+        "print the other ranking"
     )
-    if numbers.n <= ours:
-        text += f"; with {numbers.n} of our {ours}, none twice, "
-        text += f"{numbers.subsets[numbers.n - 1]:.1%}"
+    if numbers.seeds <= ours:
+        text += f"; with {numbers.seeds} of our {ours}, none twice, "
+        text += f"{numbers.subsets[numbers.seeds - 1]:.1%}"
     return text + "."
 
 
@@ -139,25 +139,25 @@ RANKINGS = Explorer(
     layout=layout,
     draw=draw,
     controls=(
-        Slider("n", "seeds that you may see of each n", 1, MOST, 1, 3),
+        Slider("seeds", "seeds that you may see of each S", 1, MOST, 1, 3),
         Choice("pair", "methods", tuple(PAIRS), next(iter(PAIRS))),
         Slider("updates", "updates", STEPS[0], STEPS[-1], STEPS[1] - STEPS[0], STEPS[-1]),
     ),
     describe=describe,
     table=table,
     named={
-        "One seed each": {"n": 1},
-        "Twenty each": {"n": MOST},
-        "The closest pair": {"n": 5, "pair": _hardest()},
+        "One seed each": {"seeds": 1},
+        "Twenty each": {"seeds": MOST},
+        "The closest pair": {"seeds": 5, "pair": _hardest()},
         "First evaluation": {"updates": STEPS[0]},
     },
-    motion="n",
+    motion="seeds",
     predict_first=Predict(
         "Two laboratories train the same two methods on the same task, with three new seeds of "
         f"each. All our seeds together rank {next(iter(PAIRS))}. Of 100 papers with three seeds of "
         "each like ours, how many print the opposite ranking (a tie counts half)?",
         "papers of 100",
-        lambda numbers: 100 * float(numbers.anew[numbers.n - 1]),
+        lambda numbers: 100 * float(numbers.anew[numbers.seeds - 1]),
         digits=1,
         least=0.0,
         mark=lambda axes, value: plots.guess(axes[0], value / 100),

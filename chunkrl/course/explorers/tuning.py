@@ -80,7 +80,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         axes.set_ylim(-0.03, 1.4)
         axes.set_yticks([0.0, 0.5, 1.0], ["0", "50", "100"])
     entries = {m: plots.reference(i) for i, m in enumerate(SPELLED)}
-    plots.key(curves, entries, "upper left")
+    plots.key(curves, entries, "upper right")
     marks = {"success of an agent": plots.learned(0), "chance to be picked": plots.EXACT}
     plots.key(each, marks, "upper left")
     return curves, each
@@ -89,7 +89,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     curves, each = axes
     spent = len(ALPHAS) * np.arange(EACH + 1)
-    curves.axvline(numbers.budget, color="#DDDDDD", linewidth=6.0, zorder=0)
+    curves.axvline(numbers.budget, ymax=0.76, color="#DDDDDD", linewidth=6.0, zorder=0)
     for series, values in enumerate(numbers.expected.values()):
         curves.plot(spent, values, **plots.reference(series))
         outline = {"markeredgecolor": plots.BLACK, "markersize": 7.0}

@@ -6,36 +6,36 @@ from itertools import combinations
 import numpy as np
 
 
-def flip_probability(a: Sequence[int], b: Sequence[int], n: int) -> float:
-    """How probable n seeds of each show the opposite of all: that b's sum is larger than a's.
+def flip_probability(a: Sequence[int], b: Sequence[int], seeds: int) -> float:
+    """How probable it is that so many seeds of each show the opposite of all: b's sum above a's.
 
     `a` holds the scores of the method that is ahead over all seeds, `b` those of the other.  Every
-    n of a meet every n of b, each pair of subsets counts once, and a tie counts half.
+    subset of a meets every subset of b, each pair counts once, and a tie counts half.
     """
-    ours, theirs = ([sum(chosen) for chosen in combinations(x, n)] for x in (a, b))
+    ours, theirs = ([sum(chosen) for chosen in combinations(x, seeds)] for x in (a, b))
     gaps = np.subtract.outer(theirs, ours)
     return float(((gaps > 0) + 0.5 * (gaps == 0)).mean())
 
 
-def sums(scores: Sequence[int], n: int) -> np.ndarray:
-    """P(sum of n draws, each seed as probable every time).  [m] whole numbers -> [1 + n max]"""
+def sums(scores: Sequence[int], seeds: int) -> np.ndarray:
+    """P(sum of so many draws, each score as probable every time).  [R] -> [1 + seeds * largest]"""
     one = np.bincount(scores) / len(scores)
     law = np.ones(1)
-    for _ in range(n):
+    for _ in range(seeds):
         law = np.convolve(law, one)
     return law
 
 
-def gaps(a: Sequence[int], b: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The differences that are possible between sums of n draws of a and of b, and their law."""
-    first, second = sums(a, n), sums(b, n)
+def gaps(a: Sequence[int], b: Sequence[int], seeds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Possible differences between sums of so many draws of a and of b, and their law."""
+    first, second = sums(a, seeds), sums(b, seeds)
     law = np.convolve(first, second[::-1])
     return np.arange(len(law)) - (len(second) - 1), law
 
 
-def flip_anew(a: Sequence[int], b: Sequence[int], n: int) -> float:
-    """`flip_probability` for n *new* seeds, each like one of ours: drawn with putting back."""
-    gap, law = gaps(a, b, n)
+def flip_anew(a: Sequence[int], b: Sequence[int], seeds: int) -> float:
+    """`flip_probability` for *new* seeds, each like one of ours: drawn with putting back."""
+    gap, law = gaps(a, b, seeds)
     return float(law[gap < 0].sum() + 0.5 * law[gap == 0].sum())
 
 
