@@ -23,6 +23,7 @@ ALPHAS = sorted({alpha for _, alpha, _ in LAST})
 RATES = {m: np.array([[LAST[m, a, s] for s in SEEDS] for a in ALPHAS]) for m in METHODS}  # [K, S]
 SPELLED = {spelled(method): method for method in METHODS}
 TRIED, TRAINED = "the agent that was tried", "its alpha, trained anew"
+TOP = plots.nice_top(1.05 * max(rates.max() for rates in RATES.values()))
 EACH = 50  # episodes of each alpha, at most
 
 
@@ -76,9 +77,9 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     curves.set_xlim(-4, len(ALPHAS) * EACH + 4)
     each.set_xlim(-0.6, len(ALPHAS) - 0.4)
     each.set_xticks(range(len(ALPHAS)), [f"{alpha:g}" for alpha in ALPHAS])
-    for axes in (curves, each):
-        axes.set_ylim(-0.03, 1.4)
-        axes.set_yticks([0.0, 0.5, 1.0], ["0", "50", "100"])
+    for axes, top in ((curves, TOP), (each, 1.0)):
+        axes.set_ylim(-0.03 * top, 1.4 * top)
+        axes.set_yticks([0.0, top / 2, top], [f"{100 * x:g}" for x in (0.0, top / 2, top)])
     entries = {m: plots.reference(i) for i, m in enumerate(SPELLED)}
     plots.key(curves, entries, "upper right")
     marks = {"success of an agent": plots.learned(0), "chance to be picked": plots.EXACT}
@@ -155,6 +156,6 @@ TUNING = Explorer(
         lambda numbers: 100 * float(numbers.expected[numbers.method][numbers.at]),
         digits=0,
         least=0.0,
-        mark=lambda axes, value: plots.guess(axes[0], value / 100),
+        mark=lambda axes, value: plots.guess(axes[0], min(value / 100, 1.35 * TOP)),
     ),
 )  # fmt: skip

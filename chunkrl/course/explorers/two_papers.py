@@ -75,7 +75,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     means, each = axes
-    means.axvspan(ONLINE, LAST + 40, ymax=0.8, color="#EEEEEE", zorder=0, linewidth=0)
+    means.axvspan(ONLINE, LAST + 40, color="#EEEEEE", zorder=0, linewidth=0)
     means.axvline(numbers.thousands, ymax=0.8, color="#CCCCCC", linewidth=6.0, zorder=0.5)
     for series, (style, values) in enumerate(zip((FIRST, SECOND), numbers.curves, strict=True)):
         means.plot(STEPS, values, **plots.reference(series))
