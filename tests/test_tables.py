@@ -168,7 +168,8 @@ def test_published_files_are_reduced(elsewhere, tmp_path) -> None:
         "scene-play,FQL,100,12.5,10,15\nscene-play,FQL,150,9,9,9\nall,FQL,100,9,9,9\n"
         "scene-play,QAM,100,9,9,9\n",
         "fql_paper_offline.csv": "domain_or_task,method,mean\ncube-single,FQL,0.96\nscene,FQL,1\n",
-        "mac_reward_1m.csv": "domain,method,success_percent,plus_minus\ncube-single-play,MAC,99,2\n",
+        "mac_reward_1m.csv": "domain,method,success_percent,plus_minus\n"
+        "cube-single-play,MAC,99,2\n",
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
