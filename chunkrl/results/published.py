@@ -58,10 +58,9 @@ def load() -> tuple[Number, ...]:
     """Every stored number.  Raises DataError."""
 
     def read(row: dict[str, str]) -> Number:
-        words = (row[name] for name in Number._fields[:3])
-        return Number(
-            *words, int(row["thousands"]), *(float(row[name]) for name in Number._fields[4:])
-        )
+        source, domain, method = (row[name] for name in Number._fields[:3])
+        percent, low, high = (float(row[name]) for name in Number._fields[4:])
+        return Number(source, domain, method, int(row["thousands"]), percent, low, high)
 
     return tuple(stored.rows(FILE, read, COMMAND))
 

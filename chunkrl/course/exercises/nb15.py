@@ -1,6 +1,8 @@
 """Exercises of notebook 15: what few seeds, a tuning budget and a second change do to a table."""
 
+from collections.abc import Callable
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ AHEAD, BEHIND = (44, 18, 34), (30, 28, 22)  # successes in 50 episodes, q1
 BETTER, WORSE = 0.8, 0.5  # success of two alphas, q2
 
 
-def _judged(a, b, seeds, judge, draw=combinations):
+def _judged(a, b, seeds, judge, draw: Callable[..., Any] = combinations):
     """The mean of `judge(sums of b, sums of a)` over all pairs of draws."""
     ours, theirs = ([sum(chosen) for chosen in draw(x, seeds)] for x in (a, b))
     return float(np.mean(judge(*np.meshgrid(theirs, ours))))
