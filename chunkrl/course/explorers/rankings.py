@@ -1,7 +1,7 @@
 """Notebook 15: how often few seeds rank two methods the other way round than all of ours do."""
 
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ MOST = 20  # seeds of each
 PAIRS = {f"{spelled(a)} and {spelled(b)}": (a, b) for a, b in combinations(SHOWN, 2)}
 WIDTH = 5.0  # of a bar [points]
 EDGES = np.arange(-100.0 - WIDTH / 2, 100.0 + WIDTH, WIDTH)
+BAR: dict[str, Any] = plots.EXACT_BAR | {"linewidth": 0.9}
 NEW = plots.EXACT | {"marker": "o", "markersize": 4.0}
 OLD = plots.EXACT | {"linestyle": (0, (4, 2)), "marker": "s", "markersize": 4.0}
 
@@ -94,7 +95,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     wrong, _ = np.histogram(numbers.gap, EDGES, weights=flipped)
     middle = EDGES[:-1] + WIDTH / 2
     law.bar(middle, wrong, WIDTH, color=plots.VERMILLION, linewidth=0)
-    law.bar(middle, heights, WIDTH, **plots.EXACT_BAR | {"linewidth": 0.9})
+    law.bar(middle, heights, WIDTH, **BAR)
     law.axvline(0.0, color=plots.BLACK, linewidth=0.8)
     share = numbers.anew[numbers.seeds - 1]
     plots.headline(
