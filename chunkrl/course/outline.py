@@ -26,4 +26,5 @@ OUTLINE: tuple[Notebook, ...] = (
     Notebook("12", "Does it work on a robot?", ("06", "08")),
     Notebook("13", "How wrong is a value on a robot?", ("11", "12")),
     Notebook("14", "Write Q-chunking", ("12",)),
+    Notebook("15", "What do the papers' tables really say?", ("12",)),
 )

@@ -16,6 +16,7 @@ from chunkrl.course.explorers.lock_network import LOCK_NETWORK
 from chunkrl.course.explorers.off_policy import OFF_POLICY
 from chunkrl.course.explorers.open_loop import OPEN_LOOP
 from chunkrl.course.explorers.optimism import OPTIMISM
+from chunkrl.course.explorers.rankings import RANKINGS
 from chunkrl.course.explorers.returns import RETURNS
 from chunkrl.course.explorers.robot_curves import ROBOT_CURVES
 from chunkrl.course.explorers.robot_paths import ROBOT_PATHS
@@ -23,6 +24,8 @@ from chunkrl.course.explorers.robot_values import ROBOT_VALUES
 from chunkrl.course.explorers.sides import SIDES
 from chunkrl.course.explorers.support import SUPPORT
 from chunkrl.course.explorers.target_parts import TARGET_PARTS
+from chunkrl.course.explorers.tuning import TUNING
+from chunkrl.course.explorers.two_papers import TWO_PAPERS
 from chunkrl.course.explorers.winners import WINNERS
 
 EXPLORERS: dict[str, Explorer] = {
@@ -50,6 +53,9 @@ EXPLORERS: dict[str, Explorer] = {
         ROBOT_CURVES,
         ROBOT_PATHS,
         ROBOT_VALUES,
+        RANKINGS,
+        TUNING,
+        TWO_PAPERS,
     )
 }
 

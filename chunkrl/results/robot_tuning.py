@@ -1,0 +1,83 @@
+"""What was tried before the reported runs: alphas of each method, on seeds that nobody reports.
+
+Made from the folders of finished runs, `chunkrl train METHOD --preset coffee --alpha ALPHA --seeds
+100 101` each: `python -m chunkrl.results.robot_tuning RUN_FOLDERS`.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from chunkrl import command
+from chunkrl.errors import ConfigError
+from chunkrl.results import stored
+
+COMMAND = "python -m chunkrl.results.robot_tuning RUN_FOLDERS"
+FILE = Path(__file__).parent / "data" / "robot_tuning.csv"
+
+
+class Trial(NamedTuple):
+    """One evaluation of one seed with one alpha."""
+
+    method: str
+    alpha: float
+    seed: int
+    step: int  # updates
+    episodes: int
+    successes: int
+
+
+@cache
+def load() -> tuple[Trial, ...]:
+    """Every stored evaluation.  Raises DataError."""
+
+    def read(row: dict[str, str]) -> Trial:
+        counts = (int(row[name]) for name in Trial._fields[2:])
+        return Trial(row["method"], float(row["alpha"]), *counts)
+
+    return tuple(stored.rows(FILE, read, COMMAND))
+
+
+def best(method: str) -> float:
+    """The alpha with which most episodes succeeded at the last evaluation; of equals the least."""
+    last = max(trial.step for trial in load())
+    won: dict[float, int] = {}
+    for trial in sorted(load()):
+        if (trial.method, trial.step) == (method, last):
+            won[trial.alpha] = won.get(trial.alpha, 0) + trial.successes
+    if not won:
+        raise ConfigError(f"no alpha of {method!r} is stored in {FILE.name}")
+    return max(won, key=lambda alpha: won[alpha])
+
+
+def trials(folder: Path) -> list[Trial]:
+    """The evaluations in the folder of a finished run.  Raises ChunkRLError."""
+    from chunkrl.experiments import experiment
+
+    run = experiment.load(folder)
+    alpha = run.config["settings"].get("alpha")
+    if alpha is None:
+        raise ConfigError(f"{folder} was trained without --alpha: it says nothing about tuning")
+    return [
+        Trial(
+            run.config["method"],
+            float(alpha),
+            row["seed"],
+            row["step"],
+            row["episodes"],
+            round(row["success"] * row["episodes"]),
+        )
+        for row in run.rows
+        if "success" in row
+    ]
+
+
+def main(folders: tuple[Path, ...], /) -> None:
+    """Read the evaluations in RUN_FOLDERS and store them in the package."""
+    rows = sorted(trial for folder in folders for trial in trials(folder))
+    stored.save_rows(FILE, Trial._fields, rows)
+    print(f"{FILE.name}: {len(rows)} evaluations of {len(folders)} runs")
+
+
+if __name__ == "__main__":
+    command.run(main, "python -m chunkrl.results.robot_tuning")
