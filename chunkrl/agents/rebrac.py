@@ -55,9 +55,9 @@ class ReBRAC(SingleActions):
     def draw(self, key, dataset: Dataset, size: int) -> Transitions:
         """`size` single transitions with the action of the following row of the data."""
         start = windows.draw_starts(key, dataset, size, 1)
-        following = jnp.minimum(start + 1, len(dataset.obs) - 1)
+        following = jnp.minimum(start + 1, windows.size(dataset) - 1)
         window = windows.take(dataset, start, 1, self.discount)
-        return Transitions(window, dataset.action[following])
+        return Transitions(window, windows.pick(dataset, "action", following))
 
     def perturbed(self, policy, obs, noise):
         """clip(mu(s) + clip(sigma z)), TD3's smoothing (arXiv 1802.09477, eq. 14).  -> [*B, A]"""
