@@ -8,9 +8,10 @@ from chunkrl.train.offline import (
     require_seeds,
     restore,
 )
+from chunkrl.train.online import Online
 from chunkrl.train.programs import act, init, policy, update, update_many
 
 __all__ = [
-    "act", "enable_compilation_cache", "fit", "init", "load", "policy", "require_device",
+    "Online", "act", "enable_compilation_cache", "fit", "init", "load", "policy", "require_device",
     "require_seeds", "restore", "update", "update_many",
 ]  # fmt: skip

@@ -1,9 +1,10 @@
 """Training: several seeds at once, evaluated on the way, with exact resumption."""
 
+import operator
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from chunkrl.data import check
 from chunkrl.data.shards import Resident
 from chunkrl.errors import ConfigError, TrainingError
 from chunkrl.train import memory, runs
+from chunkrl.train.online import Online, Phase
 from chunkrl.train.programs import Report, init, policy, update_many
 from chunkrl.types import Agent, Source
 
@@ -46,6 +48,7 @@ def fit(
     config: dict | None = None,
     log: Callable[[int, dict], None] | None = None,
     progress: bool = True,
+    online: Online | None = None,
 ) -> tuple[Any, list[dict]]:
     """Train `seeds` together for `updates` steps each.  -> states (leaves [S, ...]), metric rows
 
@@ -54,7 +57,8 @@ def fit(
     `folder`) and a checkpoint.  Every `evaluate_every` updates, and at the end, `evaluate(act,
     seed)` plays episodes (see `Evaluator.run`).  Called again with the same folder, training goes
     on to the same numbers as if it had never stopped; `updates` may then be larger.  `config` is
-    stored with the run and must not change.
+    stored with the run and must not change.  With `online` it goes on by acting; `updates` may
+    then be 0, and a step in the rows is one of either kind.
 
     Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays),
     memory runs out or `folder` holds another run; BusyError where another process trains in it;
@@ -62,11 +66,13 @@ def fit(
     """
     seeds = require_seeds(seeds)
     batch_size, every = checks.whole("batch_size", batch_size), checks.whole("every", every)
-    updates = checks.whole("updates", updates)
+    updates = checks.whole("updates", updates, least=0 if online else 1)
+    total = updates + (online.steps if online else 0)
     if evaluate_every is not None:
         evaluate_every = checks.whole("evaluate_every", evaluate_every)
-    if updates % every or (evaluate_every or every) % every:
-        raise ConfigError(f"updates and evaluate_every must be multiples of every={every}")
+    if updates % every or total % every or (evaluate_every or every) % every:
+        what = "updates, steps online" if online else "updates"
+        raise ConfigError(f"{what} and evaluate_every must be multiples of every={every}")
     require_device()
     source = dataset if isinstance(dataset, Source) else Resident(dataset)
     if source.interval % every:
@@ -81,30 +87,48 @@ def fit(
     if folder is not None:
         folder, identity = disk.user_path(folder), runs.plain(identity)
     enable_compilation_cache()
-    with memory.sentences(agent, batch_size), runs.hold(folder) if folder else nullcontext():
+    with ExitStack() as stack:
+        stack.enter_context(memory.sentences(agent, batch_size))
+        if folder:
+            stack.enter_context(runs.hold(folder))
         keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
         key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
-        states, rows, start = init(agent, key_init), [], 0
+        states, rows, start, phase = init(agent, key_init), [], 0, None
+        if online:
+            phase = stack.enter_context(
+                Phase(online, agent, source.at(0), batch_size, seeds, key_train, updates, every)
+            )
         if folder:
-            states, rows, start = runs.resume(folder, identity, states)
-        if start > updates:
-            raise ConfigError(f"{folder} is at {start} updates already: choose as many, or more")
+            settings = phase.settings if phase else None
+            states, rows, start, players = runs.resume(folder, identity, states, settings)
+            if start > (total if players else updates):
+                raise ConfigError(
+                    f"{folder} is at {start} updates already: choose as many, or more"
+                )
+            if phase:
+                phase.players, phase.folder = players, folder
         clock = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
         # A run that was stopped at a step which is now the last has not been evaluated there.
-        again = start == updates and evaluate is not None and "success" not in rows[-1]
-        first = start + every * (not again)
-        with tqdm(total=updates, initial=start, unit="update", disable=not progress) as bar:
-            for step in range(first, updates + 1, every):
+        last = updates, total
+        again = start in last and evaluate is not None and "success" not in (rows or [{}])[-1]
+        first = start + every * (not again or not start)
+        with tqdm(total=total, initial=start, unit="update", disable=not progress) as bar:
+            for step in range(first, total + 1, every):
                 if step > start:
-                    keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
-                    # No name for the data: a reference would keep a replaced shard on the device.
-                    states, report = update_many(
-                        agent, every, batch_size, states, source.at(step - every), keys
-                    )
-                    rows += _rows(jax.device_get(report), step, every, seeds)
+                    if phase and step > updates:
+                        states, report, columns = phase.advance(states, step)
+                    else:
+                        keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
+                        # No name for the data: a replaced shard would stay on the device.
+                        states, report = update_many(
+                            agent, every, batch_size, states, source.at(step - every), keys
+                        )
+                        columns = [{}] * len(seeds)
+                    new = _rows(jax.device_get(report), step, every, seeds)
+                    rows += map(operator.or_, new, columns)
                     bar.update(every)
                 new = rows[-len(seeds) :]
-                if evaluate and (step == updates or step % (evaluate_every or updates) == 0):
+                if evaluate and (step in last or step % (evaluate_every or total) == 0):
                     for i, row in enumerate(new):
                         (entropy,) = np.random.SeedSequence((row["seed"], step)).generate_state(1)
                         result = evaluate(policy(agent, states, i), int(entropy >> 1))  # int32
@@ -115,7 +139,8 @@ def fit(
                     if log:
                         log(step, row)
                 if folder:
-                    runs.save(folder, identity, states, rows, step)
+                    more = phase.keep(step) if phase and step > updates else {}
+                    runs.save(folder, identity, states, rows, step, more)
     return states, rows
 
 
