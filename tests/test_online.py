@@ -1,14 +1,23 @@
 """Learning online: the protocol step by step, exact resumption, one compilation, refusals."""
 
-from functools import partial
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 import toys
 
 from chunkrl import train
-from chunkrl.train import runs
+from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.play import collect
+from chunkrl.train import checkpoint, online, runs
 from chunkrl.types import Dataset
 
 O, A = 2, 2  # noqa: E741
@@ -49,13 +58,175 @@ def agent(name="qc_fql", **settings):
 
 
 def fit(updates, steps, folder=None, name="qc_fql", seeds=(0, 1), every=10, env=Drift, **changes):
-    online = {"start_training": 5, "workers": 0} | changes
-    online = train.Online(env, steps, **online) if steps else None
-    return train.fit(agent(name), logs(), updates, 8, seeds, every, folder=folder, online=online,
+    acting = {"start_training": 5, "workers": 0} | changes
+    acting = train.Online(env, steps, **acting) if steps else None
+    return train.fit(agent(name), logs(), updates, 8, seeds, every, folder=folder, online=acting,
                      progress=False)  # fmt: skip
 
 
-def test_a_first_run():
-    states, rows = fit(10, 30)
-    print(rows[-1])
-    assert [row["step"] for row in rows] == [10, 10, 20, 20, 30, 30, 40, 40]
+def reference(learner, updates, steps, seed, start=5, utd=1, every=10):
+    """The protocol of arXiv 2507.07969 one event after another, for a run with `updates` before.
+
+    One environment step, one transition behind all others, `utd` updates; rows in a plain array.
+    """
+    key_init, key_train = jax.random.split(jax.random.key(seed))
+    state = jax.jit(learner.init)(key_init)
+    draw = jax.jit(learner.draw, static_argnums=2)
+    noise = jax.jit(learner.noise, static_argnums=1)
+    step_of = jax.jit(learner.step)
+    data = jax.tree.map(jnp.asarray, logs())
+    for i in range(updates):
+        key = jax.random.fold_in(jax.random.fold_in(key_train, i // every * every + every),
+                                 i % every)  # fmt: skip
+        key_draw, key_noise = jax.random.split(key)
+        state, _ = step_of(state, draw(key_draw, data, 8), noise(key_noise, 8))
+    key_act, key_learn = jax.random.split(jax.random.fold_in(key_train, 0))
+    env, episode, queue = Drift(), 0, []
+    obs, _ = env.reset(seed=collect.environment_seed(seed, 0))
+    events = []
+    for i in range(1, steps + 1):
+        if not len(queue):
+            key = jax.random.fold_in(key_act, i - 1)
+            if updates == 0 and i <= start:
+                queue = jax.random.uniform(key, (learner.chunk, A), minval=-1.0)[: start - i + 1]
+            else:
+                seen = np.asarray(obs, np.float32)
+                queue = np.clip(jax.jit(learner.act)(state, seen, key), -1, 1)
+            events.append(i)
+        action, queue = np.asarray(queue[0]), queue[1:]
+        following, reward, terminated, truncated, _ = env.step(action)
+        row = (obs, action, reward, not terminated, terminated or truncated, following)
+        row = [jnp.asarray(np.asarray(x, np.float32))[None] for x in row]
+        data = Dataset(*map(jnp.concatenate, zip(data, row, strict=True)))
+        obs = following
+        if terminated or truncated:
+            episode, queue = episode + 1, []
+            obs, _ = env.reset(seed=collect.environment_seed(seed, episode))
+        for j in range(utd if i >= start else 0):
+            key = jax.random.fold_in(jax.random.fold_in(key_learn, i), j)
+            key_draw, key_noise = jax.random.split(key)
+            state, _ = step_of(state, draw(key_draw, data, 8), noise(key_noise, 8))
+    return state, data, events
+
+
+@pytest.mark.parametrize(
+    ("name", "updates", "utd"), [("qc_fql", 10, 1), ("qc", 0, 2), ("fql", 0, 1), ("rebrac", 10, 1)]
+)
+def test_the_loop_is_the_protocol_event_by_event(tmp_path, name, updates, utd):
+    """Against a plain loop whose data are one growing array: actions, rows and parameters."""
+    state, data, events = reference(agent(name), updates, 20, seed=3, utd=utd)
+    states, rows = fit(updates, 20, tmp_path, name, seeds=(3,), utd=utd)
+    files = [np.load(path) for path in sorted((tmp_path / online.FOLDER).iterdir())]
+    assert len(files) == 2
+    for field in Dataset._fields:
+        added = np.concatenate([file[field][0] for file in files])
+        np.testing.assert_allclose(added, getattr(data, field)[40:], atol=1e-5)
+    for a, b in zip(jax.tree.leaves(states), jax.tree.leaves(state), strict=True):
+        np.testing.assert_allclose(a[0], b, atol=1e-4)
+    ends = np.flatnonzero(data.terminal[40:])
+    assert {int(end) + 2 for end in ends if end < 19} <= set(events)  # a chunk begins there
+    assert rows[-1]["online"] == 20
+    assert sum(row.get("collected", 0) for row in rows) == len(ends)
+
+
+def timeless(rows):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, overlap):
+    """Stopped before, at and after the switch, in the middle of episodes and of chunks."""
+    whole, rows = fit(20, 40, tmp_path / "whole", overlap=overlap)
+    fit(10, 0, tmp_path / "parts")
+    fit(20, 0, tmp_path / "parts")
+    queued = []
+    for steps in (10, 20, 40):
+        parts, resumed = fit(20, steps, tmp_path / "parts", overlap=overlap, workers=1)
+        description = checkpoint.describe(tmp_path / "parts" / runs.CHECKPOINT)
+        queued += [(len(p["queue"]), p["taken"]) for p in description["players"]]
+    assert max(queue for queue, _ in queued) > 0  # else the queue was never needed
+    assert max(taken for _, taken in queued) > 0
+    same(whole, parts)
+    assert timeless(rows) == timeless(resumed)
+    assert timeless(runs.read_rows(tmp_path / "parts")) == timeless(rows)
+    files = [sorted((tmp_path / run / online.FOLDER).iterdir()) for run in ("whole", "parts")]
+    assert [path.name for path in files[0]] == [f"{n:09d}.npz" for n in (30, 40, 50, 60)]
+    for a, b in zip(*files, strict=True):
+        same(dict(np.load(a)), dict(np.load(b)))
+
+
+def test_a_seed_does_not_depend_on_those_beside_it():
+    together, rows = fit(0, 30, seeds=(3, 4), workers=2)
+    alone, alone_rows = fit(0, 30, seeds=(4,))
+    same(jax.tree.map(lambda x: x[1:], together), alone)
+    assert timeless(rows)[1::2] == timeless(alone_rows)
+
+
+def test_the_overlapped_order_acts_one_chunk_later(tmp_path):
+    """Until the second chunk after the first update both orders see the same parameters."""
+    fit(10, 20, tmp_path / "exact", start_training=8)
+    fit(10, 20, tmp_path / "overlapped", start_training=8, overlap=True)
+    first = [np.load(tmp_path / x / online.FOLDER / "000000020.npz") for x in
+             ("exact", "overlapped")]  # fmt: skip
+    second = [np.load(tmp_path / x / online.FOLDER / "000000030.npz") for x in
+              ("exact", "overlapped")]  # fmt: skip
+    same(first[0]["action"][:, :8], first[1]["action"][:, :8])
+    assert not np.array_equal(second[0]["action"], second[1]["action"])
+
+
+KILLED = """
+import sys; sys.path.insert(0, {tests!r})
+import conftest, test_online
+test_online.fit(20, 40, sys.argv[1])
+"""
+
+
+def test_killed_runs_resume_to_the_last_bit(tmp_path):
+    """kill -9 at random instants of both phases; what is left always goes on to the same end."""
+    whole, rows = fit(20, 40)
+    code = KILLED.format(tests=os.path.dirname(__file__))
+    folder, seen = tmp_path / "killed", []
+    for seconds in np.random.default_rng(0).uniform(0, 0.3, 5):
+        process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+        path = folder / runs.CHECKPOINT
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        while process.poll() is None and not (path.exists() and path.stat().st_mtime_ns != before):
+            time.sleep(0.001)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if path.exists():
+            seen.append(checkpoint.describe(path)["step"])
+    killed, resumed = fit(20, 40, folder)
+    assert min(seen) < 60
+    same(whole, killed)
+    assert timeless(rows) == timeless(resumed)
+
+
+def test_one_program_for_the_whole_phase(tmp_path):
+    """The update is traced once, and after the first steps with updates XLA compiles nothing."""
+    traces, compiled = [], []
+
+    class Counted(ChunkedActorCritic):
+        def step(self, state, batch, noise):
+            traces.append(len(batch.obs))
+            return super().step(state, batch, noise)
+
+    plain = agent()
+    counted = Counted(**{f.name: getattr(plain, f.name) for f in fields(plain)})
+    at = lambda step, row: compiled.append((step, len(events)))
+    events = []
+    listen = lambda event, seconds, **_: events.append(event) if "backend_compile" in event else 0
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        acting = train.Online(Drift, 60, start_training=5, workers=0, capacity=35)
+        train.fit(counted, logs(), 0, 8, (0, 1), 10, log=at, progress=False, online=acting)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert traces[1:] == [8]  # once for the metrics' shapes, once for the program
+    assert compiled[0][1] > 0
+    assert {count for step, count in compiled if step >= 20} == {compiled[2][1]}
