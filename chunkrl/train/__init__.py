@@ -8,10 +8,10 @@ from chunkrl.train.offline import (
     require_seeds,
     restore,
 )
-from chunkrl.train.online import Online
+from chunkrl.train.online import Online, require_online
 from chunkrl.train.programs import act, init, policy, update, update_many
 
 __all__ = [
     "Online", "act", "enable_compilation_cache", "fit", "init", "load", "policy", "require_device",
-    "require_seeds", "restore", "update", "update_many",
+    "require_online", "require_seeds", "restore", "update", "update_many",
 ]  # fmt: skip

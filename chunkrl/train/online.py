@@ -205,6 +205,22 @@ class Seat:
         return mean, bad, all(t.finite for t in tallies), row
 
 
+def require_online(online: Online, agent: Agent) -> None:
+    """Raise ConfigError where `agent` cannot learn by acting so."""
+    reads = agent.reads
+    if not isinstance(reads, Windows):
+        raise ConfigError(
+            f"{type(agent).__name__} reads {type(reads).__name__} of normalised data: only methods"
+            " that read windows of transitions learn online, such as qc-fql"
+        )
+    for name in ("start_training", "capacity") if reads.halves else ("capacity",):
+        value = getattr(online, name)
+        if value is not None and value < reads.length:
+            raise ConfigError(
+                f"{name} = {value}: new transitions would hold no window of {reads.length}"
+            )
+
+
 class Phase:
     """Acting and learning of all seeds, side by side, each in a thread of its own.
 
@@ -215,18 +231,11 @@ class Phase:
         self, online: Online, agent: Agent, logs: Any, batch_size: int, seeds: Sequence[int],
         keys, updates: int, every: int,
     ):  # fmt: skip
-        reads = agent.reads
-        if not isinstance(reads, Windows) or not isinstance(logs, Dataset):
+        require_online(online, agent)
+        if not isinstance(logs, Dataset):
             raise ConfigError(
-                f"{type(agent).__name__} learns from {type(logs).__name__}: only methods that read"
-                " windows of transitions learn online, such as qc-fql"
+                f"new transitions cannot be added to {type(logs).__name__}: give a Dataset"
             )
-        for name, least in (("start_training", reads.length), ("capacity", reads.length)):
-            value = getattr(online, name)
-            if value is not None and value < least and (reads.halves or name == "capacity"):
-                raise ConfigError(
-                    f"{name} = {value}: new transitions hold no window of {least}; choose more"
-                )
         self.online, self.agent, self.logs, self.batch_size = online, agent, logs, batch_size
         self.seeds, self.keys, self.updates, self.every = seeds, keys, updates, every
         self.block, self.stopped = agent.execute, False
@@ -303,7 +312,7 @@ class Phase:
         self.pool = self.pool or [Slots(online.make_env)]
         exchanges = [_alone(worker.exchange) for worker in self.pool]
         stored = self._stored(steps) if steps else [None] * count
-        halves = isinstance(self.agent.reads, Windows) and self.agent.reads.halves
+        halves = getattr(self.agent.reads, "halves", False)
         for i, (seed, added) in enumerate(zip(self.seeds, stored, strict=True)):
             player = Player(exchanges[i % len(exchanges)], i, seed, online.reward, shown)
             if added is None:

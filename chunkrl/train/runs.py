@@ -65,6 +65,12 @@ def in_words(row: dict) -> str:
     return rate(row["success"]) + ("" if math.isnan(row["success"]) else bounds)
 
 
+def after(row: dict) -> str:
+    """How far a row of metrics is: "200 updates", "200 updates and 5000 steps online"."""
+    online = row.get("online", 0)
+    return f"{row['step'] - online} updates" + (f" and {online} steps online" if online else "")
+
+
 def by_goal(row: dict) -> str:
     """The success rate for each goal, where the task has goals."""
     rates = [rate(x) for name, x in row.items() if name.startswith("success_goal")]
@@ -322,7 +328,8 @@ def stored(folder: Path, needs: Iterable[str] = ()) -> tuple[dict, list[dict], i
     if rows is None:
         rows = [row for row in read_rows(folder) if row["step"] <= step]
     _require_rows(path, rows, config, step)
-    return config, rows, step
+    acting = {"online": description["online"]} if "online" in description else {}
+    return config | acting, rows, step
 
 
 def _require_rows(path: Path, rows: Any, config: dict, step: int) -> None:
