@@ -137,6 +137,7 @@ class Agent(Protocol):
     """An algorithm: hyperparameters, compared by value, whose methods are pure functions.
 
     `train.fit` needs `init`, `draw`, `noise` and `step`; `train.policy`, for an Evaluator, `act`.
+    One that plays otherwise where it learns by acting has `explore`, of the signature of `act`.
     """
 
     @property

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import gymnasium
 import jax
@@ -16,9 +16,11 @@ import toys
 
 from chunkrl import train
 from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.data import windows
+from chunkrl.errors import ChunkRLWarning, ConfigError, DataError, TrainingError, WorkerError
 from chunkrl.play import collect
 from chunkrl.train import checkpoint, online, runs
-from chunkrl.types import Dataset
+from chunkrl.types import Dataset, Windows
 
 O, A = 2, 2  # noqa: E741
 
@@ -91,7 +93,8 @@ def reference(learner, updates, steps, seed, start=5, utd=1, every=10):
                 queue = jax.random.uniform(key, (learner.chunk, A), minval=-1.0)[: start - i + 1]
             else:
                 seen = np.asarray(obs, np.float32)
-                queue = np.clip(jax.jit(learner.act)(state, seen, key), -1, 1)
+                explore = getattr(learner, "explore", learner.act)
+                queue = np.clip(jax.jit(explore)(state, seen, key), -1, 1)
             events.append(i)
         action, queue = np.asarray(queue[0]), queue[1:]
         following, reward, terminated, truncated, _ = env.step(action)
@@ -110,7 +113,8 @@ def reference(learner, updates, steps, seed, start=5, utd=1, every=10):
 
 
 @pytest.mark.parametrize(
-    ("name", "updates", "utd"), [("qc_fql", 10, 1), ("qc", 0, 2), ("fql", 0, 1), ("rebrac", 10, 1)]
+    ("name", "updates", "utd"),
+    [("qc_fql", 10, 1), ("qc", 0, 2), ("fql", 0, 1), ("rebrac", 10, 1), ("iql", 0, 1)],
 )
 def test_the_loop_is_the_protocol_event_by_event(tmp_path, name, updates, utd):
     """Against a plain loop whose data are one growing array: actions, rows and parameters."""
@@ -230,3 +234,183 @@ def test_one_program_for_the_whole_phase(tmp_path):
     assert traces[1:] == [8]  # once for the metrics' shapes, once for the program
     assert compiled[0][1] > 0
     assert {count for step, count in compiled if step >= 20} == {compiled[2][1]}
+
+
+@pytest.mark.parametrize("name", ["iql", "rebrac"])
+def test_an_agent_that_plays_its_mean_explores_around_it(name):
+    learner = agent(name)
+    state = learner.init(jax.random.key(0))
+    draw = jax.vmap(learner.explore, (None, None, 0))
+    drawn = draw(state, jnp.zeros(O), jax.random.split(jax.random.key(1), 500))
+    assert drawn.shape == (500, 1, A)
+    assert np.abs(drawn).max() <= 1
+    mean = learner.act(state, jnp.zeros(O), jax.random.key(0))
+    widest = 0.5 if name == "rebrac" else 1 + np.abs(mean).max()  # its noise is clipped
+    assert 0.1 < np.abs(drawn - mean[None]).max() <= widest + 1e-6
+
+
+def test_killed_before_every_change_of_a_file(tmp_path, monkeypatch):
+    """What lies in the folder just before each file is put in its place goes on to the same end."""
+    whole, rows = fit(10, 20, seeds=(0,))
+    replace, left = os.replace, []
+
+    def killed(*names):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", killed)
+    kills = 0
+    while True:
+        kills, folder = kills + 1, tmp_path / f"{kills}"
+        left[:] = [kills]
+        try:
+            fit(10, 20, folder, seeds=(0,))
+        except KeyboardInterrupt:
+            left[:] = [-1]
+            parts, resumed = fit(10, 20, folder, seeds=(0,))
+            same(whole, parts)
+            assert timeless(rows) == timeless(resumed)
+            continue
+        break
+    assert kills - 1 == 1 + 2 + 3 * 2  # settings; two files offline, three for each row online
+
+
+class Forgetful(Drift):
+    """The seed says nothing."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=None)
+
+
+def test_an_environment_that_does_not_repeat_itself_begins_anew(tmp_path):
+    """The unfinished episode is cut, with a warning, and stays cut when the run goes on again."""
+    fit(0, 10, tmp_path, seeds=(0,), env=Forgetful)
+    with pytest.warns(ChunkRLWarning, match="did not answer [1-6] actions as it had before"):
+        fit(0, 20, tmp_path, seeds=(0,), env=Forgetful)
+    files = [np.load(path) for path in sorted((tmp_path / online.FOLDER).iterdir())]
+    assert files[0]["terminal"][0, -1] == 0
+    assert (files[0]["next_obs"][0, -1] != files[1]["obs"][0, 0]).any()
+    phase = online.Phase(train.Online(Drift, 20), agent(), logs(), 8, (0,), None, 0, 10)
+    phase.folder, phase.players = tmp_path, [{}]
+    (stored,) = phase._stored(20)
+    assert stored.terminal[9] == 1
+    apart = (stored.next_obs[:-1] != stored.obs[1:]).any(axis=1)
+    np.testing.assert_array_equal(apart <= (stored.terminal[:-1] == 1), True)
+
+
+def test_a_ring_keeps_the_newest(tmp_path):
+    """Updates draw from the logs and 12 new transitions, of 40; resumed as uninterrupted."""
+    whole, _ = fit(0, 40, tmp_path / "whole", seeds=(0,), capacity=12)
+    fit(0, 20, tmp_path / "parts", seeds=(0,), capacity=12)
+    parts, _ = fit(0, 40, tmp_path / "parts", seeds=(0,), capacity=12)
+    same(whole, parts)
+    free, _ = fit(0, 40, seeds=(0,))
+    assert not np.array_equal(jax.tree.leaves(whole)[0], jax.tree.leaves(free)[0])
+
+
+def test_a_nan_names_the_transition_and_keeps_the_checkpoint(tmp_path):
+    class Hot(Drift):
+        def step(self, action):
+            obs, reward, *rest = super().step(action)
+            return obs, (np.nan if self.np_random.uniform() < 0.2 else reward), *rest
+
+    with pytest.raises(TrainingError, match=r"seed 0: not finite: .*td.* at update \d+\."):
+        fit(10, 60, tmp_path, seeds=(0,), env=Hot)
+    rows = runs.read_rows(tmp_path)
+    assert rows[-1]["step"] >= 10
+    states, _ = train.load(tmp_path, agent())
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(states))
+
+
+class Wide(Drift):
+    def reset(self, **kwargs):
+        obs, info = super().reset(**kwargs)
+        return np.append(obs, 0.0), info
+
+
+class Broken(Drift):
+    def step(self, action):
+        raise ValueError("the drift went off")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"start_training": 0}, ConfigError, "start_training = 0: must be at least 1"),
+        ({"utd": 1.5}, ConfigError, "utd = 1.5: must be a whole number"),
+        ({"capacity": 2}, ConfigError, "capacity = 2: new transitions would hold no window of 3"),
+        ({"steps": 15}, ConfigError, "updates, steps online and evaluate_every must be multiples"),
+        ({"workers": -1}, ConfigError, "workers = -1"),
+        ({"capacity": 10**12}, ConfigError, "new transitions do not fit into memory"),
+        ({"env": Wide}, ConfigError, "the environment shows 3 numbers, the logs 2"),
+        ({"env": Broken}, WorkerError, "the drift went off"),
+        ({"env": Broken, "workers": 1}, WorkerError, "acting worker 0 failed"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        fit(**{"updates": 0, "steps": 20, "seeds": (0,)} | changes)
+
+
+def test_a_run_that_acts_is_continued_as_it_began(tmp_path):
+    fit(10, 10, tmp_path, seeds=(0,))
+    for updates, changes, words in [
+        (10, {"utd": 2}, "with online.utd = 1, not 2"),
+        (10, {"overlap": True}, "with online.overlap = False, not True"),
+        (20, {}, "with online.updates = 10, not 20"),
+    ]:
+        with pytest.raises(TrainingError, match=words):
+            fit(updates, 20, tmp_path, seeds=(0,), **changes)
+    with pytest.raises(TrainingError, match="acts and learns online since update 10"):
+        fit(20, 0, tmp_path, seeds=(0,))
+    (tmp_path / online.FOLDER / "000000020.npz").unlink()
+    with pytest.raises(DataError, match="There is no file"):
+        fit(10, 20, tmp_path, seeds=(0,))
+    fit(20, 0, tmp_path / "longer", seeds=(0,))
+    with pytest.raises(ConfigError, match="is at 20 updates already"):
+        fit(10, 20, tmp_path / "longer", seeds=(0,))
+
+
+def test_half_of_each_batch_is_new_where_the_agent_reads_so():
+    """Every observation of the logs is negative, every one of the environment is not."""
+
+    @dataclass(frozen=True)
+    class Counting:
+        obs_dim: int = O
+        action_dim: int = A
+        reads = Windows(2, halves=True)
+        chunk = execute = 1
+
+        def init(self, key):
+            return {"w": jnp.zeros(())}
+
+        def draw(self, key, dataset, size):
+            return windows.sample(key, dataset, size, 2, 0.9)
+
+        def noise(self, key, size):
+            return ()
+
+        def step(self, state, batch, noise):
+            return state, {"new": (batch.obs[:, 0] >= 0).mean()}
+
+        def act(self, state, obs, key):
+            return jnp.zeros((1, A))
+
+    class Positive(Drift):
+        def reset(self, **kwargs):
+            return np.ones(O), super().reset(**kwargs)[1]
+
+        def step(self, action):
+            return np.ones(O), *super().step(action)[1:]
+
+    data = logs()._replace(obs=-np.ones((40, O), np.float32))
+    acting = train.Online(Positive, 20, start_training=5, workers=0)
+    _, rows = train.fit(Counting(), data, 0, 8, (0,), 10, online=acting, progress=False)
+    assert [row["new"] for row in rows] == [0.5, 0.5]
+    acting = train.Online(Positive, 20, start_training=1)
+    with pytest.raises(ConfigError, match="start_training = 1: new transitions would hold no"):
+        train.require_online(acting, Counting())
+    with pytest.raises(ConfigError, match="only methods that read windows of transitions"):
+        train.require_online(acting, toys.make("mac", O, A))

@@ -65,6 +65,11 @@ class ReBRAC(SingleActions):
         noise = (noise * self.action_noise).clip(-limit, limit)
         return (self.policy.mode(policy, obs) + noise).clip(-1, 1)
 
+    def explore(self, state: State, obs, key):
+        """mu(s) with the noise of the targets, where the agent learns by it.  -> [*B, 1, A]"""
+        noise = jax.random.normal(key, (*obs.shape[:-1], self.action_dim))
+        return self.perturbed(state.params.policy, obs, noise)[..., None, :]
+
     def td_target(self, target: Params, batch: Transitions, next_action):
         """r + gamma mask (min_k Q'_k(s', a') - alpha_critic |a' - a_{t+1}|^2) (sec. 3).  -> [B]"""
         window = batch.window

@@ -1,5 +1,6 @@
 """Learning online: an agent acts, what it meets is added to its logs, and it learns on."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,8 +43,8 @@ class Online:
     made while it is executed: time max(environment, update) in place of their sum, and actions of a
     policy that is one chunk old.  Either order is a function of the seeds alone, and resumes so.
 
-    `capacity` is how many new transitions are kept, the newest (None: all).  `make_env`, `workers`
-    and `patience`: as in `Evaluator`, but a worker plays for whole seeds; `reward` is the task's.
+    `capacity` is how many new transitions are kept, the newest (None: all).  `make_env`, `workers`,
+    `patience` and `main`: as in `Workers`, at most one worker a seed; `reward` is the task's.
     """
 
     make_env: Callable[[], "gymnasium.Env"]
@@ -241,7 +242,7 @@ class Phase:
         self.block, self.stopped = agent.execute, False
         self.folder: Path | None = None  # of the run
         self.players: list[dict] = []  # where the environments were, as the checkpoint says
-        self.pool: list[Workers | Slots] = []
+        self.environments: Workers | Slots | None = None
         self.seats: list[Seat] = []
         self.capacity = online.capacity or online.steps
         row = sum(x[:1].nbytes for x in logs)
@@ -258,8 +259,8 @@ class Phase:
 
     def __exit__(self, *_: object) -> None:
         self.stopped = True
-        for worker in self.pool:
-            worker.close()
+        if self.environments:
+            self.environments.close()
 
     def advance(self, states, step: int) -> tuple[Any, Report, list[dict]]:
         """Act and learn until `step`, updates on logs counted.  -> states, report, columns"""
@@ -305,12 +306,13 @@ class Phase:
     def _begin(self, steps: int) -> None:
         """Make environments and buffers, as they were after `steps` of them."""
         online, logs, shown = self.online, self.logs, self.logs.obs.shape[1]
-        count = len(self.seeds)
-        workers = min(count if online.workers is None else online.workers, count)
-        make = partial(Workers, 1, online.make_env, online.patience, online.main)
-        self.pool = [make(f"worker of seed {i}") for i in range(workers)]
-        self.pool = self.pool or [Slots(online.make_env)]
-        exchanges = [_alone(worker.exchange) for worker in self.pool]
+        count, cores = len(self.seeds), os.cpu_count() or 1
+        workers = min(cores if online.workers is None else online.workers, count)
+        self.environments = Slots(online.make_env)
+        if workers:
+            settings = online.patience, online.main, "acting worker"
+            self.environments = Workers(workers, online.make_env, *settings)
+        exchanges = [_alone(self.environments.exchange) for _ in range(max(workers, 1))]
         stored = self._stored(steps) if steps else [None] * count
         halves = getattr(self.agent.reads, "halves", False)
         for i, (seed, added) in enumerate(zip(self.seeds, stored, strict=True)):
@@ -347,7 +349,7 @@ class Phase:
 
 
 def _alone(exchange: Callable) -> Callable:
-    """`exchange` for several threads, one at a time."""
+    """`exchange` with one worker, for the threads of several seeds, one at a time."""
     lock = threading.Lock()
 
     def locked(commands):
