@@ -81,21 +81,17 @@ def main() -> None:
     print(f"{options.preset} --steps {options.steps} --rounds {options.rounds}`\n")
     print(f"{platform.processor() or platform.machine()}, {jax.devices()[0].device_kind},", end=" ")
     print(", ".join(f"{name} {version}" for name, version in versions().items()))
-    print(
-        f"\n{TASK.name}, one seed; ms a step with one update, median over rounds; ratios by round,"
-    )
-    print("median [least, most].\n")
-    print(
-        "| method | environment | updates | exact | overlapped | exact / sum | overlapped / max |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    print(f"\n{TASK.name}, one seed; ms a step with one update, median over rounds;")
+    print("ratios by round, median [least, most].\n")
+    names = ("environment", "updates", "exact", "overlapped")
+    print("|", " | ".join(["method", *names, "exact / sum", "overlapped / max"]), "|")
+    print("|---" * 7 + "|")
     for method in options.method:
         found = rounds(method, options.preset, options.steps, options.rounds)
         ratios = [
             [x["exact"] / (x["environment"] + x["updates"]) for x in found],
             [x["overlapped"] / max(x["environment"], x["updates"]) for x in found],
         ]
-        names = ("environment", "updates", "exact", "overlapped")
         cells = [f"{np.median([x[name] for x in found]):.2f}" for name in names]
         cells += [f"{np.median(x):.2f} [{min(x):.2f}, {max(x):.2f}]" for x in ratios]
         print("|", " | ".join([method.replace("_", "-"), *cells]), "|", flush=True)
