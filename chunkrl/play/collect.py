@@ -98,7 +98,7 @@ class Player:
         self.begin(state["episode"])
         if state["taken"]:
             made = Dataset(*(x[-state["taken"] :] for x in rows))
-            outcome = self._tell(made.action)
+            outcome = self._tell(np.asarray(made.action))
             if outcome.done or not np.array_equal(outcome.observed, made.next_obs):
                 warnings.warn(
                     f"the environment did not answer {state['taken']} actions as it had before: the"

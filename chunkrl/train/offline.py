@@ -112,7 +112,7 @@ def fit(
         last = updates, total
         again = start in last and evaluate is not None and "success" not in (rows or [{}])[-1]
         first = start + every * (not again or not start)
-        with tqdm(total=total, initial=start, unit="update", disable=not progress) as bar:
+        with tqdm(total=total, initial=start, unit="step", disable=not progress) as bar:
             for step in range(first, total + 1, every):
                 if step > start:
                     if phase and step > updates:
@@ -130,9 +130,7 @@ def fit(
                 new = rows[-len(seeds) :]
                 if evaluate and (step in last or step % (evaluate_every or total) == 0):
                     for i, row in enumerate(new):
-                        (entropy,) = np.random.SeedSequence((row["seed"], step)).generate_state(1)
-                        result = evaluate(policy(agent, states, i), int(entropy >> 1))  # int32
-                        row.update(runs.summary(result))
+                        row.update(_played(evaluate, policy(agent, states, i), row))
                     bar.set_postfix(success=runs.rate(np.mean([row["success"] for row in new])))
                 for row in new:
                     row["seconds"] = round(time.perf_counter() - clock, 2)
@@ -142,6 +140,12 @@ def fit(
                     more = phase.keep(step) if phase and step > updates else {}
                     runs.save(folder, identity, states, rows, step, more)
     return states, rows
+
+
+def _played(evaluate: Callable, act: Callable, row: dict) -> dict:
+    """What an evaluation adds to a row of metrics, whose seed and step choose the episodes."""
+    (entropy,) = np.random.SeedSequence((row["seed"], row["step"])).generate_state(1)
+    return runs.summary(evaluate(act, int(entropy >> 1)))  # int32
 
 
 def _rows(report: Report, step: int, every: int, seeds: Sequence[int]) -> list[dict]:

@@ -301,7 +301,7 @@ class Phase:
         return {"online": self.settings, "players": self.players}
 
     def _file(self, step: int) -> Path:
-        return self.folder / FOLDER / f"{step:09d}.npz"
+        return Path(self.folder or "", FOLDER, f"{step:09d}.npz")
 
     def _begin(self, steps: int) -> None:
         """Make environments and buffers, as they were after `steps` of them."""

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from operator import itemgetter
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from chunkrl.train import compiler
-from chunkrl.types import Agent, Metrics
+from chunkrl.types import Agent, Array, Metrics
 
 
 @partial(jax.jit, static_argnums=0)
@@ -30,9 +30,11 @@ def update(agent: Agent, state, batch, key) -> tuple[Any, Metrics]:
 class Report(NamedTuple):
     """What a call of `update_many` says about each seed."""
 
-    mean: Metrics  # [S]  each metric's mean over the updates
-    bad: Metrics  # [S]   the first update at which it was not finite; the number of updates if none
-    finite: jax.Array  # [S]  whether every parameter is finite afterwards
+    mean: Mapping[str, Array]  # [S]  each metric's mean over the updates
+    bad: Mapping[
+        str, Array
+    ]  # [S]   the first update at which it was not finite; else all
+    finite: Array  # [S]  whether every parameter is finite afterwards
 
 
 def update_many(
