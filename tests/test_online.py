@@ -365,6 +365,14 @@ def test_a_run_that_acts_is_continued_as_it_began(tmp_path):
             fit(updates, 20, tmp_path, seeds=(0,), **changes)
     with pytest.raises(TrainingError, match="acts and learns online since update 10"):
         fit(20, 0, tmp_path, seeds=(0,))
+    path = tmp_path / runs.CHECKPOINT
+    states, description = checkpoint.load(path, train.init(agent(), jnp.array([jax.random.key(0)])))
+    (player,) = description["players"]
+    for players in ([], [player, player], [{**player, "taken": "2"}], [{"episode": 0}], 3):
+        checkpoint.save(path, states, description | {"players": players})
+        with pytest.raises(TrainingError, match="does not say where its environments were"):
+            fit(10, 20, tmp_path, seeds=(0,))
+    checkpoint.save(path, states, description)
     (tmp_path / online.FOLDER / "000000020.npz").unlink()
     with pytest.raises(DataError, match="There is no file"):
         fit(10, 20, tmp_path, seeds=(0,))

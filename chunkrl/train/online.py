@@ -15,7 +15,7 @@ import numpy as np
 
 from chunkrl import checks, disk
 from chunkrl.data.replay import Buffer
-from chunkrl.errors import ConfigError, DataError, TrainingError
+from chunkrl.errors import ConfigError, DataError
 from chunkrl.play.collect import Player
 from chunkrl.play.slot import Slots
 from chunkrl.play.workers import PATIENCE, Workers
@@ -67,7 +67,7 @@ class Online:
 
 
 class Tally(NamedTuple):
-    """What the updates of a chunk say."""
+    """What updates say, since the last row of metrics."""
 
     updates: jax.Array  # []
     total: Metrics  # []  of each metric
@@ -75,7 +75,21 @@ class Tally(NamedTuple):
     finite: jax.Array  # []  whether every parameter is finite afterwards
 
 
-def _learn(agent: Agent, block: int, utd: int, batch_size: int, state, data, key, count):
+def _nothing(agent: Agent, batch_size: int, data) -> Tally:
+    """That of no updates."""
+
+    def metrics(key):
+        key_init, key_draw, key_noise = jax.random.split(key, 3)
+        batch, noise = agent.draw(key_draw, data, batch_size), agent.noise(key_noise, batch_size)
+        return agent.step(agent.init(key_init), batch, noise)[1]
+
+    shapes = jax.eval_shape(metrics, jax.random.key(0))
+    total = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    bad = jax.tree.map(lambda _: np.array(NEVER, np.int32), shapes)
+    return jax.device_put(Tally(np.zeros((), np.int32), total, bad, np.array(True)))
+
+
+def _learn(agent: Agent, block: int, utd: int, batch_size: int, state, tally, data, key, count):
     """`utd` updates for each of the newest `count` <= `block` transitions, in their order.
 
     Each draws from what had been added up to its transition.  Keys are of transitions, so that it
@@ -106,12 +120,9 @@ def _learn(agent: Agent, block: int, utd: int, batch_size: int, state, data, key
 
         return jax.lax.fori_loop(0, jnp.minimum(group, count * utd - first), one, carry)
 
-    metrics = jax.eval_shape(lambda i: agent.step(state, *draw(i))[1], 0)
-    total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-    bad = jax.tree.map(lambda _: jnp.int32(NEVER), metrics)
-    groups = (count * utd + group - 1) // group
-    state, total, bad = jax.lax.fori_loop(0, groups, several, (state, total, bad))
-    return state, Tally(count * utd, total, bad, all_finite(state))
+    groups, begun = (count * utd + group - 1) // group, (state, tally.total, tally.bad)
+    state, total, bad = jax.lax.fori_loop(0, groups, several, begun)
+    return state, Tally(tally.updates + count * utd, total, bad, all_finite(state))
 
 
 @cache
@@ -143,7 +154,7 @@ class Seat:
         self.phase, self.player, self.buffer = phase, player, buffer
         self.key_act, self.key_learn = jax.random.split(key)
         self.learned = max(buffer.written, phase.online.start_training - 1)
-        self.tallies: list[Tally] = []
+        self.tally = phase.nothing
         self.fresh: list[Dataset] = []  # added since they were last taken away
 
     def advance(self, state, until: int):
@@ -183,27 +194,25 @@ class Seat:
             program = _program(most_rows(phase.agent, phase.batch_size))
             sizes = phase.agent, phase.block, phase.online.utd, phase.batch_size
             data = self.buffer.at(phase.updates + written)
-            state, tally = program(*sizes, state, data, self.key_learn, np.int32(count))
-            self.tallies.append(tally)
+            keys = self.key_learn, np.int32(count)
+            state, self.tally = program(*sizes, state, self.tally, data, *keys)
             self.learned = written
         return state
 
     def tell(self, since: int) -> tuple[dict, dict, bool, dict]:
         """Means of the metrics since transition `since`, where they were not finite, whether the
         parameters are, and what the episodes were like that ended."""
-        tallies = jax.device_get(self.tallies)
-        self.tallies = []
-        updates = sum(int(t.updates) for t in tallies)
-        names = tallies[0].total if tallies else ()
-        mean = {k: sum(float(t.total[k]) for t in tallies) / updates for k in names}
-        bad = {k: min(int(t.bad[k]) for t in tallies) - since - 1 for k in names}
+        tally, self.tally = jax.device_get(self.tally), self.phase.nothing
+        names = tally.total if tally.updates else ()  # none before updates begin
+        mean = {k: float(tally.total[k]) / int(tally.updates) for k in names}
+        bad = {k: int(tally.bad[k]) - since - 1 for k in names}
         ended, self.player.ended = self.player.ended, []
         row: dict[str, Any] = {"online": self.buffer.written, "collected": len(ended)}
         if ended:
             success, total, length = np.mean(ended, axis=0, dtype=float).tolist()
             row |= {"collected_success": success, "collected_return": total}
             row |= {"collected_length": length}
-        return mean, bad, all(t.finite for t in tallies), row
+        return mean, bad, bool(tally.finite), row
 
 
 def require_online(online: Online, agent: Agent) -> None:
@@ -240,6 +249,7 @@ class Phase:
         self.online, self.agent, self.logs, self.batch_size = online, agent, logs, batch_size
         self.seeds, self.keys, self.updates, self.every = seeds, keys, updates, every
         self.block, self.stopped = agent.execute, False
+        self.nothing = _nothing(agent, batch_size, logs)
         self.folder: Path | None = None  # of the run
         self.players: list[dict] = []  # where the environments were, as the checkpoint says
         self.environments: Workers | Slots | None = None
@@ -339,8 +349,6 @@ class Phase:
                     " of another run; bring back the one that was there, or delete the folder"
                 )
             files.append(Dataset(**arrays))
-        if len(self.players) != len(self.seeds):
-            raise TrainingError("the checkpoint does not say where its environments were")
         # An episode that did not go on after an interruption ends where its states do not meet.
         joined = Dataset(*(np.concatenate(x, axis=1) for x in zip(*files, strict=True)))
         apart = (joined.next_obs[:, :-1] != joined.obs[:, 1:]).any(axis=-1)

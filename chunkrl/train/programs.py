@@ -31,9 +31,7 @@ class Report(NamedTuple):
     """What a call of `update_many` says about each seed."""
 
     mean: Mapping[str, Array]  # [S]  each metric's mean over the updates
-    bad: Mapping[
-        str, Array
-    ]  # [S]   the first update at which it was not finite; else all
+    bad: Mapping[str, Array]  # [S]   the first update at which it was not finite; else all
     finite: Array  # [S]  whether every parameter is finite afterwards
 
 

@@ -34,6 +34,7 @@ WHAT = {
     "success_timing": str, "episodes": int, "data_file": str, "data_path": str,
     "versions": dict[str, str], "normaliser": dict[str, list[Real]], "shipped": dict[str, str],
 }  # fmt: skip
+PLAYER = {"episode": int, "taken": int, "queue": list[list[Real]]}  # of a seed that acts
 CIRCUMSTANCES = {"versions", "data_path"}  # what may differ when the same run goes on
 
 SHORT = reprlib.Repr()  # for values in a sentence
@@ -280,7 +281,16 @@ def resume(
     states, rows, step = restore(folder, states)
     description = checkpoint.describe(folder / CHECKPOINT)
     theirs, players = description.get("online"), description.get("players", [])
-    if theirs is not None and online is None:
+    shaped = is_a(dict[str, Any] | None, theirs) and is_a(list[dict[str, Any]], players)
+    wanted = [(player, key) for player in (players if shaped else ()) for key in PLAYER]
+    count = len(config["seeds"]) if theirs else 0
+    fine = shaped and len(players) == count
+    if not fine or not all(is_a(PLAYER[key], player.get(key)) for player, key in wanted):
+        raise TrainingError(
+            f"{folder / CHECKPOINT} does not say where its environments were: bring it back, or"
+            " choose another folder"
+        )
+    if theirs and online is None:
         raise TrainingError(
             f"{folder} holds a run that acts and learns online since update {theirs['updates']}:"
             " say with `online` for how many steps, or choose another folder"
