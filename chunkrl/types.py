@@ -21,6 +21,13 @@ class Dataset(NamedTuple):
     next_obs: Array  # [T, O]  s_{t+1}
 
 
+class Halves(NamedTuple):
+    """Logs and what the agent did itself: half of a batch is from the logs and half is new."""
+
+    logs: Dataset
+    new: Dataset
+
+
 class Batch(NamedTuple):
     """Windows of n consecutive transitions, as `data.windows.sample` draws them."""
 
@@ -63,9 +70,13 @@ class ChunkBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows:
-    """An agent reads transitions in windows of `length`: a `Dataset`, as the data are."""
+    """An agent reads transitions in windows of `length`: a `Dataset`, as the data are.
+
+    With `halves` it learns while it acts, from `Halves`.
+    """
 
     length: int
+    halves: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from chunkrl import train
 from chunkrl.agents import methods
 from chunkrl.data import chunks
 from chunkrl.train import compiler, offline
-from chunkrl.types import Dataset, Windows
+from chunkrl.types import Dataset, Halves, Windows
 
 H, HALF, EPISODES = 2, 0.5, 256
 BAR = {"bandit": 0.5, "credit": 0.25}  # between the logs' actions, so that it is no part of them
@@ -58,6 +58,9 @@ PASSES = {
     "iql": SINGLE,
     "iql_ddpgbc": SINGLE,
     "rebrac": SINGLE,
+    "rlpd": SINGLE,
+    "rlpd_ac": CHUNKED,
+    "qc_rlpd": CHUNKED,
 }
 
 
@@ -161,6 +164,7 @@ def test_methods_learn_what_they_can_and_nothing_else(name):
     scores = {}
     for probe in sorted(ALL):
         data = logs(probe, agent.reads)
+        data = Halves(data, data) if getattr(agent.reads, "halves", False) else data
         states, _ = train.fit(agent, data, 500, 64, every=500, progress=False)
         scores[probe] = paid(probe, agent, states)
     assert {probe for probe, score in scores.items() if score > HALF} == PASSES[name], scores

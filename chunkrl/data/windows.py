@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from chunkrl.errors import ConfigError
-from chunkrl.types import Batch, Dataset
+from chunkrl.types import Batch, Dataset, Halves
 
 
 def starts(dataset: Dataset, length: int) -> int:
@@ -44,6 +44,11 @@ def draw_starts(key, dataset: Dataset, size: int, length: int):
     return jax.random.randint(key, (size,), 0, starts(dataset, length))
 
 
-def sample(key, dataset: Dataset, size: int, length: int, discount: float) -> Batch:
-    """`size` windows from rows of `draw_starts`; see `take`."""
-    return take(dataset, draw_starts(key, dataset, size, length), length, discount)
+def sample(key, data: Dataset | Halves, size: int, length: int, discount: float) -> Batch:
+    """`size` windows from rows of `draw_starts`; of `Halves`, half of them new.  See `take`."""
+    if isinstance(data, Halves):
+        parts = (data.logs, size - size // 2), (data.new, size // 2)
+        keys = jax.random.split(key)
+        drawn = [sample(k, x, n, length, discount) for k, (x, n) in zip(keys, parts, strict=True)]
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *drawn)
+    return take(data, draw_starts(key, data, size, length), length, discount)
