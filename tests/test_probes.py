@@ -40,6 +40,9 @@ SETTINGS = {
     "rollout_batch": 32,
 }
 
+# They pay for chance as well, by a temperature that falls with the learning rate, and clone harder.
+ENTROPIC = {"target_entropy": -3.0, "alpha": 0.003, "lr": 2e-2}
+
 ALL = {"bandit", "joint", "credit"}
 CHUNKED, SINGLE = ALL, ALL - {"joint"}
 # One Euler step from noise ends at the mean of the logs, E[a | s], whichever noise: no choice.
@@ -159,8 +162,9 @@ def test_the_best_values_are_as_told():
 def test_methods_learn_what_they_can_and_nothing_else(name):
     method = methods.ALL[name]
     rate = 3e-3 if "alpha" in method.parameters else 1e-2  # those that climb the critic go astray
-    given = {k: v for k, v in SETTINGS.items() if k in method.parameters}
-    agent = method(1, 1, lr=rate, **given)
+    settings = {**SETTINGS, "lr": rate}
+    settings |= ENTROPIC if "target_entropy" in method.parameters else {}
+    agent = method(1, 1, **{k: v for k, v in settings.items() if k in method.parameters})
     scores = {}
     for probe in sorted(ALL):
         data = logs(probe, agent.reads)
