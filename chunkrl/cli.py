@@ -53,24 +53,34 @@ def train(
     shards: Annotated[File, about("folder of a 100M set, in place of one file (mac)")] = None,
     replace_every: Annotated[Count, about("updates that a shard stays in use (1000)")] = None,
     workers: Annotated[Count, about("processes; default: one per core; 0: this one plays")] = None,
+    online: Annotated[Count, about("steps to act and learn on for, after the updates")] = None,
+    start_training: Annotated[Count, tuned("steps online before the first update there")] = None,
+    utd: Annotated[Count, about("updates per step online (1)")] = None,
+    capacity: Annotated[Count, about("transitions of its own that are kept (all)")] = None,
+    overlap: Annotated[bool, about("act while updates are made, one chunk older")] = False,
     **settings: Any,
 ) -> None:
     """Train a method on an OGBench task.
 
     Makes the data where there are none, evaluates on the way, and writes metrics.csv, config.json
     and checkpoint.npz into the folder (default: under runs/, named by the options given).  The same
-    command after an interruption goes on from the last checkpoint.  Options left out have the
-    preset's value; one that the method has no use for is refused.
+    command after an interruption goes on from the last checkpoint.  With --online the agent then
+    acts and learns from what it meets too (with --updates 0 from the first step on); what was
+    collected is kept under online/ in the folder.  Options left out have the preset's value; one
+    that the method has no use for is refused.
     """
     from chunkrl.experiments import experiment
     from chunkrl.train import runs
 
     size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
+    acting = {"start_training": start_training, "utd": utd, "capacity": capacity}
+    acting |= {"overlap": overlap or None}
     if folder is None:  # with every option that was given, so that no two runs meet
         given: dict[str, Any] = size | settings
         given |= {"seeds": None if seeds == (0,) else "-".join(map(str, seeds))}
         given |= {"timing": success_timing, "sparse": sparse, "data": data and data.stem}
         given |= {"shards": shards and shards.resolve().name}
+        given |= acting | {"updates": updates if updates == 0 else None}
         joined = {k: "x".join(map(str, v)) if isinstance(v, tuple) else v for k, v in given.items()}
         options = [f"{key}{value}" for key, value in joined.items() if value is not None]
         folder = Path("runs", "-".join([method, task, preset, *options]))
@@ -78,12 +88,12 @@ def train(
     result = experiment.run(
         method, task, preset, seeds, folder, success_timing, workers, settings=settings,
         size={"updates": updates, **size}, source=data, shards=shards, replace_every=replace_every,
-        sparse=sparse,
+        sparse=sparse, online=online, acting=acting,
     )  # fmt: skip
     for row in result.rows[-len(seeds) :]:
         print(
             f"seed {row['seed']}: success {runs.in_words(row)} over {row['episodes']} episodes "
-            f"after {row['step']} updates, {row['seconds']:.0f} s "
+            f"after {runs.after(row)}, {row['seconds']:.0f} s "
             f"(success timing: {result.config['success_timing']}){runs.by_goal(row)}"
         )
 

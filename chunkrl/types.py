@@ -11,7 +11,7 @@ Metrics = dict[str, jax.Array]
 
 
 class Dataset(NamedTuple):
-    """Transitions of trajectories laid end to end; float32, on the host or on the device."""
+    """Experience of trajectories laid end to end; float32, on the host or on the device."""
 
     obs: Array  # [T, O]       s_t
     action: Array  # [T, A]    a_t
@@ -21,11 +21,29 @@ class Dataset(NamedTuple):
     next_obs: Array  # [T, O]  s_{t+1}
 
 
-class Halves(NamedTuple):
-    """Logs and what the agent did itself: half of a batch is from the logs and half is new."""
+class Ring(NamedTuple):
+    """Experience in the order they were added: number j = 0, 1, ... is in row j mod C."""
+
+    rows: Dataset  # [C, ...]
+    written: Array  # [] int32  how many were ever added
+    most: Array  # [] int32     of how many windows are drawn, the newest
+
+
+class Replay(NamedTuple):
+    """Logs, and behind them what was added: windows are uniform over both (Q-chunking)."""
 
     logs: Dataset
-    new: Dataset
+    new: Ring
+
+
+class Halves(NamedTuple):
+    """The same, but half of a batch is from the logs and half is new (RLPD)."""
+
+    logs: Dataset
+    new: Ring
+
+
+Experience = Dataset | Ring | Replay | Halves  # what windows are drawn from
 
 
 class Batch(NamedTuple):
@@ -72,7 +90,7 @@ class ChunkBatch(NamedTuple):
 class Windows:
     """An agent reads transitions in windows of `length`: a `Dataset`, as the data are.
 
-    With `halves` it learns while it acts, from `Halves`.
+    Where it acts, what is added is read beside it: see `Replay` and, with `halves`, `Halves`.
     """
 
     length: int
@@ -119,6 +137,7 @@ class Agent(Protocol):
     """An algorithm: hyperparameters, compared by value, whose methods are pure functions.
 
     `train.fit` needs `init`, `draw`, `noise` and `step`; `train.policy`, for an Evaluator, `act`.
+    One that plays otherwise where it learns by acting has `explore`, of the signature of `act`.
     """
 
     @property

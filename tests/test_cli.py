@@ -15,7 +15,7 @@ import pytest
 
 from chunkrl import cli, data, train
 from chunkrl.experiments import experiment
-from chunkrl.train import runs
+from chunkrl.train import checkpoint, runs
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,36 @@ def test_the_same_command_again_finds_everything_done(trained, chunkrl):
     assert (trained[1] / runs.METRICS).read_bytes() == before
 
 
+def test_a_run_goes_on_by_acting_also_after_kill_9(trained, here, home):
+    """From the same updates on, in the simulator; killed within an episode, it ends the same."""
+    for name in ("whole", "killed"):
+        shutil.copytree(trained[1], home / name)
+    words = lambda name: [*SMOKE[:-1], name, "--online", "300"]
+    here(*words("whole"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chunkrl", *words("killed")], cwd=home,
+        env={**os.environ, "CHUNKRL_DATA": str(home / "data")}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    path = home / "killed" / runs.CHECKPOINT
+    while process.poll() is None and checkpoint.describe(path)["step"] < 300:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    players = checkpoint.describe(path)["players"]
+    assert players[0]["taken"] == 100  # of an episode of 200
+    here(*words("killed"))
+    whole, killed = (np.load(home / name / runs.CHECKPOINT) for name in ("whole", "killed"))
+    for leaf in set(whole.files) - {checkpoint.DESCRIPTION}:
+        np.testing.assert_array_equal(whole[leaf], killed[leaf])
+    rows, again = (runs.read_rows(home / name) for name in ("whole", "killed"))
+    assert [{**row, "seconds": 0} for row in rows] == [{**row, "seconds": 0} for row in again]
+    assert [row.get("online", 0) for row in rows[::2]] == [0, 0, 100, 200, 300]
+    assert sum(row.get("collected", 0) for row in rows) == 2  # one of each seed
+    loaded = experiment.load(home / "whole")
+    assert loaded.config["online"]["start_training"] == 50
+    assert runs.after(loaded.rows[-1]) == "200 updates and 300 steps online"
+
+
 def test_evaluate_plays_a_stored_run(trained, chunkrl, home):
     words = ["evaluate", "run", "--episodes", "2", "--execute", "2", "--video", "clip.webp"]
     done = chunkrl(*words, "--workers", "1")
@@ -134,6 +164,13 @@ def test_data_check_counts_and_refuses(trained, chunkrl, home):
         (("data", "make", "cube-dozen-play"), "cube-dozen-play"),
         (("data", "download", "cube-double-play", "--shards", "0", "1"), "is one file"),
         (("train", "fql", *SMOKE[2:-1], "taken"), "taken"),
+        (("train", "qc", "--utd", "2"), "utd is about acting: say for how many steps, with online"),
+        (("train", "qc", "--overlap"), "overlap is about acting"),
+        (("train", "qc", "--updates", "0"), "updates = 0: must be at least 1"),
+        (("train", "qc", "--online", "0"), "steps = 0: must be at least 1"),
+        (("train", "qc", "--online", "750"), "online = 750: choose a multiple of 500"),
+        (("train", "qc", "--online", "500", "--capacity", "3"), "would hold no window of 5"),
+        (("train", "mac", "--online", "500"), "only methods that read windows of transitions"),
     ],
 )
 def test_errors_are_sentences(home, here, capsys, args, sentence):

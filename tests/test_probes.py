@@ -21,7 +21,7 @@ import pytest
 from chunkrl import train
 from chunkrl.agents import methods
 from chunkrl.data import chunks
-from chunkrl.train import compiler, offline
+from chunkrl.train import compiler, programs
 from chunkrl.types import Dataset, Halves, Windows
 
 H, HALF, EPISODES = 2, 0.5, 256
@@ -72,9 +72,9 @@ def compiled_well(monkeypatch):
     """So many updates repay better compilation than that of the other tests."""
     better = compiler.OPTIONS | {"xla_backend_optimization_level": 1}
     monkeypatch.setattr(compiler, "OPTIONS", better)
-    offline._seed.cache_clear()
+    programs._seed.cache_clear()
     yield
-    offline._seed.cache_clear()
+    programs._seed.cache_clear()
 
 
 def follow(probe, state, action):

@@ -19,7 +19,7 @@ from chunkrl import train
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.data import windows
 from chunkrl.errors import ConfigError, DataError, TrainingError
-from chunkrl.train import checkpoint, offline, runs
+from chunkrl.train import checkpoint, programs, runs
 from chunkrl.types import Dataset
 
 T, O, A = 200, 4, 2  # noqa: E741
@@ -63,8 +63,8 @@ def same(a, b):
 def drawn_together(request, monkeypatch):
     """At most so many updates' batches are drawn at once, and at most so many bytes."""
     most, most_bytes = request.param
-    monkeypatch.setattr(offline, "MOST_UPDATES", most)
-    monkeypatch.setattr(offline, "MOST_BYTES", most_bytes)
+    monkeypatch.setattr(programs, "MOST_UPDATES", most)
+    monkeypatch.setattr(programs, "MOST_BYTES", most_bytes)
     jax.clear_caches()  # programs made before do not know
     yield
     jax.clear_caches()

@@ -90,6 +90,11 @@ class SingleActions(Critics):
         """mu(s), clipped.  [*B, O] -> [*B, 1, A]"""
         return self.policy.mode(state.params.policy, obs).clip(-1, 1)[..., None, :]
 
+    def explore(self, state, obs, key):
+        """What is played where the agent learns by it: a ~ pi(s).  [*B, O] -> [*B, 1, A]"""
+        noise = jax.random.normal(key, (*obs.shape[:-1], self.action_dim))
+        return self.policy.sample(state.params.policy, obs, noise)[..., None, :]
+
 
 @dataclass(frozen=True)
 class ChunkedActorCritic(Critics):

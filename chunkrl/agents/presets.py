@@ -20,10 +20,16 @@ class Preset:
     episodes: int
     settings: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments of the method
     most: Mapping[str, Any] = field(default_factory=dict)  # bounds on what is tuned by domain
+    start_training: int = 5_000  # environment steps before the first update online
 
     def changed(self, **changes: Any) -> "Preset":
         """The preset with every change that is not None.  Raises ConfigError."""
-        given = {name: checks.whole(name, n) for name, n in changes.items() if n is not None}
+        least = {"updates": 0}  # a run may learn by acting alone
+        given = {
+            name: checks.whole(name, n, least.get(name, 1))
+            for name, n in changes.items()
+            if n is not None
+        }
         size = replace(self, **given)
         if size.updates % size.every:
             raise ConfigError(f"updates = {size.updates}: choose a multiple of {size.every}")
@@ -33,13 +39,14 @@ class Preset:
 SMOKE = Preset(  # seconds: shows that everything works, learns nothing
     transitions=2_000, updates=200, batch_size=32, every=100, evaluate_every=200, episodes=4,
     settings={"flow_steps": 4, "hidden": (32, 32), "lr": 3e-4}, most={"candidates": 4},
+    start_training=50,
 )  # fmt: skip
 # Minutes: a curve that rises while one watches.  Chosen by single runs of QC on cube-single (seed
 # 100, which is not reported): 36, 80, 70 and 72% after 10, 20, 30 and 40 thousand updates.
 COFFEE = Preset(
     transitions=50_000, updates=40_000, batch_size=128, every=500, evaluate_every=5_000,
     episodes=20, settings={"flow_steps": 3, "hidden": (128,) * 3, "lr": 1e-3},
-    most={"candidates": 8},
+    most={"candidates": 8}, start_training=1_000,
 )  # fmt: skip
 PAPER = Preset(  # hours on a GPU
     transitions=1_000_000, updates=1_000_000, batch_size=256, every=1_000, evaluate_every=100_000,

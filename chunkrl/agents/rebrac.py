@@ -57,15 +57,20 @@ class ReBRAC(SingleActions):
     def draw(self, key, dataset: Dataset, size: int) -> Transitions:
         """`size` single transitions with the action of the following row of the data."""
         start = windows.draw_starts(key, dataset, size, 1)
-        following = jnp.minimum(start + 1, len(dataset.obs) - 1)
+        following = jnp.minimum(start + 1, windows.size(dataset) - 1)
         window = windows.take(dataset, start, 1, self.discount)
-        return Transitions(window, dataset.action[following])
+        return Transitions(window, windows.pick(dataset, "action", following))
 
     def perturbed(self, policy, obs, noise):
         """clip(mu(s) + clip(sigma z)), TD3's smoothing (arXiv 1802.09477, eq. 14).  -> [*B, A]"""
         limit = self.noise_clip
         noise = (noise * self.action_noise).clip(-limit, limit)
         return (self.policy.mode(policy, obs) + noise).clip(-1, 1)
+
+    def explore(self, state: State, obs, key):
+        """mu(s) with the noise of the targets, where the agent learns by it.  -> [*B, 1, A]"""
+        noise = jax.random.normal(key, (*obs.shape[:-1], self.action_dim))
+        return self.perturbed(state.params.policy, obs, noise)[..., None, :]
 
     def td_target(self, target: Params, batch: Transitions, next_action):
         """r + gamma mask (min_k Q'_k(s', a') - alpha_critic |a' - a_{t+1}|^2) (sec. 3).  -> [B]"""

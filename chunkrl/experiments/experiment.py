@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chunkrl import agents, disk, train
+from chunkrl import agents, checks, disk, train
 from chunkrl.agents.methods import Method
 from chunkrl.agents.presets import Preset
 from chunkrl.data import shards as data_shards
@@ -60,6 +60,8 @@ def run(
     shards: str | Path | None = None,
     replace_every: int | None = None,
     sparse: bool | None = None,
+    online: int | None = None,
+    acting: dict | None = None,
 ) -> Experiment:
     """Train `method` on `task` from nothing; `folder` keeps what continuing and loading need.
 
@@ -67,7 +69,9 @@ def run(
     value.  `workers` processes generate data and play episodes (default: one a core).  `source` is
     a train file to learn from in place of the preset's; `shards` a folder of npz files, or of what
     `convert` made of them, which take turns for `replace_every` (1000) updates each.  `sparse`
-    overrides the reward that the papers chose for the task.  Raises ChunkRLError.
+    overrides the reward that the papers chose for the task.  After the updates, which may be 0, the
+    agent acts for `online` steps and learns on; `acting` changes fields of `train.Online`.  Raises
+    ChunkRLError.
     """
     seeds = train.require_seeds(seeds)
     train.require_device()
@@ -75,12 +79,14 @@ def run(
     task, chosen = chosen_task(task, sparse), agents.named(method)
     amount = chosen.preset(preset, **(size or {}))
     agent, options = make_agent(chosen, task, amount, settings or {})
-    if isinstance(agent.reads, Windows) and agent.reads.halves:
+    halves = isinstance(agent.reads, Windows) and agent.reads.halves
+    if halves and (amount.updates or not online):
         raise ConfigError(
             f"{chosen.name} learns while it acts, half of each batch from what it did: give it"
             " steps to act, such as `--online 100000`, and no updates before"
         )
     timing = family.timing(task, success_timing)
+    phase = online_phase(agent, task, amount, timing, workers, online, acting or {})
     path = source or shards or data_path(task, amount.transitions, preset == "paper")
     path = disk.user_path(path).resolve()
     config = {
@@ -115,9 +121,32 @@ def run(
         states, rows = train.fit(
             agent, dataset, amount.updates, amount.batch_size, seeds, amount.every,
             lambda act, seed: play.run(normalised(normaliser, act), amount.episodes, seed),
-            amount.evaluate_every, folder, config, log, progress,
+            amount.evaluate_every, folder, config, log, progress, phase,
         )  # fmt: skip
     return Experiment(task, agent, states, rows, config, normaliser)
+
+
+def online_phase(
+    agent: Agent, task: Task, amount: Preset, timing: SuccessTiming, workers: int | None,
+    steps: int | None, acting: dict,
+) -> train.Online | None:  # fmt: skip
+    """Acting for `steps` in the environment of `task`; None for a run on data alone.
+
+    Raises ConfigError where an option about acting would do nothing, or nothing would be done.
+    """
+    given = {name: value for name, value in acting.items() if value is not None}
+    if steps is None:
+        for name in given:
+            raise ConfigError(f"{name} is about acting: say for how many steps, with online")
+        checks.whole("updates", amount.updates)
+        return None
+    make_env, main = family.maker(task, timing)
+    given = {"start_training": amount.start_training, "workers": workers, "main": main} | given
+    phase = train.Online(make_env, steps, reward=task.reward, **given)
+    train.require_online(phase, agent)
+    if phase.steps % amount.every:
+        raise ConfigError(f"online = {phase.steps}: choose a multiple of {amount.every}")
+    return phase
 
 
 def require_one_source(source: Any, shards: Any, replace_every: Any, transitions: Any) -> None:

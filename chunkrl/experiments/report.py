@@ -31,7 +31,7 @@ def summary(rows: Rows) -> str:
         return "not evaluated yet"
     last = [row for row in rows if row["step"] == steps[-1]]
     return (
-        f"{', '.join(map(runs.in_words, last))} after {steps[-1]} updates ({last[0]['episodes']} "
+        f"{', '.join(map(runs.in_words, last))} after {runs.after(last[0])} ({last[0]['episodes']} "
         f"episodes a seed, 95% intervals), mean {runs.rate(np.mean([x['success'] for x in last]))}"
     )
 
@@ -63,9 +63,10 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
                 mine = [(x["step"], x[metric]) for x in rows if x["seed"] == seed and metric in x]
                 if mine:
                     axes.plot(*zip(*mine, strict=True), **plots.reference(series), alpha=0.7)
+    acting = any("online" in row for rows in methods.values() for row in rows)
     success = "success rate, bar: worst to best seed" if many else "success rate"
     for axes, y in zip((left, *losses), (success, *LOSSES.values()), strict=True):
-        axes.set_xlabel("updates")
+        axes.set_xlabel("updates, then steps online" if acting else "updates")
         axes.locator_params(axis="x", nbins=5 if axes is left else 2)  # more would touch each other
         axes.set_ylabel(y)
         axes.spines[["top", "right"]].set_visible(False)
@@ -146,6 +147,7 @@ def main(
         rows = runs.read_rows(folder)
         if not rows:
             raise TrainingError(f"{folder} has no {runs.METRICS} yet: train for longer")
+        online = rows[-1].get("online", 0)
         name, seeds = spelled(config["method"]), config["seeds"]
         methods[name] = rows
         evaluations += [{"method": name, **row} for row in rows if "success" in row]
@@ -155,7 +157,7 @@ def main(
             f"{', '.join(f'{k} {v}' for k, v in config['versions'].items())}. `chunkrl train "
             f"{config['method'].replace('_', '-')} --task {config['task']} --preset "
             f"{config['preset']} --seeds {' '.join(map(str, seeds))} --updates "
-            f"{rows[-1]['step']}`\n"
+            f"{rows[-1]['step'] - online}{f' --online {online}' if online else ''}`\n"
         )
     drawn = picture(methods, config["task"])
     disk.write(file, lambda out: out.write(drawn.png))

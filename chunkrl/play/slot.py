@@ -26,6 +26,7 @@ class Start(NamedTuple):
     state: Any = None  # of the simulator, to begin in; None: where the task begins
     record: bool = False  # keep pictures
     trace: bool = False  # keep positions of the robot
+    every_obs: bool = False  # keep what is observed after every step
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Outcome:
     success: float = np.nan  # 0 or 1, at the last step; nan where `info` does not say
     frames: list[np.ndarray] = field(default_factory=list)  # [height, width, 3] each
     trace: list[np.ndarray] = field(default_factory=list)  # positions, one per state
+    observed: list[np.ndarray] = field(default_factory=list)  # [O] after each step
 
     @property
     def done(self) -> bool:
@@ -82,11 +84,13 @@ class Slot:
         np.random.set_state(self.random)  # noqa: NPY002
         outcome, obs, info = Outcome(), None, {}
         for k, action in enumerate(np.clip(chunk, space.low, space.high)):
-            self.observe(k == len(chunk) - 1)
+            self.observe(self.wanted.every_obs or k == len(chunk) - 1)
             obs, reward, terminated, truncated, info = self.env.step(action)
             outcome.reward.append(float(reward))
             outcome.terminated, outcome.truncated = bool(terminated), bool(truncated)
             self.steps += 1
+            if self.wanted.every_obs:
+                outcome.observed.append(family.require_vector(obs).astype(np.float32))
             self.look(outcome)
             self.alive()
             if outcome.done:

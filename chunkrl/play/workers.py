@@ -30,12 +30,12 @@ GONE = (EOFError, OSError)  # the latter also ends a message that was cut in the
 ALIVE = None
 
 
-def serve(pipe: Connection, number: int, make_env: Callable[[], "gymnasium.Env"]) -> None:
+def serve(pipe: Connection, where: str, make_env: Callable[[], "gymnasium.Env"]) -> None:
     """Obey commands until the other end of the pipe is closed, by whatever cause.
 
     An exception is the answer to the commands it came from.
     """
-    slots, where = None, f"evaluation worker {number}"
+    slots = None
     try:
         while True:
             message = pipe.recv_bytes()
@@ -55,8 +55,8 @@ def serve(pipe: Connection, number: int, make_env: Callable[[], "gymnasium.Env"]
 class Workers:
     """`count` processes, each with the environments of every `count`-th row.
 
-    `make_env` is called in the workers, once per row; for `main` see `Spawn`.  Raises WorkerError
-    where `make_env` cannot be sent.
+    `make_env` is called in the workers, once per row; for `main` see `Spawn`; `name` is what errors
+    call a worker.  Raises WorkerError where `make_env` cannot be sent.
     """
 
     def __init__(
@@ -65,14 +65,15 @@ class Workers:
         make_env: Callable[[], "gymnasium.Env"],
         patience: float = PATIENCE,
         main: bool = True,
+        name: str = "evaluation worker",
     ):
-        self.patience = patience
+        self.patience, self.name = patience, name
         self.spawn = Spawn(make_env, main=main)
         self.processes = self.spawn.started
         self.pipes: list[Connection] = []
         for number in range(count):
             ours, theirs = self.spawn.Pipe()
-            arguments = theirs, number, make_env
+            arguments = theirs, f"{name} {number}", make_env
             self.spawn.Process(target=serve, args=arguments, daemon=True).start()
             theirs.close()  # so that the pipe ends when the worker does
             self.pipes.append(ours)
@@ -117,7 +118,7 @@ class Workers:
         if stopped or seconds >= self.patience:
             late = "one step of its environment, or making it, takes longer (see `patience`)"
             raise WorkerError(
-                f"evaluation worker {worker} (process {pid}) has not moved for {seconds:.0f} s: "
+                f"{self.name} {worker} (process {pid}) has not moved for {seconds:.0f} s: "
                 f"{'a signal, SIGSTOP, has stopped it' if stopped else late}"
             )
 
@@ -134,7 +135,7 @@ class Workers:
             if time.monotonic() - begin >= self.patience:
                 self._give_up(worker, self.patience)
             cause = self.spawn.explain(process, grace=GRACE)
-            raise WorkerError(f"evaluation worker {worker} died: it {cause}") from None
+            raise WorkerError(f"{self.name} {worker} died: it {cause}") from None
         finally:
             watch.cancel()
 

@@ -1,11 +1,17 @@
 """Training: compiled updates, exact resumption, a run's folder."""
 
-from chunkrl.train.offline import (  # noqa: I001
-    act, enable_compilation_cache, fit, init, load, policy, require_device, require_seeds, restore,
-    update, update_many,
-)  # fmt: skip
+from chunkrl.train.offline import (
+    enable_compilation_cache,
+    fit,
+    load,
+    require_device,
+    require_seeds,
+    restore,
+)
+from chunkrl.train.online import Online, require_online
+from chunkrl.train.programs import act, init, policy, update, update_many
 
 __all__ = [
-    "act", "enable_compilation_cache", "fit", "init", "load", "policy", "require_device",
-    "require_seeds", "restore", "update", "update_many",
+    "Online", "act", "enable_compilation_cache", "fit", "init", "load", "policy", "require_device",
+    "require_online", "require_seeds", "restore", "update", "update_many",
 ]  # fmt: skip

@@ -42,6 +42,12 @@ def require(agent: Agent, dataset: Any, batch_size: int, seeds: int) -> None:
     )
 
 
+def require_room(bytes_needed: int, what: str) -> None:
+    """Raise ConfigError where `what` needs more bytes than memory can hold."""
+    if short := memory.shortage(bytes_needed, available()):
+        raise ConfigError(f"{what} do not fit into memory ({short}): choose a smaller capacity")
+
+
 def available() -> float:
     """Bytes that the device, or on a CPU this process, may still take, as far as anybody tells."""
     device = jax.devices()[0]

@@ -22,7 +22,7 @@ from chunkrl import disk, locks
 from chunkrl.errors import ChunkRLWarning, ConfigError, DataError, TrainingError, WriteError
 from chunkrl.train import checkpoint
 
-INTEGERS = ("step", "seed", "episodes")
+INTEGERS = ("step", "seed", "episodes", "online", "collected")
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.csv", "checkpoint.npz"
 EVALUATION = "evaluation.json"
 PROTOCOL = ("seed", "step", "execute", "success_timing", "episode_seed", "episodes")
@@ -63,6 +63,12 @@ def in_words(row: dict) -> str:
     """The success of a `summary` with its interval: "50% [9%, 91%]"."""
     bounds = f" [{rate(row['success_low'])}, {rate(row['success_high'])}]"
     return rate(row["success"]) + ("" if math.isnan(row["success"]) else bounds)
+
+
+def after(row: dict) -> str:
+    """How far a row of metrics is: "200 updates", "200 updates and 5000 steps online"."""
+    online = row.get("online", 0)
+    return f"{row['step'] - online} updates" + (f" and {online} steps online" if online else "")
 
 
 def by_goal(row: dict) -> str:
@@ -256,10 +262,13 @@ def hold(folder: Path) -> Iterator[None]:
         yield
 
 
-def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], int]:
+def resume(
+    folder: Path, config: dict, states: Any, online: dict | None = None
+) -> tuple[Any, list[dict], int, list[dict]]:
     """The states, rows and step to go on from; those of a fresh run where there is no checkpoint.
 
-    For whoever holds `folder`.  Raises TrainingError where it holds a run of another configuration.
+    And where the environments were, if the run acts by the settings `online`.  For whoever holds
+    `folder`.  Raises TrainingError where it holds a run of another configuration.
     """
     require_same(folder, config, whole=True)
     if not (folder / CONFIG).exists():
@@ -267,10 +276,22 @@ def resume(folder: Path, config: dict, states: Any) -> tuple[Any, list[dict], in
     elif name(read_config(folder)) != name(config):  # such as a name with the value null
         raise TrainingError(f"{folder / CONFIG} was changed: bring it back, or delete this folder")
     if not (folder / CHECKPOINT).exists():
-        return states, [], 0
-    found = restore(folder, states)
-    write_csv(folder / METRICS, found[1])  # a run that was killed wrote the checkpoint last
-    return found
+        return states, [], 0, []
+    states, rows, step = restore(folder, states)
+    description = checkpoint.describe(folder / CHECKPOINT)
+    theirs, players = description.get("online"), description.get("players", [])
+    if theirs is not None and online is None:
+        raise TrainingError(
+            f"{folder} holds a run that acts and learns online since update {theirs['updates']}:"
+            " say with `online` for how many steps, or choose another folder"
+        )
+    for what, old, new in _differences("online", theirs, online) if theirs else ():
+        raise TrainingError(
+            f"{folder} holds a run with {what} = {SHORT.repr(old)}, not {SHORT.repr(new)}:"
+            " choose another folder, or delete this one"
+        )
+    write_csv(folder / METRICS, rows)  # a run that was killed wrote the checkpoint last
+    return states, rows, step, players
 
 
 def restore(folder: Path, like: Any) -> tuple[Any, list[dict], int]:
@@ -307,7 +328,8 @@ def stored(folder: Path, needs: Iterable[str] = ()) -> tuple[dict, list[dict], i
     if rows is None:
         rows = [row for row in read_rows(folder) if row["step"] <= step]
     _require_rows(path, rows, config, step)
-    return config, rows, step
+    acting = {"online": description["online"]} if "online" in description else {}
+    return config | acting, rows, step
 
 
 def _require_rows(path: Path, rows: Any, config: dict, step: int) -> None:
@@ -327,8 +349,10 @@ def _require_rows(path: Path, rows: Any, config: dict, step: int) -> None:
         )
 
 
-def save(folder: Path, config: dict, states: Any, rows: list[dict], step: int) -> None:
-    """Replace the checkpoint, then metrics.csv.
+def save(
+    folder: Path, config: dict, states: Any, rows: list[dict], step: int, more: dict | None = None
+) -> None:
+    """Replace the checkpoint, in whose description is also what `more` says, then metrics.csv.
 
     Raises WriteError where they cannot be written, TrainingError where the run is no more there.
     """
@@ -336,7 +360,7 @@ def save(folder: Path, config: dict, states: Any, rows: list[dict], step: int) -
         raise TrainingError(
             f"{folder} was deleted or changed while its run went on: train into another folder"
         )
-    description = {"run": name(config), "step": step, "rows": rows}
+    description = {"run": name(config), "step": step, "rows": rows, **(more or {})}
     try:
         checkpoint.save(folder / CHECKPOINT, states, description)
         write_csv(folder / METRICS, rows)

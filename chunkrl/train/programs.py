@@ -1,0 +1,134 @@
+"""Compiled programs: many updates of several seeds at once, and acting."""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from chunkrl.train import compiler
+from chunkrl.types import Agent, Array, Metrics
+
+
+@partial(jax.jit, static_argnums=0)
+def init(agent: Agent, keys) -> Any:
+    """Fresh training states, one per key.  [S] -> leaves [S, ...]"""
+    return jax.vmap(agent.init)(keys)
+
+
+@partial(jax.jit, static_argnums=0)
+def update(agent: Agent, state, batch, key) -> tuple[Any, Metrics]:
+    """One update of one seed on a batch that the caller drew."""
+    return agent.step(state, batch, agent.noise(key, len(jax.tree.leaves(batch)[0])))
+
+
+class Report(NamedTuple):
+    """What a call of `update_many` says about each seed."""
+
+    mean: Mapping[str, Array]  # [S]  each metric's mean over the updates
+    bad: Mapping[str, Array]  # [S]   the first update at which it was not finite; else all
+    finite: Array  # [S]  whether every parameter is finite afterwards
+
+
+def update_many(
+    agent: Agent, updates: int, batch_size: int, states, dataset, keys
+) -> tuple[Any, Report]:
+    """`updates` steps of every seed, each on a batch drawn from `dataset` inside the scan.
+
+    Leaves of `states` and `keys` are [S, ...].  The buffers of `states` are donated: they cannot be
+    used afterwards.
+    """
+    if jax.default_backend() != "cpu":
+        return _seeds(agent, updates, batch_size, states, dataset, keys)
+
+    # On a CPU batched matrix products leave the cores idle, and those of one seed are too small to
+    # fill them: there each seed is a program in a thread of its own.
+    program = _seed(most_rows(agent, batch_size))
+
+    def run(state_and_key):
+        state, key = state_and_key
+        return jax.block_until_ready(program(agent, updates, batch_size, state, dataset, key))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return stack(list(pool.map(run, unstack((states, keys)))))
+
+
+# Drawn in one go: what so many updates need, at most, and so many bytes, which a cache still holds.
+MOST_UPDATES, MOST_BYTES = 50, 2**22
+
+
+def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, key):
+    def draw(i):
+        key_draw, key_noise = jax.random.split(jax.random.fold_in(key, i))
+        return agent.draw(key_draw, dataset, batch_size), agent.noise(key_noise, batch_size)
+
+    # Drawn one at a time, random numbers take as long as a small network.
+    def several(state, steps):
+        return jax.lax.scan(lambda state, x: agent.step(state, *x), state, jax.vmap(draw)(steps))
+
+    count = drawn_together(draw, updates)
+    state, metrics = jax.lax.scan(several, state, jnp.arange(updates).reshape(-1, count))
+    mean = jax.tree.map(jnp.mean, metrics)
+    bad = jax.tree.map(lambda x: jnp.argmin(jnp.append(jnp.isfinite(x), False)), metrics)
+    return state, Report(mean, bad, all_finite(state))
+
+
+def drawn_together(draw: Callable, updates: int) -> int:
+    """How many of `updates` have their batches and noise, `draw(i)`, drawn in one go: a divisor."""
+    size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(jax.eval_shape(draw, 0)))
+    most = max(1, min(MOST_UPDATES, MOST_BYTES // size))
+    return max(n for n in range(1, most + 1) if updates % n == 0)
+
+
+def all_finite(state) -> jax.Array:
+    """Whether every number of a state is finite.  -> []"""
+    return jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(state)]).all()
+
+
+def most_rows(agent: Agent, batch_size: int) -> int:
+    """No network sees more rows at once than there are of noise: one for every candidate."""
+    noise = jax.eval_shape(partial(agent.noise, size=batch_size), jax.random.key(0))
+    return max((math.prod(leaf.shape[:-1]) for leaf in jax.tree.leaves(noise)), default=batch_size)
+
+
+@cache
+def _seed(rows: int) -> Callable:
+    options = compiler.options(rows)
+    return jax.jit(
+        _update_seed, static_argnums=(0, 1, 2), donate_argnums=3, compiler_options=options
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def _seeds(agent, updates, batch_size, states, dataset, keys):
+    run = partial(_update_seed, agent, updates, batch_size)
+    return jax.vmap(run, (0, None, 0))(states, dataset, keys)
+
+
+@jax.jit
+def unstack(tree) -> list:
+    """Leaves [S, ...] -> S trees"""
+    count = len(jax.tree.leaves(tree)[0])
+    return [jax.tree.map(itemgetter(i), tree) for i in range(count)]
+
+
+@jax.jit
+def stack(trees: list):
+    """S trees -> leaves [S, ...]"""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@partial(jax.jit, static_argnums=0)
+def act(agent: Agent, state, obs, keys) -> jax.Array:
+    """The chunks to execute, each drawn with its own key.  [B, O], [B] -> [B, h, A]"""
+    return jax.vmap(agent.act, (None, 0, 0))(state, obs, keys)
+
+
+def policy(agent: Agent, states, index: int = 0) -> Callable:
+    """The acting function (obs [B, O], keys [B]) -> chunks [B, h, A] of seed number `index`."""
+    return partial(act, agent, jax.tree.map(lambda leaf: leaf[index], states))

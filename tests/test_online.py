@@ -1,0 +1,416 @@
+"""Learning online: the protocol step by step, exact resumption, one compilation, refusals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, fields
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from chunkrl import train
+from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.data import windows
+from chunkrl.errors import ChunkRLWarning, ConfigError, DataError, TrainingError, WorkerError
+from chunkrl.play import collect
+from chunkrl.train import checkpoint, online, runs
+from chunkrl.types import Dataset, Windows
+
+O, A = 2, 2  # noqa: E741
+
+
+class Drift(gymnasium.Env):
+    """x' = x + 0.1 a; done where |x_0| > 0.25, cut after `length` steps; reward -|x|_1."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,))
+    action_space = gymnasium.spaces.Box(-1, 1, (2,))
+
+    def __init__(self, length=7):
+        self.length = length
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.x, self.t = self.np_random.uniform(-0.1, 0.1, 2), 0
+        return self.x.copy(), {}
+
+    def step(self, action):
+        reward = -np.abs(self.x).sum()
+        self.x = self.x + 0.1 * action + 0.01 * self.np_random.normal(size=2)
+        self.t += 1
+        solved = bool(abs(self.x[0]) > 0.25)
+        return self.x.copy(), reward, solved, self.t == self.length, {"success": solved}
+
+
+def logs(count=40):
+    r = np.random.default_rng(0)
+    arrays = (r.normal(size=(count, O)), r.uniform(-1, 1, (count, A)), -np.ones(count),
+              np.ones(count), np.arange(count) % 10 == 9, r.normal(size=(count, O)))  # fmt: skip
+    return Dataset(*(np.asarray(x, np.float32) for x in arrays))
+
+
+def agent(name="qc_fql", **settings):
+    settings = {"horizon": 3, "candidates": 2, "flow_steps": 2, "hidden": (8, 8)} | settings
+    return toys.make(name, O, A, **settings)
+
+
+def fit(updates, steps, folder=None, name="qc_fql", seeds=(0, 1), every=10, env=Drift, **changes):
+    acting = {"start_training": 5, "workers": 0} | changes
+    acting = train.Online(env, steps, **acting) if steps else None
+    return train.fit(agent(name), logs(), updates, 8, seeds, every, folder=folder, online=acting,
+                     progress=False)  # fmt: skip
+
+
+def reference(learner, updates, steps, seed, start=5, utd=1, every=10):
+    """The protocol of arXiv 2507.07969 one event after another, for a run with `updates` before.
+
+    One environment step, one transition behind all others, `utd` updates; rows in a plain array.
+    """
+    key_init, key_train = jax.random.split(jax.random.key(seed))
+    state = jax.jit(learner.init)(key_init)
+    draw = jax.jit(learner.draw, static_argnums=2)
+    noise = jax.jit(learner.noise, static_argnums=1)
+    step_of = jax.jit(learner.step)
+    data = jax.tree.map(jnp.asarray, logs())
+    for i in range(updates):
+        key = jax.random.fold_in(jax.random.fold_in(key_train, i // every * every + every),
+                                 i % every)  # fmt: skip
+        key_draw, key_noise = jax.random.split(key)
+        state, _ = step_of(state, draw(key_draw, data, 8), noise(key_noise, 8))
+    key_act, key_learn = jax.random.split(jax.random.fold_in(key_train, 0))
+    env, episode, queue = Drift(), 0, []
+    obs, _ = env.reset(seed=collect.environment_seed(seed, 0))
+    events = []
+    for i in range(1, steps + 1):
+        if not len(queue):
+            key = jax.random.fold_in(key_act, i - 1)
+            if updates == 0 and i <= start:
+                queue = jax.random.uniform(key, (learner.chunk, A), minval=-1.0)[: start - i + 1]
+            else:
+                seen = np.asarray(obs, np.float32)
+                explore = getattr(learner, "explore", learner.act)
+                queue = np.clip(jax.jit(explore)(state, seen, key), -1, 1)
+            events.append(i)
+        action, queue = np.asarray(queue[0]), queue[1:]
+        following, reward, terminated, truncated, _ = env.step(action)
+        row = (obs, action, reward, not terminated, terminated or truncated, following)
+        row = [jnp.asarray(np.asarray(x, np.float32))[None] for x in row]
+        data = Dataset(*map(jnp.concatenate, zip(data, row, strict=True)))
+        obs = following
+        if terminated or truncated:
+            episode, queue = episode + 1, []
+            obs, _ = env.reset(seed=collect.environment_seed(seed, episode))
+        for j in range(utd if i >= start else 0):
+            key = jax.random.fold_in(jax.random.fold_in(key_learn, i), j)
+            key_draw, key_noise = jax.random.split(key)
+            state, _ = step_of(state, draw(key_draw, data, 8), noise(key_noise, 8))
+    return state, data, events
+
+
+@pytest.mark.parametrize(
+    ("name", "updates", "utd"),
+    [("qc_fql", 10, 1), ("qc", 0, 2), ("fql", 0, 1), ("rebrac", 10, 1), ("iql", 0, 1)],
+)
+def test_the_loop_is_the_protocol_event_by_event(tmp_path, name, updates, utd):
+    """Against a plain loop whose data are one growing array: actions, rows and parameters."""
+    state, data, events = reference(agent(name), updates, 20, seed=3, utd=utd)
+    states, rows = fit(updates, 20, tmp_path, name, seeds=(3,), utd=utd)
+    files = [np.load(path) for path in sorted((tmp_path / online.FOLDER).iterdir())]
+    assert len(files) == 2
+    for field in Dataset._fields:
+        added = np.concatenate([file[field][0] for file in files])
+        np.testing.assert_allclose(added, getattr(data, field)[40:], atol=1e-5)
+    for a, b in zip(jax.tree.leaves(states), jax.tree.leaves(state), strict=True):
+        np.testing.assert_allclose(a[0], b, atol=1e-4)
+    ends = np.flatnonzero(data.terminal[40:])
+    assert {int(end) + 2 for end in ends if end < 19} <= set(events)  # a chunk begins there
+    assert rows[-1]["online"] == 20
+    assert sum(row.get("collected", 0) for row in rows) == len(ends)
+
+
+def timeless(rows):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, overlap):
+    """Stopped before, at and after the switch, in the middle of episodes and of chunks."""
+    whole, rows = fit(20, 40, tmp_path / "whole", overlap=overlap)
+    fit(10, 0, tmp_path / "parts")
+    fit(20, 0, tmp_path / "parts")
+    queued = []
+    for steps in (10, 20, 40):
+        parts, resumed = fit(20, steps, tmp_path / "parts", overlap=overlap, workers=1)
+        description = checkpoint.describe(tmp_path / "parts" / runs.CHECKPOINT)
+        queued += [(len(p["queue"]), p["taken"]) for p in description["players"]]
+    assert max(queue for queue, _ in queued) > 0  # else the queue was never needed
+    assert max(taken for _, taken in queued) > 0
+    same(whole, parts)
+    assert timeless(rows) == timeless(resumed)
+    assert timeless(runs.read_rows(tmp_path / "parts")) == timeless(rows)
+    files = [sorted((tmp_path / run / online.FOLDER).iterdir()) for run in ("whole", "parts")]
+    assert [path.name for path in files[0]] == [f"{n:09d}.npz" for n in (30, 40, 50, 60)]
+    for a, b in zip(*files, strict=True):
+        same(dict(np.load(a)), dict(np.load(b)))
+
+
+def test_a_seed_does_not_depend_on_those_beside_it():
+    together, rows = fit(0, 30, seeds=(3, 4), workers=2)
+    alone, alone_rows = fit(0, 30, seeds=(4,))
+    same(jax.tree.map(lambda x: x[1:], together), alone)
+    assert timeless(rows)[1::2] == timeless(alone_rows)
+
+
+def test_the_overlapped_order_acts_one_chunk_later(tmp_path):
+    """Until the second chunk after the first update both orders see the same parameters."""
+    fit(10, 20, tmp_path / "exact", start_training=8)
+    fit(10, 20, tmp_path / "overlapped", start_training=8, overlap=True)
+    first = [np.load(tmp_path / x / online.FOLDER / "000000020.npz") for x in
+             ("exact", "overlapped")]  # fmt: skip
+    second = [np.load(tmp_path / x / online.FOLDER / "000000030.npz") for x in
+              ("exact", "overlapped")]  # fmt: skip
+    same(first[0]["action"][:, :8], first[1]["action"][:, :8])
+    assert not np.array_equal(second[0]["action"], second[1]["action"])
+
+
+KILLED = """
+import sys; sys.path.insert(0, {tests!r})
+import conftest, test_online
+test_online.fit(20, 40, sys.argv[1])
+"""
+
+
+def test_killed_runs_resume_to_the_last_bit(tmp_path):
+    """kill -9 at random instants of both phases; what is left always goes on to the same end."""
+    whole, rows = fit(20, 40)
+    code = KILLED.format(tests=os.path.dirname(__file__))
+    folder, seen = tmp_path / "killed", []
+    for seconds in np.random.default_rng(0).uniform(0, 0.3, 5):
+        process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+        path = folder / runs.CHECKPOINT
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        while process.poll() is None and not (path.exists() and path.stat().st_mtime_ns != before):
+            time.sleep(0.001)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if path.exists():
+            seen.append(checkpoint.describe(path)["step"])
+    killed, resumed = fit(20, 40, folder)
+    assert min(seen) < 60
+    same(whole, killed)
+    assert timeless(rows) == timeless(resumed)
+
+
+def test_one_program_for_the_whole_phase(tmp_path):
+    """The update is traced once, and after the first steps with updates XLA compiles nothing."""
+    traces, compiled = [], []
+
+    class Counted(ChunkedActorCritic):
+        def step(self, state, batch, noise):
+            traces.append(len(batch.obs))
+            return super().step(state, batch, noise)
+
+    plain = agent()
+    counted = Counted(**{f.name: getattr(plain, f.name) for f in fields(plain)})
+    at = lambda step, row: compiled.append((step, len(events)))
+    events = []
+    listen = lambda event, seconds, **_: events.append(event) if "backend_compile" in event else 0
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        acting = train.Online(Drift, 60, start_training=5, workers=0, capacity=35)
+        train.fit(counted, logs(), 0, 8, (0, 1), 10, log=at, progress=False, online=acting)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert traces[1:] == [8]  # once for the metrics' shapes, once for the program
+    assert compiled[0][1] > 0
+    assert {count for step, count in compiled if step >= 20} == {compiled[2][1]}
+
+
+@pytest.mark.parametrize("name", ["iql", "rebrac"])
+def test_an_agent_that_plays_its_mean_explores_around_it(name):
+    learner = agent(name)
+    state = learner.init(jax.random.key(0))
+    draw = jax.vmap(learner.explore, (None, None, 0))
+    drawn = draw(state, jnp.zeros(O), jax.random.split(jax.random.key(1), 500))
+    assert drawn.shape == (500, 1, A)
+    assert np.abs(drawn).max() <= 1
+    mean = learner.act(state, jnp.zeros(O), jax.random.key(0))
+    widest = 0.5 if name == "rebrac" else 1 + np.abs(mean).max()  # its noise is clipped
+    assert 0.1 < np.abs(drawn - mean[None]).max() <= widest + 1e-6
+
+
+def test_killed_before_every_change_of_a_file(tmp_path, monkeypatch):
+    """What lies in the folder just before each file is put in its place goes on to the same end."""
+    whole, rows = fit(10, 20, seeds=(0,))
+    replace, left = os.replace, []
+
+    def killed(*names):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", killed)
+    kills = 0
+    while True:
+        kills, folder = kills + 1, tmp_path / f"{kills}"
+        left[:] = [kills]
+        try:
+            fit(10, 20, folder, seeds=(0,))
+        except KeyboardInterrupt:
+            left[:] = [-1]
+            parts, resumed = fit(10, 20, folder, seeds=(0,))
+            same(whole, parts)
+            assert timeless(rows) == timeless(resumed)
+            continue
+        break
+    assert kills - 1 == 1 + 2 + 3 * 2  # settings; two files offline, three for each row online
+
+
+class Forgetful(Drift):
+    """The seed says nothing."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=None)
+
+
+def test_an_environment_that_does_not_repeat_itself_begins_anew(tmp_path):
+    """The unfinished episode is cut, with a warning, and stays cut when the run goes on again."""
+    fit(0, 10, tmp_path, seeds=(0,), env=Forgetful)
+    with pytest.warns(ChunkRLWarning, match="did not answer [1-6] actions as it had before"):
+        fit(0, 20, tmp_path, seeds=(0,), env=Forgetful)
+    files = [np.load(path) for path in sorted((tmp_path / online.FOLDER).iterdir())]
+    assert files[0]["terminal"][0, -1] == 0
+    assert (files[0]["next_obs"][0, -1] != files[1]["obs"][0, 0]).any()
+    phase = online.Phase(train.Online(Drift, 20), agent(), logs(), 8, (0,), None, 0, 10)
+    phase.folder, phase.players = tmp_path, [{}]
+    (stored,) = phase._stored(20)
+    assert stored.terminal[9] == 1
+    apart = (stored.next_obs[:-1] != stored.obs[1:]).any(axis=1)
+    np.testing.assert_array_equal(apart <= (stored.terminal[:-1] == 1), True)
+
+
+def test_a_ring_keeps_the_newest(tmp_path):
+    """Updates draw from the logs and 12 new transitions, of 40; resumed as uninterrupted."""
+    whole, _ = fit(0, 40, tmp_path / "whole", seeds=(0,), capacity=12)
+    fit(0, 20, tmp_path / "parts", seeds=(0,), capacity=12)
+    parts, _ = fit(0, 40, tmp_path / "parts", seeds=(0,), capacity=12)
+    same(whole, parts)
+    free, _ = fit(0, 40, seeds=(0,))
+    assert not np.array_equal(jax.tree.leaves(whole)[0], jax.tree.leaves(free)[0])
+
+
+def test_a_nan_names_the_transition_and_keeps_the_checkpoint(tmp_path):
+    class Hot(Drift):
+        def step(self, action):
+            obs, reward, *rest = super().step(action)
+            return obs, (np.nan if self.np_random.uniform() < 0.2 else reward), *rest
+
+    with pytest.raises(TrainingError, match=r"seed 0: not finite: .*td.* at update \d+\."):
+        fit(10, 60, tmp_path, seeds=(0,), env=Hot)
+    rows = runs.read_rows(tmp_path)
+    assert rows[-1]["step"] >= 10
+    states, _ = train.load(tmp_path, agent())
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(states))
+
+
+class Wide(Drift):
+    def reset(self, **kwargs):
+        obs, info = super().reset(**kwargs)
+        return np.append(obs, 0.0), info
+
+
+class Broken(Drift):
+    def step(self, action):
+        raise ValueError("the drift went off")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"start_training": 0}, ConfigError, "start_training = 0: must be at least 1"),
+        ({"utd": 1.5}, ConfigError, "utd = 1.5: must be a whole number"),
+        ({"capacity": 2}, ConfigError, "capacity = 2: new transitions would hold no window of 3"),
+        ({"steps": 15}, ConfigError, "updates, steps online and evaluate_every must be multiples"),
+        ({"workers": -1}, ConfigError, "workers = -1"),
+        ({"capacity": 10**12}, ConfigError, "new transitions do not fit into memory"),
+        ({"env": Wide}, ConfigError, "the environment shows 3 numbers, the logs 2"),
+        ({"env": Broken}, WorkerError, "the drift went off"),
+        ({"env": Broken, "workers": 1}, WorkerError, "acting worker 0 failed"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        fit(**{"updates": 0, "steps": 20, "seeds": (0,)} | changes)
+
+
+def test_a_run_that_acts_is_continued_as_it_began(tmp_path):
+    fit(10, 10, tmp_path, seeds=(0,))
+    for updates, changes, words in [
+        (10, {"utd": 2}, "with online.utd = 1, not 2"),
+        (10, {"overlap": True}, "with online.overlap = False, not True"),
+        (20, {}, "with online.updates = 10, not 20"),
+    ]:
+        with pytest.raises(TrainingError, match=words):
+            fit(updates, 20, tmp_path, seeds=(0,), **changes)
+    with pytest.raises(TrainingError, match="acts and learns online since update 10"):
+        fit(20, 0, tmp_path, seeds=(0,))
+    (tmp_path / online.FOLDER / "000000020.npz").unlink()
+    with pytest.raises(DataError, match="There is no file"):
+        fit(10, 20, tmp_path, seeds=(0,))
+    fit(20, 0, tmp_path / "longer", seeds=(0,))
+    with pytest.raises(ConfigError, match="is at 20 updates already"):
+        fit(10, 20, tmp_path / "longer", seeds=(0,))
+
+
+def test_half_of_each_batch_is_new_where_the_agent_reads_so():
+    """Every observation of the logs is negative, every one of the environment is not."""
+
+    @dataclass(frozen=True)
+    class Counting:
+        obs_dim: int = O
+        action_dim: int = A
+        reads = Windows(2, halves=True)
+        chunk = execute = 1
+
+        def init(self, key):
+            return {"w": jnp.zeros(())}
+
+        def draw(self, key, dataset, size):
+            return windows.sample(key, dataset, size, 2, 0.9)
+
+        def noise(self, key, size):
+            return ()
+
+        def step(self, state, batch, noise):
+            return state, {"new": (batch.obs[:, 0] >= 0).mean()}
+
+        def act(self, state, obs, key):
+            return jnp.zeros((1, A))
+
+    class Positive(Drift):
+        def reset(self, **kwargs):
+            return np.ones(O), super().reset(**kwargs)[1]
+
+        def step(self, action):
+            return np.ones(O), *super().step(action)[1:]
+
+    data = logs()._replace(obs=-np.ones((40, O), np.float32))
+    acting = train.Online(Positive, 20, start_training=5, workers=0)
+    _, rows = train.fit(Counting(), data, 0, 8, (0,), 10, online=acting, progress=False)
+    assert [row["new"] for row in rows] == [0.5, 0.5]
+    acting = train.Online(Positive, 20, start_training=1)
+    with pytest.raises(ConfigError, match="start_training = 1: new transitions would hold no"):
+        train.require_online(acting, Counting())
+    with pytest.raises(ConfigError, match="only methods that read windows of transitions"):
+        train.require_online(acting, toys.make("mac", O, A))
