@@ -31,7 +31,6 @@ KEPT = {
     "nets_qc": _KEY,
     "qc_n4": rf"{_UNREAD}|{_BEST_OF_N}",
     "qcfql_qmin": _UNREAD,
-    "fql_original_normq": _UNREAD,
     "update_qc_n4": rf"{_UPDATE}|{_BEST_OF_N}|grad",
     "mac_gc_lam": rf"{_UNREAD}|\w+\.reward\.",
     "update_mac_reward": _UPDATE,
@@ -40,6 +39,7 @@ KEPT = {
     "update_iql_awr": _KEY,
     "rebrac": _KEY,
     "update_rebrac_biglr": _KEY,
+    "rlpd_h1": _UNREAD,
 }
 
 

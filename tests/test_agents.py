@@ -15,6 +15,7 @@ from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
 from chunkrl.agents.actor_critic import Params
 from chunkrl.agents.rebrac import Transitions
 from chunkrl.agents.settings import SETTINGS
+from chunkrl.blocks.networks import aggregated
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, best_of_n
 from chunkrl.errors import ConfigError
 from chunkrl.types import Batch, Dataset
@@ -52,7 +53,7 @@ def gradients(agent, loss):
     return jax.jit(jax.grad(lambda params: loss(params, state, noise)))(state.params)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, "qc_rlpd"])
 def test_every_parameter_is_trained(name):
     agent = agent_of(name)
     batch = batch_of(agent.backup)
@@ -201,6 +202,49 @@ def test_the_target_critic_follows_one_step_late():
     np.testing.assert_allclose(leaf(third.target_critic), expect, atol=1e-7)
 
 
+@pytest.mark.parametrize(("how", "expected"), [("mean", 2.0), ("min", 0.0), (0.5, 2 - 6**0.5 / 2)])
+@pytest.mark.parametrize("name", methods.ALL)
+def test_ensembles_are_a_setting_of_every_method(name, how, expected):
+    """Four critics whose last biases are 0, 0, 2, 6 and all else 0: deviation sqrt(6)."""
+    agent = agent_of(name, num_critics=4, aggregate=how)
+    state = jax.eval_shape(agent.init, jax.random.key(0))
+    critic = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), state.params.critic)
+    layers = critic["params"]
+    layers[max(k for k in layers if k.startswith("Dense"))]["bias"] = jnp.float32(
+        [[0], [0], [2], [6]]
+    )
+    q = agent.q(critic, jnp.ones((B, O)), jnp.ones((B, agent.chunk * A)))
+    np.testing.assert_allclose(q, jnp.full(B, expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_where_critics_agree_the_deviation_has_no_slope(members):
+    """The derivative of a root at 0 would be infinite, and make the policy's gradient nan."""
+    value, slope = jax.value_and_grad(lambda x: aggregated(jnp.full((members, 1), x), 0.5).sum())(
+        2.0
+    )
+    assert (value, slope) == (2, 1)
+
+
+def test_settings_that_came_later_leave_the_texts_of_earlier_runs_as_they_are():
+    """By its text a run knows its agent; other values are told."""
+    for name, later in (
+        ("iql", {"aggregate": "mean"}),
+        ("rebrac", {"aggregate": 0.5}),
+        ("mac", {"num_critics": 3}),
+        ("mac", {"aggregate": "min"}),
+    ):
+        ((setting, value),) = later.items()
+        assert f"{setting}=" not in repr(agent_of(name)).replace("num_critics=2", "")
+        assert f"{setting}={value!r}" in repr(agent_of(name, **later))
+    assert repr(make("rebrac", 3, 2)) == (
+        "ReBRAC(obs_dim=3, action_dim=2, policy=Gaussian(dim=2, hidden=(512, 512, 512, 512),"
+        " norm=False, squash=True, std='one'), alpha=0.1, alpha_critic=0.0, policy_every=2,"
+        " action_noise=0.2, noise_clip=0.5, discount=0.99, tau=0.005, lr=0.0003,"
+        " hidden=(512, 512, 512, 512), num_critics=2)"
+    )
+
+
 def one_update(agent, n=1):
     return train.update(agent, agent.init(jax.random.key(0)), batch_of(n), jax.random.key(1))[0]
 
@@ -297,7 +341,8 @@ OTHER = {
     "fourier_dim": 8,
     "normalize_q": True,
     "num_critics": 3,
-    "aggregate": "min",
+    "aggregate": 0.5,
+    "target_entropy": -1.0,
     "hidden": (8,),
     "discount": 0.5,
     "tau": 0.5,
@@ -402,6 +447,8 @@ def test_the_table_of_the_flow_q_family():
         ({"hidden": [8, np.int32(9)]}, (8, 9)),
         ({"hidden": np.array([8, 9])}, (8, 9)),
         ({"normalize_q": np.bool_(True)}, True),
+        ({"aggregate": np.float32(0.5)}, 0.5),
+        ({"aggregate": 1}, 1.0),
     ],
 )
 def test_numbers_of_any_kind_are_taken_as_numbers(given, kept):
@@ -423,7 +470,9 @@ def test_numbers_of_any_kind_are_taken_as_numbers(given, kept):
         ({"hidden": (256, 0)}, "hidden = 0: must be at least 1"),
         ({"flow_steps": 10**6}, "flow_steps = 1000000: must be between 1 and 1000"),
         ({"normalize_q": 1}, "normalize_q = 1: must be True or False"),
-        ({"aggregate": "max"}, "aggregate = 'max': must be 'mean' or 'min'"),
+        ({"aggregate": "max"}, "aggregate = 'max': must be 'mean' or 'min' or a number"),
+        ({"aggregate": -0.5}, "aggregate = -0.5: must be at least 0"),
+        ({"aggregate": True}, "aggregate = True: must be a number"),
     ],
 )
 def test_settings_that_are_no_such_thing_are_refused(given, sentence):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chunkrl.agents import methods
+from chunkrl.agents.rlpd import MaximumEntropy
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep
 
 ROOT = Path(__file__).parents[1]
@@ -33,14 +34,19 @@ def test_files_that_it_names_exist(path):
         assert list(ROOT.glob(path.replace("NN", "00")))
 
 
-@pytest.mark.parametrize("words", ["IQL|iql|Implicit Q", "ReBRAC|rebrac"])
+@pytest.mark.parametrize("words", ["IQL|iql|Implicit Q", "ReBRAC|rebrac", "RLPD|rlpd"])
 def test_a_method_is_one_file_and_one_function(words):
     files = [*(ROOT / "chunkrl").rglob("*.py")]
     naming = {p.name for p in files if re.search(rf"(?<![\w/])(?:{words})", p.read_text())}
     assert naming == {f"{words.split('|')[1]}.py", "methods.py"}
 
 
-POLICIES = {Flow: "flow", OneStep: "one-step", Gaussian: "Gaussian"}
+POLICIES = {
+    Flow: "flow",
+    OneStep: "one-step",
+    Gaussian: "Gaussian",
+    MaximumEntropy: "tanh-Gaussian",
+}
 
 
 def test_the_table_of_methods_says_what_they_are():

@@ -22,7 +22,7 @@ from chunkrl import train
 from chunkrl.agents import methods
 from chunkrl.data import chunks
 from chunkrl.train import compiler, programs
-from chunkrl.types import Dataset, Windows
+from chunkrl.types import Dataset, Halves, Windows
 
 H, HALF, EPISODES = 2, 0.5, 256
 BAR = {"bandit": 0.5, "credit": 0.25}  # between the logs' actions, so that it is no part of them
@@ -39,6 +39,9 @@ SETTINGS = {
     "rollout": 1,
     "rollout_batch": 32,
 }
+
+# They pay for chance as well, by a temperature that falls with the learning rate, and clone harder.
+ENTROPIC = {"target_entropy": -3.0, "alpha": 0.003, "lr": 2e-2}
 
 ALL = {"bandit", "joint", "credit"}
 CHUNKED, SINGLE = ALL, ALL - {"joint"}
@@ -58,6 +61,9 @@ PASSES = {
     "iql": SINGLE,
     "iql_ddpgbc": SINGLE,
     "rebrac": SINGLE,
+    "rlpd": SINGLE,
+    "rlpd_ac": CHUNKED,
+    "qc_rlpd": CHUNKED,
 }
 
 
@@ -156,11 +162,13 @@ def test_the_best_values_are_as_told():
 def test_methods_learn_what_they_can_and_nothing_else(name):
     method = methods.ALL[name]
     rate = 3e-3 if "alpha" in method.parameters else 1e-2  # those that climb the critic go astray
-    given = {k: v for k, v in SETTINGS.items() if k in method.parameters}
-    agent = method(1, 1, lr=rate, **given)
+    settings = {**SETTINGS, "lr": rate}
+    settings |= ENTROPIC if "target_entropy" in method.parameters else {}
+    agent = method(1, 1, **{k: v for k, v in settings.items() if k in method.parameters})
     scores = {}
     for probe in sorted(ALL):
         data = logs(probe, agent.reads)
+        data = Halves(data, data) if getattr(agent.reads, "halves", False) else data
         states, _ = train.fit(agent, data, 500, 64, every=500, progress=False)
         scores[probe] = paid(probe, agent, states)
     assert {probe for probe, score in scores.items() if score > HALF} == PASSES[name], scores

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from chunkrl.blocks.networks import Network, Tree, ensemble, scalar_mlp
+from chunkrl.agents.settings import Recorded
+from chunkrl.blocks.networks import Aggregate, Network, Tree, aggregated, ensemble, scalar_mlp
 from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.data import windows
@@ -35,7 +36,7 @@ class Noise(NamedTuple):
     improve: jax.Array  # [B, D]     normal: z of the one-step policy
 
 
-class Critics:
+class Critics(Recorded):
     """An ensemble of critics beside a policy, one Adam for all networks, and a slow copy."""
 
     obs_dim: int
@@ -44,6 +45,7 @@ class Critics:
     policy: Any
     hidden: tuple[int, ...]
     num_critics: int
+    aggregate: Aggregate
     lr: float
     tau: float
     loss: Callable
@@ -61,6 +63,10 @@ class Critics:
         obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
         return self.critic.init(key_critic, obs, chunk), self.policy.init(key_policy, obs)
 
+    def q(self, critic, obs, chunk):
+        """Action value, aggregated over the ensemble.  [*B, O], [*B, hA] -> [*B]"""
+        return aggregated(self.critic.apply(critic, obs, chunk), self.aggregate)
+
     def step(self, state, batch, noise) -> tuple[Any, Metrics]:
         """One step of one Adam over all losses, then one of the target critic."""
         after, metrics = descend(self.tx, self.loss, state, state, batch, noise)
@@ -74,14 +80,11 @@ class SingleActions(Critics):
 
     reads = Windows(1)
     chunk = execute = 1
+    later = ("aggregate",)
 
     def noise(self, key, size: int):
         """Normal numbers for the actions of the policy.  -> [B, A]"""
         return jax.random.normal(key, (size, self.action_dim))
-
-    def q(self, critic, obs, action):
-        """Action value, the least of the ensemble.  [*B, O], [*B, A] -> [*B]"""
-        return self.critic.apply(critic, obs, action).min(axis=0)
 
     def act(self, state, obs, key):
         """mu(s), clipped.  [*B, O] -> [*B, 1, A]"""
@@ -113,7 +116,7 @@ class ChunkedActorCritic(Critics):
     lr: float = 3e-4
     hidden: tuple[int, ...] = (512,) * 4
     num_critics: int = 2
-    aggregate: Literal["mean", "min"] = "mean"  # of the critics in the target (q_agg of the code)
+    aggregate: Aggregate = "mean"  # of the critics in the target (q_agg of the code)
 
     @property
     def reads(self) -> Windows:
@@ -143,11 +146,6 @@ class ChunkedActorCritic(Critics):
             jax.random.uniform(key_t, (size, 1)),
             jax.random.normal(key_improve, (size, dim)),
         )
-
-    def q(self, critic, obs, chunk):
-        """Action value, aggregated over the ensemble.  [*B, O], [*B, hA] -> [*B]"""
-        values = self.critic.apply(critic, obs, chunk)  # [E, *B]
-        return getattr(values, self.aggregate)(axis=0)
 
     def propose(self, params, obs, noise):
         """The chunk to execute: argmax_j Q(s, a_j), N samples.  [*B, O], [N, *B, hA] -> [*B, hA]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.actor_critic import SingleActions
-from chunkrl.blocks.networks import Network, Tree, scalar_mlp
+from chunkrl.blocks.networks import Aggregate, Network, Tree, scalar_mlp
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.data import windows
 from chunkrl.types import Batch, Dataset
@@ -62,7 +62,7 @@ class Climbing:
         return -(climbed.mean() / magnitude(climbed)) - self.alpha * log_prob.mean()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IQL(SingleActions):
     """V(s) as an upper expectile of Q(s, a) over the data's actions (arXiv 2110.06169, alg. 1)."""
 
@@ -76,6 +76,7 @@ class IQL(SingleActions):
     lr: float = 3e-4
     hidden: tuple[int, ...] = (512,) * 4
     num_critics: int = 2
+    aggregate: Aggregate = "min"
 
     @property
     def value(self) -> Network:

@@ -24,6 +24,7 @@ from chunkrl.agents.model_based import (
 from chunkrl.agents.presets import Preset, strength
 from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
+from chunkrl.agents.rlpd import RLPD, MaximumEntropy
 from chunkrl.agents.settings import checked, parameters
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
 from chunkrl.blocks.targets import Logistic, Squared
@@ -282,6 +283,40 @@ def rebrac(
     return ReBRAC(obs_dim, action_dim, policy, hidden=hidden, **settings)
 
 
+def maximum_entropy(
+    chunk: int,
+    obs_dim: int,
+    action_dim: int,
+    alpha: float = MaximumEntropy.alpha,
+    target_entropy: float = MaximumEntropy.target_entropy,
+    hidden: tuple[int, ...] = WIDTHS,
+    **learning: Annotated[Any, RLPD, "candidates"],
+) -> RLPD:
+    """Critics of chunks and the tanh-Gaussian that climbs them, online."""
+    policy = MaximumEntropy(chunk * action_dim, hidden, alpha=alpha, target_entropy=target_entropy)
+    return RLPD(obs_dim, action_dim, policy, chunk, chunk, hidden=hidden, **learning)
+
+
+@method(presets.ONE_STEP)
+def rlpd(**settings: Annotated[Any, maximum_entropy, "alpha"]) -> RLPD:
+    """Online, half of each batch from logs: SAC with ten critics (arXiv 2302.02948, alg. 1)."""
+    return maximum_entropy(1, **settings)
+
+
+@method(presets.ONE_STEP)
+def rlpd_ac(horizon: int = 5, **settings: Annotated[Any, maximum_entropy, "alpha"]) -> RLPD:
+    """`rlpd` whose actions are chunks (arXiv 2507.07969, sec. 5)."""
+    return maximum_entropy(horizon, **settings)
+
+
+@method(presets.ONE_STEP)
+def qc_rlpd(
+    horizon: int = 5, alpha: float = 0.01, **settings: Annotated[Any, maximum_entropy]
+) -> RLPD:
+    """`rlpd_ac` that clones the data's chunks too (arXiv 2507.07969, eq. 29)."""
+    return maximum_entropy(horizon, alpha=alpha, **settings)
+
+
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}
 AGENTS: dict[str, Any] = {name: method(1, 1) for name, method in ALL.items()}  # at their defaults
 MODEL_BASED = tuple(n for n, a in AGENTS.items() if isinstance(a, ModelBasedActorCritic))
@@ -289,7 +324,7 @@ MODEL_BASED = tuple(n for n, a in AGENTS.items() if isinstance(a, ModelBasedActo
 METHODS = {
     name: ("h" if agent.chunk > 1 else 1, "h" if agent.backup > 1 else 1, type(agent.policy))
     for name, agent in AGENTS.items()
-    if isinstance(agent, ChunkedActorCritic)
+    if type(agent) is ChunkedActorCritic
 }
 
 

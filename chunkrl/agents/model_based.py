@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.settings import Recorded
 from chunkrl.blocks import backend, targets
-from chunkrl.blocks.networks import Network, Tree
+from chunkrl.blocks.networks import Aggregate, Network, Tree, aggregated, ensemble
 from chunkrl.blocks.optim import descend, mean_of_blocks
 from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics, Reads
@@ -106,8 +107,8 @@ class OnlineValue:
         return state.params.value
 
 
-@dataclass(frozen=True)
-class ModelBasedActorCritic:
+@dataclass(frozen=True, repr=False)
+class ModelBasedActorCritic(Recorded):
     """V regressed on returns that the policy earns in a learned model of chunks (MAC).
 
     arXiv 2512.08108, alg. 1; at h = 1 model-based value expansion (MVE, arXiv 1803.00101).
@@ -129,6 +130,9 @@ class ModelBasedActorCritic:
     head: targets.ValueHead = field(default_factory=targets.Squared)  # of value and critic
     improve_on: Where = field(default_factory=OnData)  # states that the policy improves at
     critic_on: tuple[Where, ...] = (OnImagined(),)  # chunks that the critic is fitted at
+    num_critics: int = 1
+    aggregate: Aggregate = "mean"  # of the critics that choose
+    later = ("num_critics", "aggregate")
 
     @property
     def chunk(self) -> int:
@@ -147,7 +151,10 @@ class ModelBasedActorCritic:
     def value(self) -> Network:
         return self.model.head
 
-    critic = value  # alike, with parameters of its own
+    @property
+    def critic(self) -> Network:
+        """Like the value, with parameters of its own; an ensemble where there are several."""
+        return self.value if self.num_critics == 1 else ensemble(self.value, self.num_critics)
 
     @property
     def tx(self):
@@ -191,8 +198,9 @@ class ModelBasedActorCritic:
         return self.head.value(self.value.apply(value, seen))
 
     def q(self, critic, seen, chunk):
-        """Action value.  [*B, O + G], [*B, D] -> [*B]"""
-        return self.head.value(self.critic.apply(critic, seen, chunk))
+        """Action value, aggregated over the ensemble.  [*B, O + G], [*B, D] -> [*B]"""
+        value = self.head.value(self.critic.apply(critic, seen, chunk))
+        return value if self.num_critics == 1 else aggregated(value, self.aggregate)
 
     def propose(self, params: MACParams, seen, noise):
         """argmax_j Q(s, a_j), N samples a_j (MAC, alg. 1).  [*B, O + G], [N, *B, D] -> [*B, D]"""
@@ -254,7 +262,8 @@ class ModelBasedActorCritic:
         for where in self.critic_on:
             at = where.transitions(batch, x)
             output = self.critic.apply(params.critic, at.seen, at.chunk)
-            td += self.head.error(output, self.td_target(state.params, at)).mean()
+            target = jnp.broadcast_to(self.td_target(state.params, at), output.shape)
+            td += self.head.error(output, target).mean()
         returns = self.returns(state, x)
         error = lambda value, x: self.head.error(self.value.apply(value, x[0]), x[1]).mean()
         value = mean_of_blocks(error)(params.value, (x.seen, returns))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.actor_critic import Params, SingleActions
+from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.data import windows
@@ -29,7 +30,7 @@ class Transitions(NamedTuple):
     next_action: jax.Array  # [B, A]  a_{t+1} by row, of the next trajectory where one ends
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReBRAC(SingleActions):
     """A Gaussian's mode up the critic, close to the data (ReBRAC, arXiv 2305.09836)."""
 
@@ -46,6 +47,7 @@ class ReBRAC(SingleActions):
     lr: float = 3e-4
     hidden: tuple[int, ...] = (512,) * 4
     num_critics: int = 2
+    aggregate: Aggregate = "min"
 
     def init(self, key) -> State:
         params = Params(*self.init_networks(*jax.random.split(key)))

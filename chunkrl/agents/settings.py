@@ -1,5 +1,6 @@
 """The settings of all methods, what they mean and may be: the one door that they enter by."""
 
+import dataclasses
 import inspect
 import math
 import typing
@@ -35,6 +36,7 @@ SETTINGS = {
     "alpha": Setting("weight of staying close to the data, against the critic", 0),
     "flow_steps": Setting("Euler steps of the cloned flow", 1, 1000),
     "fourier_dim": Setting("features of flow time; 0 feeds the time itself", 0, 1024),
+    "target_entropy": Setting("entropy of the policy that is sought, per number of a chunk"),
     "normalize_q": Setting("divide the critic's term of the policy by mean |Q|"),
     "beta": Setting("weights of the data's actions: exp(beta advantage)", 0),
     "max_weight": Setting("of an action of the data, at most", 0),
@@ -46,7 +48,7 @@ SETTINGS = {
     "expectile": Setting("of the critic over the data's actions, that V is", 0, 1),
     "alpha_critic": Setting("weight of the next action's distance from the data's, in targets", 0),
     "num_critics": Setting("critics in the ensemble", 1, 1000),
-    "aggregate": Setting("what the target takes of the ensemble"),
+    "aggregate": Setting("taken of the ensemble; a number rho is mean - rho std", 0),
     # learning
     "hidden": Setting("widths of the layers, such as 256 256", 1),
     "discount": Setting("gamma, per environment step", 0, 1),
@@ -88,6 +90,25 @@ def parameters(function: Callable) -> dict[str, tuple[Any, Any]]:
     return {**passed, **found}
 
 
+class Recorded:
+    """A dataclass that says nothing in its text of fields that came later, at their defaults.
+
+    The text is the identity of a run's agent: a run from before these fields goes on.
+    """
+
+    later: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
+        values = {field: getattr(self, field.name) for field in fields}
+        told = (
+            f"{field.name}={value!r}"
+            for field, value in values.items()
+            if field.name not in self.later or value != field.default
+        )
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
 def checked(method: str, function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` as the types that `function` declares.  Raises ConfigError, naming the setting."""
     known = parameters(function)
@@ -104,10 +125,16 @@ def refuse(method: str, name: str, known: Iterable[str]) -> NoReturn:
 
 def value_of(name: str, kind: Any, value: Any) -> Any:
     """`value` as the type `kind`, within the bounds of SETTINGS.  Raises ConfigError."""
+    number = None
+    if typing.get_origin(kind) is typing.Union:  # some words, or a number
+        words, number = typing.get_args(kind)
+        kind = words if isinstance(value, str) else number
     if typing.get_origin(kind) is Literal:
         if value in typing.get_args(kind):
             return value
-        choices = " or ".join(map(repr, typing.get_args(kind)))
+        choices = " or ".join(
+            [*map(repr, typing.get_args(kind)), *(["a number"] if number else [])]
+        )
         raise ConfigError(f"{name} = {value!r}: must be {choices}")
     if typing.get_origin(kind) is tuple:
         items = list(value) if isinstance(value, (tuple, list, np.ndarray)) else []

@@ -3,12 +3,13 @@
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 Tree = Any  # a pytree of arrays; never looked inside
 
@@ -58,29 +59,38 @@ class _MLP(nn.Module):
     out: int
     norm: bool
     last_scale: float
+    relu: bool
 
     @nn.compact
     def __call__(self, *inputs):
         for width in self.hidden:
-            x = nn.gelu(Dense(width)(*inputs))
-            inputs = (nn.LayerNorm()(x) if self.norm else x,)
+            norm = nn.LayerNorm() if self.norm else lambda x: x
+            x = Dense(width)(*inputs)
+            inputs = (nn.relu(norm(x)) if self.relu else norm(nn.gelu(x)),)
         return Dense(self.out, self.last_scale)(*inputs)
 
 
-def mlp(hidden: tuple[int, ...], out: int, norm: bool = False, last_scale: float = 1.0) -> Network:
+def mlp(
+    hidden: tuple[int, ...],
+    out: int,
+    norm: bool = False,
+    last_scale: float = 1.0,
+    relu: bool = False,
+) -> Network:
     """(Dense -> gelu (tanh form) -> LayerNorm if `norm`) per hidden width, then Dense.
 
     Inputs are concatenated: [*B, .] x ... -> [*B, out]; leading axes of size 1 broadcast.  The
     norm follows the activation, as in the FQL code; its epsilon is 1e-6.  `last_scale` is the
-    variance of the last layer's initialisation relative to Glorot's.
+    variance of the last layer's initialisation relative to Glorot's.  With `relu` a hidden layer is
+    Dense -> LayerNorm if `norm` -> relu.
     """
-    module = _MLP(hidden, out, norm, last_scale)
+    module = _MLP(hidden, out, norm, last_scale, relu)
     return Network(module.init, module.apply)  # pyright: ignore[reportArgumentType]
 
 
-def scalar_mlp(hidden: tuple[int, ...], norm: bool = True) -> Network:
+def scalar_mlp(hidden: tuple[int, ...], norm: bool = True, relu: bool = False) -> Network:
     """An `mlp` with one output, without its axis: [*B, .] x ... -> [*B]"""
-    net = mlp(hidden, 1, norm)
+    net = mlp(hidden, 1, norm, relu=relu)
     return Network(net.init, lambda params, *inputs: net.apply(params, *inputs)[..., 0])
 
 
@@ -94,3 +104,17 @@ def ensemble(net: Network, size: int) -> Network:
         return jax.vmap(lambda params: net.apply(params, *inputs))(params)
 
     return Network(init, apply)
+
+
+Aggregate = Literal["mean", "min"] | float
+
+
+def aggregated(values, how: Aggregate):
+    """The mean or the least of an ensemble, or mean - rho std for a number rho.  [E, *B] -> [*B]
+
+    The deviation divides by E (arXiv 2601.14234, critic target); its gradient is 0 where it is.
+    """
+    if isinstance(how, str):
+        return getattr(values, how)(axis=0)
+    mean = values.mean(axis=0)
+    return mean - how * optax.safe_norm(values - mean[None], 0.0, axis=0) / len(values) ** 0.5

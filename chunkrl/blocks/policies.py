@@ -142,6 +142,7 @@ class Gaussian(Imitating):
     norm: bool = True
     squash: bool = True
     std: Literal["state", "free", "one"] = "state"
+    least = -5  # of the log deviation
 
     @property
     def net(self):
@@ -160,7 +161,7 @@ class Gaussian(Imitating):
         mean = self.net.apply(net, obs)
         if self.std == "state":
             mean, log_std = jnp.split(mean, 2, axis=-1)
-        return mean, jnp.broadcast_to(log_std, mean.shape).clip(-5, 2)
+        return mean, jnp.broadcast_to(log_std, mean.shape).clip(self.least, 2)
 
     def mode(self, params, obs):
         """The most likely action before squashing, squashed.  [*B, O] -> [*B, D]"""
@@ -188,10 +189,18 @@ class Gaussian(Imitating):
         """-mean over the batch of log pi(a | s).  Uses no noise; every row counts."""
         return -self.log_prob(params, obs, chunk).mean()
 
+    def draw(self, params, obs, noise):
+        """a = tanh u, or u, of u = mean + std z, and log pi(a | s).  -> [*B, D], [*B]
+
+        The density is that of u itself: arctanh a is infinite where tanh u rounds to 1.
+        """
+        mean, log_std = self.distribution(params, obs)
+        u = mean + jnp.exp(log_std) * noise
+        return self.action(u), self.density(u, mean, log_std)
+
     def sample(self, params, obs, noise):
         """tanh(mean + std z), or clip(mean + std z).  [*B, O], [*B, D] -> [*B, D]"""
-        mean, log_std = self.distribution(params, obs)
-        return self.action(mean + jnp.exp(log_std) * noise).clip(-1, 1)
+        return self.draw(params, obs, noise)[0].clip(-1, 1)
 
 
 Policy = Flow | OneStep | Gaussian

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.types import ChunkDataset, Dataset
+from chunkrl.types import ChunkDataset, Dataset, Halves
 
 BLOCK = 1 << 16  # rows looked at together: no second array of the data's size is made
 BOUND = 1 + 1e-6  # of actions, with the rounding of float32
@@ -80,10 +81,12 @@ def columns(
 
 
 def dataset(data: Any, where: str = "the data") -> Any:
-    """A `Dataset` or a `ChunkDataset` in float32 (and int32); anything else as it came.
+    """A `Dataset`, a `ChunkDataset` or `Halves` in float32 (and int32); others as they came.
 
     Raises what `columns` raises, and DataError for rows that are not there.
     """
+    if isinstance(data, Halves):
+        return Halves(*(dataset(part, f"{where}, {k!r}") for k, part in data._asdict().items()))
     if isinstance(data, Dataset):
         data = Dataset(**columns(data._asdict(), DATASET, where))
         ours, theirs = data.obs.shape[1], data.next_obs.shape[1]
@@ -111,9 +114,10 @@ def dataset(data: Any, where: str = "the data") -> Any:
 
 def fits(agent: Any, data: Any, size: int) -> None:
     """Raise ConfigError unless `agent` can draw `size` from `data`, of the widths that it has."""
+    parts = data if isinstance(data, Halves) else (data,)
     sizes = getattr(agent, "model", agent)  # an agent around a model has the model's
-    for name in ("obs", "action", "goal"):
-        wanted, given = getattr(sizes, f"{name}_dim", None), getattr(data, name, None)
+    for part, name in product(parts, ("obs", "action", "goal")):
+        wanted, given = getattr(sizes, f"{name}_dim", None), getattr(part, name, None)
         if wanted is not None and given is not None and given.shape[-1] != wanted:
             raise ConfigError(
                 f"the data's {name!r} has {given.shape[-1]} columns, the agent was made for"
@@ -134,6 +138,15 @@ def fits(agent: Any, data: Any, size: int) -> None:
             f"{kinds} ({str(error).partition(chr(10))[0]}): give it what `load_task` makes, or"
             " `load_chunks` for the model-based methods"
         ) from error
+
+
+def holds_own(agent: Any, data: Any) -> None:
+    """Raise ConfigError where updates of `agent` need what it did, and there are logs alone."""
+    if getattr(agent.reads, "halves", False) and not isinstance(data, Halves):
+        raise ConfigError(
+            f"{type(agent).__name__} learns while it acts, half of each batch from what it did:"
+            " train it online with no updates before, or give it `Halves` of two datasets"
+        )
 
 
 def _first_not(good: Callable, values: np.ndarray) -> tuple[int, ...] | None:

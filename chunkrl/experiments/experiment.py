@@ -79,6 +79,12 @@ def run(
     task, chosen = chosen_task(task, sparse), agents.named(method)
     amount = chosen.preset(preset, **(size or {}))
     agent, options = make_agent(chosen, task, amount, settings or {})
+    halves = isinstance(agent.reads, Windows) and agent.reads.halves
+    if halves and (amount.updates or not online):
+        raise ConfigError(
+            f"{chosen.name} learns while it acts, half of each batch from what it did: give it"
+            " steps to act, such as `--online 100000`, and no updates before"
+        )
     timing = family.timing(task, success_timing)
     phase = online_phase(agent, task, amount, timing, workers, online, acting or {})
     path = source or shards or data_path(task, amount.transitions, preset == "paper")

@@ -78,6 +78,8 @@ def fit(
     if source.interval % every:
         raise ConfigError(f"a shard must stay for a multiple of every={every} updates")
     check.fits(agent, source.at(0), batch_size)
+    if updates:
+        check.holds_own(agent, source.at(0))
     memory.require(agent, source.at(0), batch_size, len(seeds))
     identity: dict[str, Any] = {
         "versions": runs.versions(), **(config or {}), "agent": repr(agent),
