@@ -23,6 +23,7 @@ Count = int | None
 Choice = bool | None
 File = Path | None
 Shards = tuple[int, ...] | None
+Bounds = tuple[float, ...] | None
 
 
 def about(help: str) -> Any:
@@ -37,7 +38,10 @@ def tuned(help: str) -> Any:
 
 def train(
     method: str,
-    task: Annotated[str, about("OGBench's name; those with -oraclerep have goals (mac)")] = TASK,
+    task: Annotated[
+        str,
+        about("OGBench's name (-oraclerep: with goals, for mac); with --data, any of Gymnasium's"),
+    ] = TASK,
     preset: Annotated[
         Preset, about("seconds, a few minutes, a quarter of an hour on 2 cores; the papers' sizes")
     ] = "laptop",
@@ -60,7 +64,7 @@ def train(
     overlap: Annotated[bool, about("act while updates are made, one chunk older")] = False,
     **settings: Any,
 ) -> None:
-    """Train a method on an OGBench task.
+    """Train a method on a task.
 
     Makes the data where there are none, evaluates on the way, and writes metrics.csv, config.json
     and checkpoint.npz into the folder (default: under runs/, named by the options given).  The same
@@ -92,8 +96,8 @@ def train(
     )  # fmt: skip
     for row in result.rows[-len(seeds) :]:
         print(
-            f"seed {row['seed']}: success {runs.in_words(row)} over {row['episodes']} episodes "
-            f"after {runs.after(row)}, {row['seconds']:.0f} s "
+            f"seed {row['seed']}: success {runs.in_words(row)}, return {row['return']:.1f} "
+            f"over {row['episodes']} episodes after {runs.after(row)}, {row['seconds']:.0f} s "
             f"(success timing: {result.config['success_timing']}){runs.by_goal(row)}"
         )
 
@@ -232,6 +236,22 @@ def shards(
     print(convert(folder, task))
 
 
+@data_app.command(name="import")
+def import_(
+    source: Annotated[Positional[str], about("a path, or the id of a Minari dataset")],
+    path: Annotated[File, about(".npz file to write; default: as the source is named")] = None,
+    low: Annotated[Bounds, about("least actions: one number, or one a dimension")] = None,
+    high: Annotated[Bounds, about("greatest actions, where they are not in [-1, 1]")] = None,
+) -> None:
+    """Write data of robomimic (HDF5), Minari or LeRobot as one npz file, and check it.
+
+    Rewards of robomimic become -1 and 0; only Minari's data know the bounds of their actions.
+    """
+    from chunkrl.data import importing
+
+    check(importing.import_data(source, path, low, high))
+
+
 @data_app.command
 def check(
     path: Annotated[Positional[Path], about("of an npz file")],
@@ -242,15 +262,19 @@ def check(
     Says what its keys mean beyond OGBench's own, and which are not read.
     """
     from chunkrl.data import dataset
-    from chunkrl.envs.ogbench import relabel, tasks
+    from chunkrl.envs import family
+    from chunkrl.envs.ogbench import relabel
+    from chunkrl.types import Windows
 
-    if task and tasks.get(task).goals:
-        loaded = relabel.load_chunks(task, path, chunk=1)
+    found = family.get(task) if task else None
+    if found and found.goals:
+        loaded = relabel.load_chunks(found, path, chunk=1)
         print(f"{path}: {len(loaded.obs)} states, each a goal of {loaded.goal.shape[1]} numbers")
-    elif task:
-        loaded = relabel.load_task(task, path=path)
-        solved = int((loaded.mask == 0).sum())
-        print(f"{path}: {len(loaded.obs)} transitions, {solved} in solved states of {task}")
+    elif found:
+        loaded, _ = family.named(found.family).data(found, Windows(1), path)
+        solved, how = int((loaded.mask == 0).sum()), "in solved states of"
+        how = how if found.family == "ogbench" else "after which nothing comes in"
+        print(f"{path}: {len(loaded.obs)} transitions, {solved} {how} {task}")
     else:
         print(f"{path}: {len(dataset.load(path)['observations'])} transitions")
     for note in dataset.notes(path):

@@ -18,7 +18,6 @@ from chunkrl.play import slot
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.play.slot import Slot, Start
 from chunkrl.train import runs
-from chunkrl.types import Windows
 
 TASK = Task("toy", "toy", "toy", "toy", sparse=False)
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")
@@ -279,8 +278,6 @@ def test_what_a_family_does_not_know_is_refused():
         family.named("gym").make_env(pendulum, "pre")
     with pytest.raises(ConfigError, match="cannot go on"):
         family.named("gym").make_env(pendulum, ends=False)
-    with pytest.raises(ConfigError, match=r"Pendulum-v1 .*without data: train on a task"):
-        family.named("gym").data(pendulum, Windows(2), "data.npz")
     with pytest.raises(ConfigError, match="a Discrete"):
         family.named("gym").make_env(family.get("CartPole-v1"))
     with pytest.raises(ConfigError, match="unknown task 'cube-single-singletask-task2-v0'"):

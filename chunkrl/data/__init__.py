@@ -8,6 +8,7 @@ import importlib
 
 _HOMES = {
     "load": "chunkrl.data.dataset",
+    "import_data": "chunkrl.data.importing",
     "load_task": "chunkrl.envs.ogbench.relabel",
     "load_chunks": "chunkrl.envs.ogbench.relabel",
     "generate": "chunkrl.envs.ogbench.generate",

@@ -112,6 +112,31 @@ def dataset(data: Any, where: str = "the data") -> Any:
     return data
 
 
+def joined(data: Dataset, where: str = "the data") -> Dataset:
+    """`dataset(data)` of whole trajectories.
+
+    Raises DataError where a trajectory goes on in a row that is not the next, and where the last
+    has no end.
+    """
+    data = dataset(data, where)
+    ends = np.asarray(data.terminal) != 0
+    row = parted(np.asarray(data.obs), np.asarray(data.next_obs), ends)
+    if row is None and not ends[-1]:
+        row = len(ends) - 1
+    if row is not None:
+        raise DataError(
+            f"{where}: row {row} of 'next_obs' is not row {row + 1} of 'obs'. Set 'terminal' to 1"
+            " on the last transition of each trajectory."
+        )
+    return data
+
+
+def parted(obs: np.ndarray, next_obs: np.ndarray, ends: np.ndarray) -> int | None:
+    """The first row, no end, that does not lead to the next one.  [T, O], [T, O], [T] bool"""
+    rows = np.flatnonzero((next_obs[:-1] != obs[1:]).any(axis=1) & ~ends[:-1])
+    return int(rows[0]) if rows.size else None
+
+
 def fits(agent: Any, data: Any, size: int) -> None:
     """Raise ConfigError unless `agent` can draw `size` from `data`, of the widths that it has."""
     parts = data if isinstance(data, Halves) else (data,)

@@ -87,6 +87,10 @@ def notes(path: str | Path) -> list[str]:
     names = disk.names(path)
     unread = ", ".join(repr(name) for name in names if name not in FIELDS)
     meanings = [f"{n!r} {FIELDS[n][2]}" for n in names if n in FIELDS and FIELDS[n][2]]
+    if {*CUTS} & {*names}:
+        meanings.append("'terminals' marks those that ended by themselves: no value comes after")
+    if not {"rewards", "qpos"} & {*names}:
+        meanings.append("'rewards' is not there, nor qpos to score tasks from: add it to train")
     return meanings + ([f"not read: {unread}"] if unread else [])
 
 
@@ -140,10 +144,10 @@ def _with_last_states(path: Path, data: Arrays, ends: np.ndarray) -> tuple[Array
     if following.shape != obs.shape:
         shapes = f"the shape {following.shape}, 'observations' has {obs.shape}"
         raise DataError(f"{path}: 'next_observations' has {shapes}. {REMEDY}")
-    apart = np.flatnonzero((following[:-1] != obs[1:]).any(axis=1) & ~ends[:-1])
-    if apart.size:
+    row = check.parted(obs, following, ends)
+    if row is not None:
         raise DataError(
-            f"{path}: row {apart[0]} of 'next_observations' is not row {apart[0] + 1} of"
+            f"{path}: row {row} of 'next_observations' is not row {row + 1} of"
             " 'observations'. Mark each end of a trajectory in 'terminals' or 'timeouts'."
         )
     rows = np.repeat(np.arange(len(ends)), 1 + ends)

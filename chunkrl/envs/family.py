@@ -19,7 +19,7 @@ FAMILIES = {
     "gym":       "chunkrl.envs.gym",
 }
 # fmt: on
-SuccessTiming = Literal["pre", "post"]
+SuccessTiming = Literal["pre", "post", "own"]
 TRANSFORM = "gymnasium.wrappers.TransformAction"
 TRANSPARENT = (wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
 
@@ -65,8 +65,13 @@ def timing(task: Task, chosen: SuccessTiming | None = None) -> SuccessTiming:
 
     "pre", usual for single tasks, scores s_t, as their relabelled datasets do (OGBench >= 1.2);
     "post", usual for goals, s_{t+1}, as the published single-task runs also did (OGBench 1.1):
-    success, reward and termination then arrive one step earlier.
+    success, reward and termination then arrive one step earlier.  "own" is that of an environment
+    of Gymnasium, which decides by itself.
     """
+    if task.family == "gym":
+        if chosen not in (None, "own"):
+            raise ConfigError(f"{task.name} decides by itself when success is scored: leave it out")
+        return "own"
     if chosen not in (None, "pre", "post"):
         raise ConfigError(f"success_timing must be 'pre' or 'post', not {chosen!r}")
     return chosen or ("post" if task.goals else "pre")

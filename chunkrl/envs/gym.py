@@ -1,14 +1,28 @@
-"""Any environment that is registered with Gymnasium, by its id: a family without data."""
+"""Any environment that is registered with Gymnasium, by its id, and files that belong to one."""
 
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 
-from chunkrl.envs.family import Spec, SuccessTiming, Task, require_unit_box, require_vector, reset
+from chunkrl import disk
+from chunkrl.data.dataset import load
+from chunkrl.data.normalise import Normaliser
+from chunkrl.envs.family import (
+    Spec,
+    SuccessTiming,
+    Task,
+    require_unit_box,
+    require_vector,
+    reset,
+    timing,
+)
 from chunkrl.envs.rendering import not_drawing
-from chunkrl.errors import ConfigError
+from chunkrl.errors import ConfigError, DataError
+from chunkrl.types import Dataset, Reads, Windows
+
+CLIP = np.float32(1e-5)  # actions of data keep this distance from their bounds
 
 
 def names() -> tuple[str, ...]:
@@ -31,8 +45,7 @@ def make_env(
     ends: bool = True,
 ) -> gymnasium.Env:
     """The environment of `task`; bounded actions are rescaled to [-1, 1].  Raises ConfigError."""
-    if success_timing is not None:
-        raise ConfigError(f"{task.name} decides by itself when success is scored: leave it out")
+    timing(task, success_timing)
     if not ends:
         raise ConfigError(f"{task.name} decides by itself when an episode ends: it cannot go on")
     try:
@@ -60,6 +73,26 @@ def spec(task: Task) -> Spec:
     return Spec(obs.size, env.action_space.sample().size, limit)
 
 
-def data(task: Task, *_: Any) -> Any:
-    """Refused: Gymnasium has no datasets."""
-    raise ConfigError(f"{task.name} of Gymnasium comes without data: train on a task of OGBench")
+def data(task: Task, reads: Reads, path: str | Path) -> tuple[Dataset, Normaliser]:
+    """The transitions of an npz file with rewards of its own; the bootstrap ends where it says.
+
+    Actions are clipped to +-(1 - 1e-5).  Raises what `dataset.load` raises, and DataError where the
+    file leaves open what ended by itself, or is of other sizes than the environment.
+    """
+    if not isinstance(reads, Windows):
+        raise ConfigError(f"mac and its variants learn on OGBench only: choose qc-fql, {task.name}")
+    found, given, sizes = load(path), disk.names(path), spec(task)
+    if "rewards" not in found:
+        raise DataError(f"{path} has no 'rewards', and {task.name} gives none to data: add them.")
+    if "masks" not in found or ("masks" not in given and "next_observations" not in given):
+        raise DataError(
+            f"{path} leaves open what ended by itself: add 'next_observations' and 'truncations' (1"
+            " where an episode was only cut), or 'masks' (0 where nothing comes after the action)."
+        )
+    for name, size in (("observations", sizes.obs_dim), ("actions", sizes.action_dim)):
+        if (width := found[name].shape[1]) != size:
+            raise DataError(f"{path}: {name!r} has {width} columns, {task.name} has {size}.")
+    action = found["actions"].clip(CLIP - 1, 1 - CLIP)
+    names = ("rewards", "masks", "terminals", "next_observations")
+    rows = Dataset(found["observations"], action, *(found[name] for name in names))
+    return rows, Normaliser.identity(sizes.obs_dim)

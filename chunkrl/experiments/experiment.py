@@ -9,6 +9,7 @@ import numpy as np
 from chunkrl import agents, checks, disk, train
 from chunkrl.agents.methods import Method
 from chunkrl.agents.presets import Preset
+from chunkrl.data import check
 from chunkrl.data import shards as data_shards
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs import family
@@ -19,7 +20,7 @@ from chunkrl.envs.ogbench.generate import generate
 from chunkrl.errors import ChunkRLError, ConfigError, DataError, TrainingError
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.train import runs
-from chunkrl.types import Agent, Windows
+from chunkrl.types import Agent, Dataset, Windows
 
 SHIPPED = Path(__file__).parent / "shipped"  # a folder for each agent: `shipping` makes them
 
@@ -56,7 +57,7 @@ def run(
     progress: bool = True,
     size: dict | None = None,
     settings: dict | None = None,
-    source: str | Path | None = None,
+    source: str | Path | Dataset | None = None,
     shards: str | Path | None = None,
     replace_every: int | None = None,
     sparse: bool | None = None,
@@ -67,11 +68,11 @@ def run(
 
     `size` changes fields of the preset, `settings` those of the method; None keeps the preset's
     value.  `workers` processes generate data and play episodes (default: one a core).  `source` is
-    a train file to learn from in place of the preset's; `shards` a folder of npz files, or of what
-    `convert` made of them, which take turns for `replace_every` (1000) updates each.  `sparse`
-    overrides the reward that the papers chose for the task.  After the updates, which may be 0, the
-    agent acts for `online` steps and learns on; `acting` changes fields of `train.Online`.  Raises
-    ChunkRLError.
+    a train file, or a `Dataset` of arrays, to learn from in place of the preset's; `shards` a
+    folder of npz files, or of what `convert` made of them, which take turns for `replace_every`
+    (1000) updates each.  `sparse` overrides the reward that the papers chose for the task.  After
+    the updates, which may be 0, the agent acts for `online` steps and learns on; `acting` changes
+    fields of `train.Online`.  Raises ChunkRLError.
     """
     seeds = train.require_seeds(seeds)
     train.require_device()
@@ -87,12 +88,15 @@ def run(
         )
     timing = family.timing(task, success_timing)
     phase = online_phase(agent, task, amount, timing, workers, online, acting or {})
-    path = source or shards or data_path(task, amount.transitions, preset == "paper")
-    path = disk.user_path(path).resolve()
+    if isinstance(source, Dataset):
+        path = Path("arrays")
+    else:
+        path = source or shards or data_path(task, amount.transitions, preset == "paper")
+        path = disk.user_path(path).resolve()
     config = {
         "method": chosen.name,
         "task": task.name,
-        **({"sparse": task.sparse} if task != tasks.get(task.name) else {}),
+        **({"sparse": task.sparse} if task != family.get(task.name) else {}),
         "preset": preset,
         "settings": options,
         "success_timing": timing,
@@ -110,11 +114,12 @@ def run(
         print(f"data: {path}")
     if not source and not shards:
         data_file(task, amount.transitions, preset == "paper", workers, progress)
-    dataset, normaliser = (
-        open_shards(agent, task, path, replace_every or 1000, progress)
-        if shards
-        else family.named(task.family).data(task, agent.reads, path)
-    )
+    if isinstance(source, Dataset):
+        dataset, normaliser = check.joined(source), Normaliser.identity(options["obs_dim"])
+    elif shards:
+        dataset, normaliser = open_shards(agent, task, path, replace_every or 1000, progress)
+    else:
+        dataset, normaliser = family.named(task.family).data(task, agent.reads, path)
     if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
     with Evaluator(task, workers, success_timing=timing, execute=agent.execute) as play:
@@ -164,7 +169,10 @@ def require_one_source(source: Any, shards: Any, replace_every: Any, transitions
 def chosen_task(task: str | Task, sparse: bool | None) -> Task:
     """The task of that name, or as it was made; with the reward that `sparse` asks for."""
     if isinstance(task, str):
-        return tasks.get(task, sparse)
+        found = family.get(task)
+        if sparse is None or found.family == "ogbench":
+            return found if sparse is None else tasks.get(task, sparse)
+        task = found
     if sparse is not None and sparse != task.sparse:
         raise ConfigError(f"the task has sparse={task.sparse}: make it with the one you want")
     return task
@@ -172,7 +180,8 @@ def chosen_task(task: str | Task, sparse: bool | None) -> Task:
 
 def make_agent(chosen: Method, task: Task, amount: Preset, given: dict) -> tuple[Agent, dict]:
     """The agent for `task`, and its settings, sizes included, as a run's config keeps them."""
-    options, spec = chosen.settings(task.domain, amount), tasks.spec(task)
+    options = chosen.settings(task.domain, amount)
+    spec = family.named(task.family).spec(task)
     options |= {name: value for name, value in given.items() if value is not None}
     sizes = {"obs_dim": spec.obs_dim, "action_dim": spec.action_dim}
     if spec.goal_dim:
@@ -190,6 +199,8 @@ def open_shards(
     """The shards in `folder`, converted where they are not yet, and their normaliser."""
     if isinstance(agent.reads, Windows):
         raise ConfigError("only the model-based methods (mac, ...) learn from shards")
+    if not task.dataset:
+        raise ConfigError(f"shards hold data of OGBench, which {task.name} is no task of")
     if not data_shards.is_converted(folder):
         folder = convert(folder, task, progress=progress)
     opened = data_shards.Shards(folder, agent.reads.length, replace_every)
@@ -203,6 +214,11 @@ def data_path(task: Task, transitions: int, official: bool = False) -> Path:
 
     `official` prefers OGBench's own file where that has been downloaded.
     """
+    if not task.dataset:
+        raise ConfigError(
+            f"{task.name} comes without data: give a file with --data, which `chunkrl data import`"
+            " can make, or arrays as `source`"
+        )
     path = files.official_path(task.dataset)
     if official and path.exists():
         return path
@@ -238,7 +254,7 @@ def load(folder: str | Path) -> Experiment:
             " `train.load(folder, agent)`"
         )
     try:
-        task = tasks.get(config["task"], config.get("sparse"))
+        task = chosen_task(config["task"], config.get("sparse"))
         family.timing(task, config.get("success_timing"))
         agent = agents.make(config["method"], **config["settings"])
         states, rows = train.restore(folder, agent)
