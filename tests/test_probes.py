@@ -40,7 +40,7 @@ SETTINGS = {
     "rollout_batch": 32,
 }
 
-# They pay for chance as well, by a temperature that falls with the learning rate, and clone harder.
+# They pay for chance as well, by a temperature that falls with the learning rate, and clone less.
 ENTROPIC = {"target_entropy": -3.0, "alpha": 0.003, "lr": 2e-2}
 
 ALL = {"bandit", "joint", "credit"}
