@@ -1,7 +1,5 @@
 """What agents believe, in the task's units, and the measurement of whole runs."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -208,8 +206,9 @@ def test_what_cannot_be_read_says_so(critic_run, tmp_path):
     lost = critic_run._replace(config=critic_run.config | {"data_file": "lost.npz"})
     with pytest.raises(DataError, match=r"lost\.npz"):
         measure_run(lost, 2, 2, 12, 2, workers=1)
-    other = critic_run._replace(agent=replace(critic_run.agent, obs_dim=3))
-    with pytest.raises(ConfigError, match="of another task: the run's observations are 3"):
+    config = critic_run.config
+    other = critic_run._replace(config=config | {"settings": config["settings"] | {"obs_dim": 3}})
+    with pytest.raises(ConfigError, match="of another task: the run's observations have 3 num"):
         measure_run(other, 2, 2, 12, 2, workers=1)
 
 

@@ -77,11 +77,10 @@ def undiscounted() -> tuple[float, float]:
 
 
 def _alphas() -> str:
-    last = max(trial.step for trial in robot_tuning.load())
     tried: dict[float, list[float]] = {}
-    for trial in robot_tuning.load():
-        if trial.method == "qc_fql" and trial.step == last:
-            tried.setdefault(trial.alpha, []).append(trial.successes / trial.episodes)
+    for (method, alpha, _), rate in robot_tuning.rates().items():
+        if method == "qc_fql":
+            tried.setdefault(alpha, []).append(rate)
     return ", ".join(f"{alpha:g}: {np.mean(rates):.0%}" for alpha, rates in sorted(tried.items()))
 
 

@@ -102,8 +102,8 @@ def measure_run(
         )
     path = source or data_of(config)
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
-    if logged.obs.shape[1] != agent.obs_dim:
-        raise ConfigError(f"{path} is of another task: the run's observations are {agent.obs_dim}")
+    if logged.obs.shape[1] != (width := config["settings"]["obs_dim"]):
+        raise ConfigError(f"{path} is of another task: the run's observations have {width} numbers")
     candidates = candidates or (agent.candidates,)
     extra = []  # [J - 1][seeds], trained on the run's data as the run itself was
     for model in (beliefs.model_for(agent, n) for n in steps):

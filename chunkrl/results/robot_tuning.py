@@ -13,6 +13,7 @@ from chunkrl.errors import ConfigError
 from chunkrl.results import stored
 
 COMMAND = "python -m chunkrl.results.robot_tuning RUN_FOLDERS"
+COUNTED = 3  # evaluations at the end of a run: one alone, of 20 episodes, is mostly luck
 FILE = Path(__file__).parent / "data" / "robot_tuning.csv"
 
 
@@ -38,16 +39,28 @@ def load() -> tuple[Trial, ...]:
     return tuple(stored.rows(FILE, read, COMMAND))
 
 
-def best(method: str) -> float:
-    """The alpha with which most episodes succeeded at the last evaluation; of equals the least."""
-    last = max(trial.step for trial in load())
-    won: dict[float, int] = {}
+def rates() -> dict[tuple[str, float, int], float]:
+    """Success of each (method, alpha, seed) over its last COUNTED evaluations."""
+    steps = sorted({trial.step for trial in load()})[-COUNTED:]
+    found: dict[tuple[str, float, int], list[Trial]] = {}
     for trial in sorted(load()):
-        if (trial.method, trial.step) == (method, last):
-            won[trial.alpha] = won.get(trial.alpha, 0) + trial.successes
-    if not won:
+        if trial.step in steps:
+            found.setdefault((trial.method, trial.alpha, trial.seed), []).append(trial)
+    return {
+        which: sum(t.successes for t in trials) / sum(t.episodes for t in trials)
+        for which, trials in found.items()
+    }
+
+
+def best(method: str) -> float:
+    """The alpha of most success by `rates`, summed over seeds; of equals the least."""
+    total: dict[float, float] = {}
+    for (name, alpha, _), rate in rates().items():
+        if name == method:
+            total[alpha] = round(total.get(alpha, 0.0) + rate, 9)
+    if not total:
         raise ConfigError(f"no alpha of {method!r} is stored in {FILE.name}")
-    return max(won, key=lambda alpha: won[alpha])
+    return max(total, key=lambda alpha: total[alpha])
 
 
 def trials(folder: Path) -> list[Trial]:

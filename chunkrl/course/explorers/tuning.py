@@ -14,9 +14,8 @@ from chunkrl.course.worlds import seeds as luck
 from chunkrl.experiments.report import spelled
 from chunkrl.results import robot_tuning
 
-TRIALS = robot_tuning.load()
-STEP = max(trial.step for trial in TRIALS)
-LAST = {(t.method, t.alpha, t.seed): t.successes / t.episodes for t in TRIALS if t.step == STEP}
+STEP = max(trial.step for trial in robot_tuning.load())
+LAST = robot_tuning.rates()
 METHODS = tuple(sorted({method for method, *_ in LAST}, reverse=True))
 SEEDS = sorted({seed for *_, seed in LAST})
 ALPHAS = sorted({alpha for _, alpha, _ in LAST})
