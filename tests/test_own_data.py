@@ -65,7 +65,9 @@ def test_the_readme_s_program_trains_in_an_environment_of_one_s_own(tmp_path):
         [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert -100 <= float(done.stdout.splitlines()[-1]) <= 0
+    steps, total = done.stdout.splitlines()[-1].split()
+    assert steps == "200"
+    assert -100 <= float(total) <= 0
 
 
 @pytest.fixture(scope="module")
