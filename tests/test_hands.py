@@ -54,5 +54,5 @@ def test_a_film_shows_each_run_with_its_looks(monkeypatch) -> None:
     alt = re.search('alt="([^"]*)"', html)[1]
     assert alt == "one: 20 looks, not there; five: 3 looks, there after 0.6 s"
     image = Image.open(io.BytesIO(base64.b64decode(re.search('base64,([^"]+)', html)[1])))
-    assert image.n_frames == 11
+    assert image.n_frames == 6
     assert image.size == (480, 240 + 20 + hands.HEIGHT)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chunkrl.experiments.experiment import Experiment
 
 HEIGHT = 16  # pixels of the strip of looks
+RARER = 2  # every second picture of a recording is kept, so that a notebook with films stays small
 LOOK, AHEAD, NOW = (0, 0, 0), (190, 190, 190), (213, 94, 0)
 
 
@@ -57,4 +58,5 @@ def film(runs: "dict[str, Experiment]", seed: int = 1) -> "HTML":
         end = f"there after {length / 20:.1f} s" if found.success[0] else "not there"
         labels.append(f"{name}: {len(looks(length, chunk))} looks, {end}")
     text = "; ".join(labels)
-    return HTML(video.html(video.side_by_side(clips, labels), text))
+    kept = video.side_by_side(clips, labels)[::RARER]
+    return HTML(video.html(kept, text, video.FPS / RARER, quality=40))

@@ -31,12 +31,12 @@ def side_by_side(clips: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarr
     return np.concatenate(panels, axis=2)
 
 
-def webp(frames: np.ndarray, fps: float = FPS) -> bytes:
+def webp(frames: np.ndarray, fps: float = FPS, quality: int = 70) -> bytes:
     """An animation that loops.  [T, H, W, 3] uint8 -> the contents of a WebP file"""
     from PIL import Image
 
     images: list[Image.Image] = [Image.fromarray(frame) for frame in frames]
-    buffer, how = io.BytesIO(), {"duration": round(1000 / fps), "loop": 0, "quality": 70}
+    buffer, how = io.BytesIO(), {"duration": round(1000 / fps), "loop": 0, "quality": quality}
     images[0].save(buffer, "WEBP", save_all=True, append_images=images[1:], **how)
     return buffer.getvalue()
 
@@ -56,7 +56,7 @@ def save(frames: np.ndarray, path: str | os.PathLike, fps: float = FPS) -> Path:
     return path
 
 
-def html(frames: np.ndarray, alt: str = "An episode", fps: float = FPS) -> str:
+def html(frames: np.ndarray, alt: str = "An episode", fps: float = FPS, quality: int = 70) -> str:
     """An <img> element that holds the animation itself: it survives in a saved notebook."""
-    data = base64.b64encode(webp(frames, fps)).decode()
+    data = base64.b64encode(webp(frames, fps, quality)).decode()
     return f'<img src="data:image/webp;base64,{data}" alt="{escape(alt, quote=True)}">'
