@@ -37,7 +37,7 @@ class Replay(NamedTuple):
 
 
 class Halves(NamedTuple):
-    """The same, but half of a batch is from the logs and half is new (RLPD)."""
+    """The same, but half of a batch is from the logs and half is new."""
 
     logs: Dataset
     new: Ring

@@ -165,7 +165,10 @@ MISFITS = {
     ),
     "wide action": (each("action", lambda x: x[:, :1]), "action_dim = 2"),
     "too short": (lambda d: Dataset(*(x[:2] for x in d)), "2 transitions hold no window of 3"),
-    "of chunks": (lambda _: chunks_data(), "cannot draw batches from this ChunkDataset .*terminal"),
+    "of chunks": (
+        lambda _: chunks_data(),
+        "cannot draw batches from this ChunkDataset .*no attribute",
+    ),
     "a dictionary": (lambda d: d._asdict(), "cannot draw batches from this dict"),
 }
 

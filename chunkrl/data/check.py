@@ -167,7 +167,7 @@ def fits(agent: Any, data: Any, size: int) -> None:
 
 def holds_own(agent: Any, data: Any) -> None:
     """Raise ConfigError where updates of `agent` need what it did, and there are logs alone."""
-    if getattr(agent.reads, "halves", False) and not isinstance(data, Halves):
+    if getattr(getattr(agent, "reads", None), "halves", False) and not isinstance(data, Halves):
         raise ConfigError(
             f"{type(agent).__name__} learns while it acts, half of each batch from what it did:"
             " train it online with no updates before, or give it `Halves` of two datasets"
