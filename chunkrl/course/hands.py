@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from chunkrl.experiments.experiment import Experiment
 
+RATE = video.FPS * video.EVERY  # environment steps in a second
 HEIGHT = 16  # pixels of the strip of looks
 RARER = 2  # every second picture of a recording is kept, so that a notebook with films stays small
 LOOK, AHEAD, NOW = (0, 0, 0), (190, 190, 190), (213, 94, 0)
@@ -55,7 +56,7 @@ def film(runs: "dict[str, Experiment]", seed: int = 1) -> "HTML":
         (clip,), length = found.frames, int(found.length[0])
         ticks = strip(len(clip), clip.shape[2], length, chunk, steps)
         clips.append(np.concatenate([clip, ticks], axis=1))
-        end = f"there after {length / 20:.1f} s" if found.success[0] else "not there"
+        end = f"there after {length / RATE:.1f} s" if found.success[0] else "not there"
         labels.append(f"{name}: {len(looks(length, chunk))} looks, {end}")
     text = "; ".join(labels)
     kept = video.side_by_side(clips, labels)[::RARER]
