@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chunkrl.errors import ChunkRLWarning, ConfigError
+from chunkrl.play import evaluate
 from chunkrl.play.slot import Outcome, Start
 from chunkrl.types import Dataset
 
@@ -24,7 +25,7 @@ class Ended(NamedTuple):
 
 def environment_seed(seed: int, episode: int) -> int:
     """With which seed the environment begins episode number `episode` of acting with `seed`."""
-    return int(np.random.SeedSequence([seed, episode, APART]).generate_state(1)[0])
+    return evaluate.environment_seed(seed, episode, APART)
 
 
 class Player:

@@ -68,9 +68,12 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def environment_seed(seed: int, episode: int) -> int:
-    """With which seed the environment begins episode number `episode` of a run with `seed`."""
-    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0])
+def environment_seed(seed: int, episode: int, *apart: int) -> int:
+    """With which seed the environment begins episode number `episode` of a run with `seed`.
+
+    Other numbers behind them, `apart`, give others.
+    """
+    return int(np.random.SeedSequence([seed, episode, *apart]).generate_state(1)[0])
 
 
 class Evaluator(Lockstep):
