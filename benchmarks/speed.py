@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -101,10 +102,10 @@ def matmul_flops(function, *args) -> float:
     return count(jax.make_jaxpr(function)(*args).jaxpr)
 
 
-def update_flops(agent, batch_size: int) -> float:
-    """Matrix-product operations of one update."""
-    n, zeros = agent.backup, jnp.zeros
-    batch = Batch(
+def update_flops(agent, batch_size: int, batch: Any = None) -> float:
+    """Matrix-product operations of one update, on windows unless a batch is given."""
+    n, zeros = agent.backup if batch is None else 0, jnp.zeros
+    batch = batch or Batch(
         zeros((batch_size, OBS)),
         zeros((batch_size, n, ACTION)),
         *(zeros((batch_size, n)) for _ in range(3)),

@@ -50,6 +50,8 @@ def train(
     updates: Annotated[Count, tuned("gradient steps; may grow when a run continues")] = None,
     transitions: Annotated[Count, tuned("size of the data made where there are none")] = None,
     batch_size: Annotated[Count, tuned("transitions or chunks per update")] = None,
+    every: Annotated[Count, tuned("updates to a row of metrics and a checkpoint")] = None,
+    evaluate_every: Annotated[Count, tuned("updates between evaluations")] = None,
     episodes: Annotated[Count, tuned("per evaluation; rounded up to the same per goal")] = None,
     sparse: Annotated[Choice, about("reward -1 until solved, or not: the papers' choice")] = None,
     success_timing: Annotated[Timing, about("score the state before or after a step")] = None,
@@ -77,6 +79,7 @@ def train(
     from chunkrl.train import runs
 
     size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
+    size |= {"every": every, "evaluate_every": evaluate_every}
     acting = {"start_training": start_training, "utd": utd, "capacity": capacity}
     acting |= {"overlap": overlap or None}
     if folder is None:  # with every option that was given, so that no two runs meet

@@ -1,5 +1,6 @@
 """The speed table compares like with like: the same windows, operations counted in full."""
 
+import csv
 import importlib.util
 from pathlib import Path
 
@@ -8,17 +9,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunkrl.data import windows
+from chunkrl.data import chunks, windows
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "speed.py"
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def speed():
-    spec = importlib.util.spec_from_file_location("speed", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("speed")
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    return script("gpu")
 
 
 def test_the_usual_loop_draws_the_same_windows(speed):
@@ -58,3 +69,32 @@ def test_the_count_of_an_update_grows_with_the_batch(speed):
     forward = 2 * (flows + critics + 2 * critic)
     gradient = 6 * (2 * critic + flow) - 2 * (2 * 62 * 32 + 63 * 32)
     assert speed.update_flops(agent, 10) == 10 * (forward + gradient)
+
+
+def test_the_usual_loop_draws_the_same_chunks(gpu, speed):
+    agent, _ = speed.agent_of("mac", "smoke")
+    data = gpu.chunk_dataset(agent, 3000)
+    host = gpu.host_chunks(np.random.default_rng(0), data, 1000, agent)
+    rows = data.starts[np.random.default_rng(0).integers(0, len(data.starts), 1000)]
+    device = chunks.take(jax.device_put(data), jnp.asarray(rows), agent.chunk, agent.discount)
+    for a, b in zip(host, device, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+
+
+def test_a_row_is_written_for_each_method_and_number_of_seeds(gpu, tmp_path, monkeypatch):
+    """On this machine's processor, at smoke size; a second file ends where the time is over."""
+    names = "device", "jax", "method", "size", "precision"
+    path, options = tmp_path / "gpu.csv", ["--size", "smoke", "--repeats", "1", "--seeds", "1"]
+    options += ["--methods", "fql", "--precisions", "tensorfloat32", "candidates"]
+    monkeypatch.setattr("sys.argv", ["gpu.py", str(path), *options])
+    gpu.main()
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    found = [(row["method"], row["precision"]) for row in rows]
+    assert found == [("fql", "tensorfloat32")]  # it proposes nothing without gradients
+    (row,) = ({k: float(v) for k, v in row.items() if k not in names} for row in rows)
+    assert row["ratio"] == pytest.approx(row["updates_per_s"] / row["usual_updates_per_s"], abs=0.1)
+    assert row["minutes_per_million"] == pytest.approx(1e6 / row["updates_per_s"] / 60, rel=0.01)
+    monkeypatch.setattr("sys.argv", ["gpu.py", str(path), *options, "--seconds", "-1"])
+    gpu.main()
+    assert not path.read_text()
