@@ -5,12 +5,13 @@ import pytest
 
 from chunkrl import plots
 from chunkrl.course.builds import BUILDS, nb03
-from chunkrl.course.exercises import EXERCISES
+from chunkrl.course.exercises import EXERCISES, nb04
 from chunkrl.course.explorers import (
     EXPLORERS,
     cube_paths,
     cube_values,
     off_policy,
+    one_window,
     optimism,
     returns,
     target_parts,
@@ -276,6 +277,42 @@ class TestOffPolicy:
             )
             assert (mean > -4) == (follow > found.switch)
             np.testing.assert_allclose(found.obtains, [-2, -2 if mean > -4 else -4, -2], rtol=1e-6)
+
+    def test_one_window_in_three_readings(self) -> None:
+        """Right, right, wrong, right, right: five steps cost, and the lock is three cells on."""
+        one, five, chunked_ = one_window.rows()
+        ahead = steps_cost(5) + 0.99**5 * steps_cost(21)
+        assert one.target == pytest.approx(steps_cost(24)) == one.truth
+        assert five.target == chunked_.target == pytest.approx(ahead)
+        assert five.truth == pytest.approx(steps_cost(24))  # filed under "right", and pays for more
+        assert chunked_.truth == pytest.approx(ahead)
+
+    @pytest.mark.parametrize(("n", "logged_steps"), [(1, 0), (2, 2), (3, 3), (4, 3), (5, 4)])
+    def test_at_a_longer_fork_every_target_on_the_way_has_foreign_actions(
+        self, n: int, logged_steps: int
+    ) -> None:
+        """04.q2: action i of a window is the critic's own where n divides i."""
+        assert logged_steps == sum(i % n > 0 for i in range(1, 5))
+        right = 0.85**logged_steps
+        assert nb04.risky(n) == pytest.approx(-2 * right - 8 * (1 - right), abs=1e-6)
+
+    @pytest.mark.parametrize("skill", [0.05, 0.3])
+    def test_on_the_lock_no_data_turn_the_order(self, skill: float) -> None:
+        world = lock(24, 0.0, skill)
+        truth = optimal(world.mdp).choice[:24]
+        for n in (2, 5, 8):
+            critic = optimal(n_step(world.mdp, world.behaviour, n))
+            lead = critic.q[np.arange(24), truth] - critic.q[np.arange(24), 1 - truth]
+            assert lead.min() > -1e-9
+
+    def test_lucky_logs_by_hand(self) -> None:
+        """Two cells: 810 of 820 logged `1 0` had moved on, 900 of 1000 typed ones have."""
+        world = lock(2, slip=0.1, skill=0.9, secret=2, discount=1 - 1e-9)
+        log, typed = logged(world.mdp, world.behaviour, 2).mdp, chunked(world.mdp, 2)
+        assert log.transition[0, 0b10, 0] == pytest.approx(10 / 820)
+        assert typed.transition[0, 0b10, 0] == pytest.approx(0.1)
+        best = optimal(world.mdp).value[0]
+        assert optimal(typed).value[0] < best < optimal(log).value[0]
 
     @pytest.mark.parametrize("slip", [0.1, 0.2])
     def test_typed_blind_a_log_of_chunks_is_right(self, slip: float) -> None:

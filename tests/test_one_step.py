@@ -72,3 +72,12 @@ def test_the_librarys_loss_learns_the_lock() -> None:
     assert -12 < found.value[-1] < -7
     wrong = EXERCISES["12.write"].misconceptions[0]
     assert nb12.run(wrong.answer).value[-1] > 0  # a critic that learns from its own judgement
+
+
+def test_without_a_tie_it_is_lost_and_with_a_hard_one_it_copies() -> None:
+    """What notebook 12 says of alpha, and that the middle one is the build's own agent."""
+    found = nb12.tied((0, nb12.SIZES["alpha"], 300))
+    assert found.steps[0] == nb12.MOST
+    assert found.outside[0] > 0.99 > 0.5 > found.outside[1:].max()
+    assert found.steps[1] == pytest.approx(nb12.BUILD.library.steps[-1], rel=0.05)
+    assert abs(found.steps[2] - nb12.LOGGED) < 3

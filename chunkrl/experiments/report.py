@@ -55,7 +55,7 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
             # Marks beside each other: those of one evaluation would hide each other.
             place = (series + 0.5 - len(methods) / 2) * len(curves) + i + 0.5 - len(curves) / 2
             steps += 0.006 * place * steps[-1]
-            label = f"{name} ({len(seeds)} seeds)" if i == 0 else None
+            label = f"{name} ({len(seeds)} seed{'s' * (len(seeds) > 1)})" if i == 0 else None
             bar = np.clip((rate - low, high - rate), 0, None)
             left.errorbar(steps, rate, yerr=bar, **style, label=label)
         for axes, metric in zip(losses, LOSSES, strict=True):

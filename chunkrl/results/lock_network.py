@@ -1,7 +1,8 @@
 """Chunk lengths on the lock with a small network as critic: is noise in a table a fair stand-in?
 
 `python -m chunkrl.results.lock_network` trains every setting and writes lock_network.csv, one row a
-seed: about ten minutes of one core.
+seed, and lock_network.npz, what the networks of single actions say: about a quarter of an hour of
+one core.
 """
 
 from collections.abc import Iterator
@@ -26,9 +27,10 @@ from chunkrl.tabular.worlds import lock
 
 COMMAND = "python -m chunkrl.results.lock_network"
 FILE = Path(__file__).parent / "data" / "lock_network.csv"
+SINGLE = FILE.with_suffix(".npz")  # Q of every network of single actions and scarce data
 
 LENGTH, SLIP = 24, 0.1
-LENGTHS = (1, 2, 4, 8)  # h
+LENGTHS = (1, 2, 4, 5, 8)  # h
 # Logged chunks that a critic learns from, and N: samples drawn anew at each backup, as Q-chunking
 # does; 0: every chunk is a choice.  And the seeds: a few bad networks make most of the mean regret,
 # so that it takes many to know it.
@@ -185,6 +187,12 @@ def judge(q: np.ndarray, h: int, candidates: int) -> Iterator[tuple[float, ...]]
 
 def runs(h: int, windows: int, candidates: int, seeds: int) -> list[Run]:
     """Train `seeds` critics at once, each on data of its own."""
+    found = judge(networks(h, windows, candidates, seeds), h, candidates)
+    return [Run(windows, candidates, h, seed, *each) for seed, each in enumerate(found)]
+
+
+def networks(h: int, windows: int, candidates: int, seeds: int) -> np.ndarray:
+    """Q of every cell and chunk of each trained critic.  -> [seeds, L, 2^h]"""
     world = lock(LENGTH, SLIP)
     frequency = logged(world.mdp, world.behaviour, h).frequency[:LENGTH]
     data = collect(h, windows, seeds)
@@ -193,8 +201,7 @@ def runs(h: int, windows: int, candidates: int, seeds: int) -> list[Run]:
     one = partial(train, h=h, candidates=candidates)
     keys = jax.vmap(jax.random.key)(np.arange(seeds))
     q = jax.vmap(one, (0, 0, None))(keys, single, jnp.asarray(frequency, jnp.float32))
-    found = judge(np.asarray(q, float), h, candidates)
-    return [Run(windows, candidates, h, seed, *each) for seed, each in enumerate(found)]
+    return np.asarray(q, float)
 
 
 def load() -> list[Run]:
@@ -202,6 +209,21 @@ def load() -> list[Run]:
     setting, result = Run._fields[:4], Run._fields[4:]
     read = lambda row: Run(*(int(row[k]) for k in setting), *(float(row[k]) for k in result))
     return stored.rows(FILE, read, COMMAND)
+
+
+class Single(NamedTuple):
+    """The networks of single actions of the first setting, and their data."""
+
+    q: np.ndarray  # [seeds, L, 2]
+    logged: np.ndarray  # [seeds, L, 2]  windows of each entry
+
+
+def load_single() -> Single:
+    """The committed networks; their windows are drawn anew.  Raises DataError."""
+    (windows, _), seeds = next(iter(SETTINGS.items()))
+    data, logged = collect(1, windows, seeds), np.zeros((seeds, LENGTH, 2), int)
+    np.add.at(logged, (np.arange(seeds)[:, None], data.cell, data.chunk), 1)
+    return Single(stored.arrays(SINGLE, ("q",), COMMAND)["q"].astype(float), logged)
 
 
 class Group(NamedTuple):
@@ -222,7 +244,7 @@ def grouped() -> dict[tuple[int, int, int], Group]:
 
 
 def main() -> None:
-    """Train all settings and write the file; prints each as it is done."""
+    """Train all settings and write the files; prints each as it is done."""
     found: list[Run] = []
     for (windows, candidates), seeds in SETTINGS.items():
         for h in LENGTHS:
@@ -231,6 +253,9 @@ def main() -> None:
             print(f"{windows} windows, N = {candidates}, h = {h}: {mean:.1f}", flush=True)
     lines = [[*run[:4], *(f"{x:.2f}" for x in run[4:])] for run in found]
     stored.save_rows(FILE, Run._fields, lines)
+    (windows, candidates), seeds = next(iter(SETTINGS.items()))
+    q = networks(1, windows, candidates, seeds).astype(np.float32)
+    stored.save_arrays(SINGLE, {"q": q})
 
 
 if __name__ == "__main__":

@@ -18,12 +18,15 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
-            "answer = 0.8",
-            "answer = '80%'",
-            "from chunkrl.course.explorers import EXPLORERS\n"
-            "answer = EXPLORERS['fork'].numbers(wrong=-12.0).switch",
+            "answer = -4.32",
+            "answer = -4.3",
+            "from chunkrl.course.worlds.fork import long_fork\n"
+            "from chunkrl.tabular.chunks import n_step\n"
+            "from chunkrl.tabular.mdp import optimal\n"
+            "world = long_fork(0.85, 4)\n"
+            "answer = optimal(n_step(world.mdp, world.behaviour, 3)).q[0, 1]",
         ),
-        near_misses=(0.75, 0.85, 0.83),
+        near_misses=(-4.2, -4.4, 4.32),
     ),
     "q3": Answers(
         equivalents=(
@@ -44,8 +47,8 @@ ANSWERS = {
     "write": Answers(
         equivalents=("from chunkrl.course.exercises.nb04 import one_round as answer",),
         near_misses=(
-            lambda q, cell, read, reward, after, alive, discount: (
-                1.001 * one_round(q, cell, read, reward, after, alive, discount)
+            lambda Q, cell, read, reward, after, alive, discount: (
+                1.001 * one_round(Q, cell, read, reward, after, alive, discount)
             ),
         ),
     ),

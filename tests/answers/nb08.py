@@ -7,8 +7,16 @@ from chunkrl.tabular.mdp import optimal, policy_value
 
 ANSWERS = {
     "q1": Answers(
-        equivalents=("answer = -2.71", "answer = -2.7", "answer = -sum(0.9**i for i in range(3))"),
-        near_misses=(-2.73, -2.69, 2.71),
+        equivalents=(
+            "answer = 0.22",
+            "answer = 0.2 / 0.9",
+            "from chunkrl.tabular.chunks import chunked\n"
+            "from chunkrl.tabular.mdp import optimal\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "mdp = lock(3, 0.1, secret=2, discount=1 - 1e-9).mdp\n"
+            "answer = optimal(mdp).value[0] - optimal(chunked(mdp, 3)).value[0]",
+        ),
+        near_misses=(0.2, 0.25, 0.3),
     ),
     "write": Answers(
         equivalents=(

@@ -9,15 +9,23 @@ from chunkrl.course.one_step import library_loss
 ANSWERS = {
     "q1": Answers(
         equivalents=(
-            "answer = -(1 + 0.9 + 0.9**3)",
-            "answer = -2.63",
-            "import numpy as np\nanswer = np.float32(-2.629)",
+            "answer = 1 - 0.9**3",
+            "answer = 0.27",
+            "import numpy as np\nanswer = np.float32(0.271)",
         ),
-        near_misses=(-2.64, -2.61, -2.7),
+        near_misses=(0.28, 0.26, 0.3),
     ),
     "q2": Answers(
-        equivalents=("answer = 13.0", "import math\nanswer = math.ceil(150 / 12)"),
-        near_misses=(14.0, 11.0, 25.0),
+        equivalents=(
+            "answer = 37",
+            "answer = '44'",
+            "from scipy.stats import t\n"
+            "from chunkrl.course.explorers import EXPLORERS\n"
+            "spread = EXPLORERS['robot_curves'].numbers().rate['qc_fql'].std(ddof=1)\n"
+            "half = lambda n: t.ppf(0.975, 2 * n - 2) * spread * (2 / n) ** 0.5\n"
+            "answer = next(n for n in range(2, 500) if half(n) < 0.05)",
+        ),
+        near_misses=(30.0, 50.0, 400.0),
     ),
     "q3": Answers(
         equivalents=("answer = 4.6", "answer = 0.5 * 7 + 0.5 * (56 + 32) / 40"),

@@ -11,7 +11,7 @@ from chunkrl.course.build import YOURS, Build
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import lock
 
-LENGTHS = (1, 2, 3, 4, 6, 8)
+LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8)
 SLIPS = (0.1, 0.2)
 LOCKS = [lock(24, slip).mdp for slip in SLIPS]
 BEST = [float(optimal(mdp).value[0]) for mdp in LOCKS]

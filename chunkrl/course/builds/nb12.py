@@ -1,6 +1,7 @@
 """Notebook 12: a reader's loss of QC-FQL trains a small agent on the lock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -53,6 +54,30 @@ def given() -> tuple[Any, Any, Any, Any]:
     )  # fmt: skip
     look = rng.standard_normal((DRAWS, LENGTH + 1, H)).astype(np.float32)
     return agent.init(jax.random.key(0)), batches, noise, look
+
+
+class Tied(NamedTuple):
+    """An agent of each alpha after UPDATES."""
+
+    steps: np.ndarray  # [alphas]  of the policy from the start to the goal
+    outside: np.ndarray  # [alphas]  share of the policy's numbers beyond -1 and 1, before clipping
+
+
+def tied(alphas: Sequence[float], function: Callable[..., Any] = one_step.library_loss) -> Tied:
+    """Train by the loss `function` with each of `alphas`, all in one compiled program."""
+    agent = one_step.make(function, **SIZES)
+    state, batches, noise, look = given()
+    obs = jnp.broadcast_to(jnp.eye(LENGTH + 1), (DRAWS, LENGTH + 1, LENGTH + 1))
+
+    def train(alpha):
+        mine = replace(agent, policy=replace(agent.policy, alpha=alpha))
+        learn = lambda state, line: (mine.step(state, *line)[0], None)
+        policy = jax.lax.scan(learn, state, (batches, noise))[0].params.policy
+        return one_step.Nets(mine).one_step(policy, obs, look)
+
+    chunks = np.asarray(jax.jit(jax.vmap(train))(jnp.array(alphas, float)))
+    outside = (np.abs(chunks[:, :, :LENGTH]) > 1).mean((1, 2, 3))
+    return Tied(np.array([steps_to_goal(pressed > 0) for pressed in chunks]), outside)
 
 
 def run(function: Callable[..., Any]) -> Numbers:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
-from chunkrl.course.worlds.fork import switch
+from chunkrl.course.worlds.fork import RISKY, long_fork
 from chunkrl.course.worlds.returns import importance_variance, n_step_target
 from chunkrl.course.worlds.windows import MISSING
 from chunkrl.tabular.chunks import chunk_index, chunk_table, n_step
@@ -14,13 +14,19 @@ from chunkrl.tabular.worlds import lock
 LOCK = lock(4, slip=0.0, skill=0.8, discount=1 - 1e-9)
 BEST = optimal(LOCK.mdp)
 LOGGING = float(policy_value(LOCK.mdp, LOCK.behaviour)[0])
-WRONG = -12.0  # of 04.q2
+FOLLOW, FOLLOWS = 0.85, 4  # of 04.q2
 
 
 def bias(n: int, skill: float = 0.8) -> float:
     """What uncorrected n-step Q-learning says of the start, minus V*."""
     world = lock(4, slip=0.0, skill=skill, discount=1 - 1e-9)
     return float(optimal(n_step(world.mdp, world.behaviour, n)).value[0] - BEST.value[0])
+
+
+def risky(n: int) -> float:
+    """What uncorrected n-step Q-learning says of the risky action of 04.q2."""
+    world = long_fork(FOLLOW, FOLLOWS)
+    return float(optimal(n_step(world.mdp, world.behaviour, n)).q[0, RISKY])
 
 
 def weights(n: int) -> float:
@@ -43,45 +49,45 @@ IMPORTS = (
 )
 
 
-def averaged(q: np.ndarray, cell: np.ndarray, read: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """q [S, K] with each entry replaced by the mean target [M] of its windows, if it has any."""
-    found, total = np.zeros(q.shape), np.zeros(q.shape)
+def averaged(Q: np.ndarray, cell: np.ndarray, read: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Q [S, K] with each entry replaced by the mean target [M] of its windows, if it has any."""
+    found, total = np.zeros(Q.shape), np.zeros(Q.shape)
     np.add.at(found, (cell, read), 1)
     np.add.at(total, (cell, read), target)
-    return np.divide(total, found, out=q.copy(), where=found > 0)
+    return np.divide(total, found, out=Q.copy(), where=found > 0)
 
 
-def one_round(q, cell, read, reward, after, alive, discount):
+def one_round(Q, cell, read, reward, after, alive, discount):
     """One round of fitted Q-learning: Q(s, read) = mean of sum_i gamma^i r_i + gamma^n max Q.
 
-    q [S, K]; cell, read, after, alive [M]; reward [M, n] -> [S, K]
+    Q [S, K]; cell, read, after, alive [M]; reward [M, n] -> [S, K]
     """
-    best = alive * q.max(-1)[after]
-    return averaged(q, cell, read, n_step_target(reward, best, discount))
+    best = alive * Q.max(-1)[after]
+    return averaged(Q, cell, read, n_step_target(reward, best, discount))
 
 
-def goal_goes_on(q, cell, read, reward, after, alive, discount):
-    return one_round(q, cell, read, reward, after, np.ones_like(alive), discount)
+def goal_goes_on(Q, cell, read, reward, after, alive, discount):
+    return one_round(Q, cell, read, reward, after, np.ones_like(alive), discount)
 
 
-def one_discount(q, cell, read, reward, after, alive, discount):
+def one_discount(Q, cell, read, reward, after, alive, discount):
     n = reward.shape[1]
-    return one_round(q, cell, read, reward, after, alive * discount ** (1 - n), discount)
+    return one_round(Q, cell, read, reward, after, alive * discount ** (1 - n), discount)
 
 
-def last_window(q, cell, read, reward, after, alive, discount):
-    new = q.copy()
-    new[cell, read] = n_step_target(reward, alive * q.max(-1)[after], discount)
+def last_window(Q, cell, read, reward, after, alive, discount):
+    new = Q.copy()
+    new[cell, read] = n_step_target(reward, alive * Q.max(-1)[after], discount)
     return new
 
 
 def small_case() -> tuple:
     """Six windows of two steps in three cells, of which the last is the goal."""
-    q = np.array([[-3.0, -2.0], [-1.0, MISSING], [0.5, 0.5]])
+    Q = np.array([[-3.0, -2.0], [-1.0, MISSING], [0.5, 0.5]])
     cell, read = np.array([0, 0, 0, 1, 1, 0]), np.array([0, 0, 1, 0, 0, 1])
     reward = np.array([[-1.0, -1], [-1, -2], [-1, -1], [-1, 0], [-1, 0], [-1, 0]])
     after, alive = np.array([0, 1, 1, 2, 2, 2]), np.array([1.0, 1, 1, 0, 0, 0])
-    return q, cell, read, reward, after, alive, 0.9
+    return Q, cell, read, reward, after, alive, 0.9
 
 
 EXERCISES = (
@@ -142,40 +148,46 @@ EXERCISES = (
         id="04.q2",
         objective="You can say when the bias changes only a number, and when what a robot does.",
         question=(
-            "At the fork a wrong follow-up is now worth -12 in all instead of -8. How often must "
-            "the data follow up rightly before 2-step Q-learning takes the risky action?"
+            "A longer fork: safe is worth -4; risky is worth -2 if four right follow-ups come "
+            "after it, and -8 from the first wrong one on. The data follow up rightly with "
+            "probability 0.85 each time. What does 3-step Q-learning, learned to its end, say of "
+            "risky?"
         ),
-        kind=Number(switch(WRONG), 0.006),
+        kind=Number(risky(3), 0.006, "reward"),
         hints=(
-            "What does 2-step Q-learning say of risky, if the data follow up rightly with "
-            "probability f? And of safe?",
-            "-2 f - 12 (1 - f) = -4",
-            "answer = (12 - 4) / (12 - ...)",
+            "Number the actions a0 (risky) to a4. A target of three steps begins at a0 and another "
+            "one at a3. Which of a1 to a4 does the critic choose itself, and which are logged?",
+            "a1, a2 and a4 are logged, a3 is the critic's own: all is right with probability "
+            "0.85^3.",
+            "right = 0.85**...\nanswer = -2 * right - 8 * (1 - right)",
         ),
-        solution="answer = (12 - 4) / (12 - 2)",
+        solution="right = 0.85**3\nanswer = -2 * right - 8 * (1 - right)",
         misconceptions=(
             Misconception(
-                switch(-8.0),
-                "This is the fork above, with -8. A worse mistake needs better data.",
+                risky(2),
+                "You counted the two logged actions of one target. It bootstraps from a value that "
+                "is learned with the same targets: after the critic's own a3, a4 is logged again.",
             ),
             Misconception(
-                1 - switch(WRONG),
-                "So often may they follow up *wrongly*. The question is how often rightly.",
+                risky(5),
+                "With n = 3 not all four follow-ups are logged: after three steps the critic "
+                "chooses once itself.",
             ),
             Misconception(
-                1.0,
-                "With data that always follow up rightly there is no bias, but the order of the "
-                "two actions needs less: where do -2 f - 12 (1 - f) and -4 meet?",
+                -2 * FOLLOW - 8 * (1 - FOLLOW),
+                "This is one logged follow-up. How many of the four does 3-step Q-learning leave "
+                "to the data?",
             ),
             Misconception(
-                0.5,
-                "At one half it says -7 of risky and -4 of safe, and takes safe.",
+                -2.0,
+                "This is the truth, and what 1-step Q-learning says: every follow-up its own.",
             ),
+            Misconception(-4.0, "This is safe. What does it say of risky?"),
         ),
         why=(
-            "A mean over somebody else's follow-ups punishes the action whose follow-up matters. "
-            "The better action looks worse until the data are good enough, and the costlier the "
-            "mistake, the better they must be."
+            "Three of the four follow-ups are the operator's, so risky looks worse than -4 and the "
+            "robot takes safe: it loses 2. One target shows two foreign actions; the fixed point "
+            "has them in every target on the way. With n = 2 it would be two, -3.67, and risky."
         ),
     ),
     Exercise(
@@ -276,7 +288,7 @@ EXERCISES = (
         id="04.write",
         objective="You can write the round of fitted Q-learning that makes both kinds of critic.",
         question=(
-            "Write one_round(q, cell, read, reward, after, alive, discount): the new q, in which "
+            "Write one_round(Q, cell, read, reward, after, alive, discount): the new Q, in which "
             "each entry (cell, read) is the mean of the targets of its windows."
         ),
         kind=Function(one_round, (small_case(),)),
@@ -287,17 +299,17 @@ EXERCISES = (
             "y_m over the windows with cell_m = s and read_m = k",
             "n = reward.shape[1]\n"
             "target = reward @ discount ** np.arange(n) + ...\n"
-            "new = q.copy()\n"
+            "new = Q.copy()\n"
             "for s, k in set(zip(cell, read)):\n"
             "    new[s, k] = target[(cell == s) & (read == k)].mean()",
         ),
         solution=(
             "import numpy as np\n"
-            "def answer(q, cell, read, reward, after, alive, discount):\n"
+            "def answer(Q, cell, read, reward, after, alive, discount):\n"
             "    n = reward.shape[1]\n"
             "    target = reward @ discount ** np.arange(n)\n"
-            "    target = target + discount**n * alive * q.max(-1)[after]\n"
-            "    new = q.copy()\n"
+            "    target = target + discount**n * alive * Q.max(-1)[after]\n"
+            "    new = Q.copy()\n"
             "    for s, k in set(zip(cell, read)):\n"
             "        new[s, k] = target[(cell == s) & (read == k)].mean()\n"
             "    return new"

@@ -5,7 +5,7 @@ import numpy as np
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
 from chunkrl.tabular.chunks import chunk_index, chunked
 from chunkrl.tabular.mdp import MDP, optimal, policy_value
-from chunkrl.tabular.worlds import lock
+from chunkrl.tabular.worlds import lock, right_actions
 
 SLIP, LENGTH = 0.2, 4  # of 08.q2
 
@@ -61,7 +61,15 @@ def one_button(P, r, h, gamma):
     return P_h[:, same], r_h[:, same]
 
 
-OPENED = -1 - 0.9 - 0.9**2  # of 08.q1
+THREE = (1, 0, 0)  # the right buttons of 08.q1
+
+
+def unseen(right: tuple[int, ...], h: int, slip: float = 0.1) -> float:
+    """What the best chunks of h lose by not looking, on a short lock with these right buttons."""
+    length = len(right)
+    secret = next(s for s in range(1000) if tuple(right_actions(length, s)) == right)
+    mdp = lock(length, slip, secret=secret, discount=1 - 1e-9).mdp
+    return float(optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0])
 
 
 def nested(h: int, k: int) -> bool:
@@ -104,44 +112,47 @@ def _worlds() -> tuple[tuple[np.ndarray, np.ndarray, int, float], ...]:
 EXERCISES = (
     Exercise(
         id="08.q1",
-        objective="You can say what a chunk's target holds once the episode ends inside it.",
+        objective="You can say when not looking costs something: when a look would change the act.",
         question=(
-            "A chunk of 4 is typed, and its third press opens the lock. Each press costs 1, the "
-            "third included and the fourth not; discount 0.9. The critic says -5 of the state "
-            "after the window. What is the target?"
+            "Three cells, right buttons 1, 0, 0, slip 0.1, no discount; chunks of 3. What do the "
+            "best chunks lose at the start by not looking? Two decimals."
         ),
-        kind=Number(OPENED, 0.006, "reward"),
+        kind=Number(unseen(THREE, 3), 0.006, "reward"),
         hints=(
-            "What does the robot still have to pay once the lock is open? And what does the critic "
-            "know of that?",
-            "sum_i gamma^i r_i + gamma^h alive V, with alive = 0 if the episode ended inside",
-            "answer = -1 - 0.9 - ...",
+            "Type 1 0 0. After which slip does a press do harm, and after which is the next press "
+            "right all the same?",
+            "If the 1 slips (0.1), three presses are lost and you begin again. If not, two zeros "
+            "are pressed where zeros are right: the price of a slip is one more press, as for who "
+            "looks. E = 3 + 0.1 E + 0.9 * 0.2 / 0.9",
+            "typed = 3.2 / ...\nanswer = typed - 3 / 0.9",
         ),
-        solution="answer = -1 - 0.9 - 0.9**2",
+        solution="typed = 3.2 / 0.9\nanswer = typed - 3 / 0.9",
         misconceptions=(
             Misconception(
-                OPENED - 5 * 0.9**4,
-                "The episode ended inside the chunk: nothing comes after it, whatever the critic "
-                "says of that state.",
+                unseen((1, 0), 2),
+                "This is the lock of two cells. Here a slip of the first press spoils two more.",
             ),
             Misconception(
-                OPENED - 5 * 0.9**3,
-                "You bootstrapped where the lock opened. The episode ended there, and nothing is "
-                "paid after it.",
-            ),
-            Misconception(-3.0, "Reward i comes i steps later and carries 0.9**i."),
-            Misconception(-1.9, "The press that opens the lock is paid for as well: three."),
-            Misconception(
-                OPENED - 0.9**3, "Three presses were paid for. The fourth costs nothing any more."
+                unseen((1, 1, 0), 3),
+                "This is the lock 1, 1, 0, whose last button differs. Here it is the first.",
             ),
             Misconception(
-                0.0, "The mask removes the bootstrap, not the rewards: three steps were paid."
+                3.2 / 0.9,
+                "This is what the chunks cost. Who looks at every step needs 3 / 0.9 presses.",
+            ),
+            Misconception(
+                -unseen(THREE, 3), "The size is right; a loss is V* minus what chunks obtain."
+            ),
+            Misconception(
+                0.0,
+                "A slip of the 1 leaves you in the first cell, where the two zeros are wrong: "
+                "two presses lost that a look would have saved.",
             ),
         ),
         why=(
-            "Rewards up to the end count, each with its own discount; the bootstrap is gone. Had "
-            "the lock stayed shut, it would be -3.439 - 0.9**4 * 5: the discount of a chunk is "
-            "gamma^h."
+            "Only a slip of the 1 hurts: 0.1 * 2 / 0.9 = 0.22. The two zeros forgive each other's "
+            "slips. With 1, 1, 1 it would be 0.00, with 1, 1, 0 0.48: not chance is the price, but "
+            "chance after which you would have done something else."
         ),
     ),
     Exercise(

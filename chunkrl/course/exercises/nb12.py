@@ -1,4 +1,4 @@
-"""Exercises of notebook 12: target and loss of QC-FQL, news of a reward, fair means, plans."""
+"""Exercises of notebook 12: target and loss of QC-FQL, seeds for a gap, fair means, plans."""
 
 from functools import cache
 from typing import Any
@@ -10,11 +10,13 @@ from chunkrl.course import one_step
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
 from chunkrl.types import Batch
 
+# Of 12.q1: chunks of four, of which one solves the task with its first action, one with its last.
 DISCOUNT, NEXT_VALUE = 0.9, -8.0
-REWARD = np.array([-1.0, -1.0, 0.0, -1.0])
 POWERS = DISCOUNT ** np.arange(4)
-RETURN = float(POWERS @ REWARD)
-BOOTSTRAP = DISCOUNT**4 * NEXT_VALUE
+FIRST, LAST = POWERS @ [0, -1, -1, -1], POWERS @ [-1, -1, -1, 0]
+AHEAD = float(FIRST - LAST)
+
+SEEDS = 40  # of 12.q2: 10 seeds leave the difference open by 10 points on either side
 
 # Two agents of 12.q3: notes of the hand [cm] on the way, and while hovering; how many of each.
 MOVING, RESTING, ON_THE_WAY, HOVERING = 7.0, 1.0, 8, 32
@@ -93,78 +95,84 @@ def wrong_loss(mistake: str):
 EXERCISES = (
     Exercise(
         id="12.q1",
-        objective="You can compute the target of a window that contains a success.",
+        objective="You can compute a window's target, and say what a quirk of it prefers.",
         why=(
-            "The mask cuts the bootstrap, gamma^h Q', and nothing else; the -1 after the success "
-            "stays, as in the published code. How often that happens in data is easy to count."
+            "Both bootstraps are cut, and A = -2.44 is 1 - 0.9^3 above B = -2.71. If nothing "
+            "counted after a success, A would be 0, and 2.71 above: being three steps sooner "
+            "counts a tenth of that where the log leaves the place again."
         ),
         question=(
-            "Chunks of four, discount 0.9. A logged window has rewards -1, -1, 0, -1 and masks "
-            "1, 1, 0, 1; the slow critics say -8 of the best chunk after it. What is QC-FQL's "
-            "target? Two decimals."
+            "Chunks of four, discount 0.9, -1 a step except where the cube lies in its place. "
+            "Window A solves the task with its first action, window B with its last; in A the hand "
+            "carries the cube on at once. The slow critics say -8 of whatever follows either. By "
+            "how much is A's published target above B's? Two decimals."
         ),
-        kind=Number(RETURN, 0.005, "reward"),
+        kind=Number(AHEAD, 0.005, "reward"),
         hints=(
-            "Do the two parts one after the other: which rewards are summed, and is anything "
-            "bootstrapped?",
-            "sum_{i<h} gamma^i r_i + gamma^h (min_i mask_i) Q'",
-            "powers = 0.9 ** np.arange(4)\nanswer = powers @ reward + 0.9**4 * mask.min() * ...",
+            "Write the four rewards and the four masks of each window. Which of the two "
+            "bootstraps?",
+            "A: rewards 0, -1, -1, -1, masks 0, 1, 1, 1. B: -1, -1, -1, 0 and 1, 1, 1, 0. The "
+            "least mask counts, and every reward.",
+            "powers = 0.9 ** np.arange(4)\nanswer = powers @ [0, -1, -1, -1] - powers @ [...]",
         ),
         solution=(
             "import numpy as np\n"
-            "reward, mask = np.array([-1, -1, 0, -1]), np.array([1, 1, 0, 1])\n"
-            "answer = 0.9 ** np.arange(4) @ reward + 0.9**4 * mask.min() * -8"
+            "powers = 0.9 ** np.arange(4)\n"
+            "answer = powers @ [0, -1, -1, -1] - powers @ [-1, -1, -1, 0]"
         ),
         misconceptions=(
             Misconception(
-                RETURN + BOOTSTRAP,
-                "You bootstrapped. The last step's mask is 1, but the window's is the smallest of "
-                "its masks, 0: no value is added. The rewards you summed are right.",
-            ),
-            Misconception(
-                float(POWERS[:2] @ REWARD[:2]),
+                float(-LAST),
                 "That is how one would think of it (nothing counts behind a success), and how the "
                 "toy of notebook 08 counts. The published code does otherwise: only the bootstrap "
                 "is cut, and all four rewards are summed.",
             ),
             Misconception(
-                float(REWARD.sum()),
-                "Each reward is discounted by its own place in the window: gamma^i r_i.",
+                AHEAD + DISCOUNT**4 * NEXT_VALUE,
+                "You bootstrapped in A. Its last mask is 1, but the window's is the smallest of "
+                "its masks, 0: no value is added.",
             ),
             Misconception(
-                RETURN + DISCOUNT * NEXT_VALUE,
-                "One mask is 0, so no value is added; and where there is one, it lies four steps "
-                "ahead and is discounted by gamma^4.",
+                0.0,
+                "Three steps cost 1 in each window, but not the same three: reward i carries "
+                "gamma^i.",
+            ),
+            Misconception(
+                -AHEAD, "The size is right. Which of the two pays its three steps later?"
+            ),
+            Misconception(
+                float(1 - DISCOUNT**4),
+                "The last of four actions is number 3, counted from 0: its reward carries 0.9^3.",
             ),
         ),
     ),
     Exercise(
         id="12.q2",
-        objective="You can choose a chunk length by how soon a reward is to reach the start.",
+        objective="You can say how many seeds a gap needs.",
         why=(
-            "ceil(150 / 13) = 12, while 12 steps a round need 13. It is what longer backups buy, "
-            "and FQL-n buys it too: speed of news alone does not tell the two apart."
+            "A quarter of the width wants sixteen times the seeds, half of it four times. And with "
+            "as many as that a real gap of 5 points is found only half of the time, since what one "
+            "sees scatters about it. Who reports 5 points from three seeds reports luck."
         ),
         question=(
-            "A reward is 150 steps away, and all values start equal. A round backs up every state "
-            "of the data once, from the values of the round before. What is the smallest h with "
-            "which the start feels the reward after at most 12 rounds?"
+            "You change a line of QC-FQL and hope for 5 points. If seeds scatter as those of the "
+            "figure, about how many seeds of each agent does it take until the 95% interval of "
+            "the difference reaches only 5 points to either side?"
         ),
-        kind=Number(13.0, 1e-9, "steps"),
+        kind=Number(SEEDS, 5.0, "seeds"),
         hints=(
-            "How many steps does news of the reward travel in one round?",
-            "ceil(L / h) <= 12",
-            "answer = next(h for h in range(1, 151) if math.ceil(150 / h) <= ...)",
+            "Ten seeds of each: how far does the interval of the difference reach to either side?",
+            "It narrows like 1 / sqrt(seeds), and is to be half as wide.",
+            "answer = 10 * (10 / 5) ** ...",
         ),
-        solution="import math\nanswer = next(h for h in range(1, 151) if math.ceil(150 / h) <= 12)",
+        solution="answer = 10 * (10 / 5) ** 2",
         misconceptions=(
-            Misconception(12.0, "Twelve rounds of 12 steps are 144: news has six steps to go."),
-            Misconception(12.5, "A window holds whole steps. Which whole number is enough?"),
             Misconception(
-                138.0,
-                "You subtracted. In each round news travels h steps: rounds times steps must reach "
-                "150.",
+                20.0,
+                "Twice the seeds make an interval narrower by the square root of 2, not by 2.",
             ),
+            Misconception(80.0, "Of both agents together. How many of each?"),
+            Misconception(10.0, "Ten seeds of each reach 10 points to either side: from 27 to 48."),
         ),
     ),
     Exercise(

@@ -65,12 +65,17 @@ def compute(setting: str) -> Numbers:
     return Numbers(setting, open_loop(), regret, claimed, entry, bootstrap(regret))
 
 
-def summary() -> str:
-    """What all networks lose, and how wrong their entries are, a line for each setting and h."""
+def summary(choices: int | None = None) -> str:
+    """What networks lose, and how wrong their entries are, a line for each setting and h.
+
+    Only those whose critic chooses among so many samples, 0 for all chunks; None: all settings.
+    """
     world, lines = lock(lock_network.LENGTH, lock_network.SLIP), [
         "windows    N  h  median [95% interval]   mean  above 20  caught  entry error: logged, all"
     ]  # fmt: skip
     for (windows, candidates, h), group in lock_network.grouped().items():
+        if choices not in (None, candidates):
+            continue
         x, (low, high) = group.regret, bootstrap(group.regret)
         lines.append(
             f"{windows:7} {candidates or 'all':>4} {h:2}  {np.median(x):6.1f} [{low:4.1f}, "
@@ -100,6 +105,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     for axes in (entry, regret):
         axes.set_xlim(-0.6, len(H) - 0.4)
         axes.set_xticks(PLACES, [str(h) for h in H])
+    regret.set_xlim(-1.3, len(H) - 0.4)
     entry.set_ylim(0.0, 5.0)
     bent(regret, (0, 2, 4, 6, 8, 10, 20, 50, 100), -0.6)
     plots.key(
@@ -129,7 +135,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     regret.plot(PLACES - 0.22, mean, **MEAN)
     regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
     for place, value in zip(PLACES.tolist(), middle, strict=True):
-        regret.text(place - 0.3, 1.05 * value + 0.15, f"{value:.1f}", ha="right")
+        regret.text(place, 108.0, f"{value:.1f}", ha="center")
+    regret.text(-0.48, 108.0, "median", ha="right", fontsize=9)
     plots.headline(
         entry,
         f"{numbers.setting}: at h = {H[0]} and {H[1]} medians {middle[0]:.1f} and "

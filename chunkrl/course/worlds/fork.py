@@ -24,6 +24,24 @@ def fork(follow: float = 0.5, wrong: float = -8.0) -> World:
     return World(check(MDP(transition, reward, 1 - 1e-9)), follows)
 
 
+def long_fork(follow: float, steps: int, wrong: float = -8.0) -> World:
+    """Risky is worth -2 if action 1 follows `steps` times running; the first other one: `wrong`.
+
+    States: the start, 1 ... `steps` on the risky way, the end.  Safe is worth -4 and ends at once.
+    """
+    probability(follow=follow)
+    way, end = np.arange(1, steps + 1), steps + 1
+    transition = np.zeros((steps + 2, 2, steps + 2))
+    transition[START, [SAFE, RISKY], [end, 1]] = 1
+    transition[way, 0, end] = transition[way, 1, way + 1] = transition[end, :, end] = 1
+    reward = np.zeros((steps + 2, 2))
+    reward[START] = WORTH_SAFE, WORTH_RISKY
+    reward[way, 0] = wrong - WORTH_RISKY
+    follows = np.full((steps + 2, 2), 0.5)
+    follows[way] = 1 - follow, follow
+    return World(check(MDP(transition, reward, 1 - 1e-9)), follows)
+
+
 def switch(wrong: float) -> float:
     """How often the behaviour must follow up rightly for the 2-step value of risky to reach -4.
 

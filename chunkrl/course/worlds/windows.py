@@ -8,7 +8,7 @@ import numpy as np
 from chunkrl.tabular.chunks import chunk_index
 from chunkrl.tabular.worlds import World
 
-# round(q, cell, read, reward, after, alive, discount) -> q: one round of fitted Q-learning
+# round(Q, cell, read, reward, after, alive, discount) -> Q: one round of fitted Q-learning
 Round = Callable[..., np.ndarray]
 
 MISSING = -1000.0  # of an entry without data: below every value
