@@ -45,7 +45,7 @@ class Ring(NamedTuple):
 class Replay(NamedTuple):
     """Logs, and behind them what was added: windows are uniform over both (Q-chunking)."""
 
-    logs: "Dataset | ChunkDataset"
+    logs: Any  # Dataset, or ChunkDataset
     new: Ring
 
 

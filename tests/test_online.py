@@ -15,11 +15,12 @@ import pytest
 import toys
 
 from chunkrl import train
+from chunkrl.agents import methods
 from chunkrl.data import chunks, windows
 from chunkrl.errors import ChunkRLWarning, ConfigError, DataError, TrainingError, WorkerError
 from chunkrl.play import collect
 from chunkrl.train import checkpoint, online, runs
-from chunkrl.types import ChunkDataset, Dataset, Windows
+from chunkrl.types import ChunkDataset, Dataset, Source, Windows
 
 O, A = 2, 2  # noqa: E741
 
@@ -300,17 +301,73 @@ def test_one_program_for_the_whole_phase(tmp_path, name):
     assert {count for step, count in compiled if step >= 20} == {compiled[2][1]}
 
 
-@pytest.mark.parametrize("name", ["iql", "rebrac"])
-def test_an_agent_that_plays_its_mean_explores_around_it(name):
+@pytest.mark.parametrize(
+    ("name", "noise"),
+    [
+        ("iql", lambda z: z),
+        ("iql_ddpgbc", lambda z: z),  # a deviation that is learned, at first 1
+        ("rebrac", lambda z: np.clip(0.2 * z, -0.5, 0.5)),
+    ],
+)
+def test_an_agent_that_plays_its_mean_explores_around_it(name, noise):
+    """IQL with temperature 1 online and 0 in evaluation, ReBRAC with TD3's noise online only."""
     learner = agent(name)
     state = learner.init(jax.random.key(0))
-    draw = jax.vmap(learner.explore, (None, None, 0))
-    drawn = draw(state, jnp.zeros(O), jax.random.split(jax.random.key(1), 500))
-    assert drawn.shape == (500, 1, A)
-    assert np.abs(drawn).max() <= 1
-    mean = learner.act(state, jnp.zeros(O), jax.random.key(0))
-    widest = 0.5 if name == "rebrac" else 1 + np.abs(mean).max()  # its noise is clipped
-    assert 0.1 < np.abs(drawn - mean[None]).max() <= widest + 1e-6
+    obs = jnp.float32([8, -18])  # so that the mean is not 0, and noise leads out of the bounds
+    mean = learner.policy.mode(state.params.policy, obs)
+    assert 0.1 < np.abs(mean).max() <= 1
+    keys = lambda: jax.random.split(jax.random.key(1), 2000)
+    drawn = jax.vmap(learner.explore, (None, None, 0))(state, obs, keys())
+    z = jax.vmap(lambda key: jax.random.normal(key, (A,)))(keys())
+    np.testing.assert_allclose(drawn[:, 0], np.clip(mean[None] + noise(z), -1, 1), atol=1e-6)
+    played = jax.vmap(learner.act, (None, None, 0))(state, obs, keys())
+    np.testing.assert_allclose(played[:, 0], np.broadcast_to(mean, (2000, A)), atol=1e-6)
+
+
+def test_only_those_act_otherwise_online_than_in_evaluation():
+    """Nothing adds noise to a policy that is drawn from."""
+    exploring = {name for name in methods.ALL if hasattr(toys.make(name, O, A), "explore")}
+    assert exploring == {"iql", "iql_ddpgbc", "rebrac"}
+
+
+@pytest.mark.parametrize("name", ["rebrac", "qc"])
+def test_a_run_collects_as_the_agent_explores_and_is_evaluated_as_it_acts(tmp_path, name):
+    """The same state in the same environment: an evaluation of ReBRAC plays its mean."""
+    actions = []
+
+    def evaluate(act, seed):
+        keys = jax.random.split(jax.random.key(seed), 3)
+        actions.append(act(np.zeros((3, O), np.float32), keys)[:, 0])
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train.fit(agent(name), logs(), 0, 8, (0,), 10, evaluate, folder=tmp_path, progress=False,
+                  online=train.Online(Drift, 10, start_training=1, workers=0))  # fmt: skip
+    assert (np.ptp(actions[0], axis=0).max() == 0) == (name == "rebrac")
+
+
+def test_of_data_that_take_turns_the_last_are_kept():
+    """Three pieces of ten updates: acting begins beside the third, which has -3 in its rows."""
+
+    class Turns:
+        interval, identity = 10, {}
+
+        def at(self, step):
+            return logs()._replace(obs=np.full((40, O), -1.0 - step // 10, np.float32))
+
+    assert isinstance(Turns(), Source)
+    phases = []
+
+    class Seen(online.Phase):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            phases.append(np.unique(self.logs.obs))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chunkrl.train.offline.Phase", Seen)
+        train.fit(agent("fql"), Turns(), 30, 8, (0,), 10, progress=False,
+                  online=train.Online(Drift, 10, start_training=5, workers=0))  # fmt: skip
+    assert phases == [[-3.0]]
 
 
 def test_killed_before_every_change_of_a_file(tmp_path, monkeypatch):

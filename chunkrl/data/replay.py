@@ -12,14 +12,16 @@ from chunkrl.data.shards import identity
 from chunkrl.types import ChunkDataset, Dataset, Halves, Reads, Replay, Ring, Steps
 
 
-def added_shapes(logs: Dataset | ChunkDataset) -> Dataset:
-    """Of the arrays of one transition that is added to `logs`.
+def added_shapes(logs: Dataset | ChunkDataset) -> dict[str, tuple[int, ...]]:
+    """Of each array of a transition that is added to `logs`.
 
     As the logs have them; where they have goals, what is observed is [s, g, what s counts as].
     """
     goal = logs.goal.shape[1] if isinstance(logs, ChunkDataset) else 0
     obs = (logs.obs.shape[1] + 2 * goal,)
-    return Dataset(obs, logs.action.shape[1:], (), (), (), obs)
+    return dict.fromkeys(Dataset._fields, ()) | {
+        "obs": obs, "action": logs.action.shape[1:], "next_obs": obs,
+    }  # fmt: skip
 
 
 class Buffer:
@@ -40,16 +42,16 @@ class Buffer:
         capacity: int,
         block: int = 1,
         added: Dataset | None = None,
-        normalise: Callable[[np.ndarray], np.ndarray] = np.asarray,
+        normalise: Callable[[Any], np.ndarray] = np.asarray,
     ):
         if isinstance(logs, Dataset):  # what is added does not go on where the logs end
             logs = logs._replace(terminal=jnp.asarray(logs.terminal).at[-1].set(1))
-        self._logs, self._block, self._reads, self._normalise = logs, block, reads, normalise
+        self._logs: Any = logs
+        self._block, self._reads, self._normalise = block, reads, normalise
         self._kind = Halves if getattr(reads, "halves", False) else Replay
         self._steps = self._chunks = self._episodes = 0  # of the unfinished episode; of all
-        added = added or Dataset(
-            *(np.zeros((0, *shape), np.float32) for shape in added_shapes(logs))
-        )
+        none = (np.zeros((0, *shape), np.float32) for shape in added_shapes(logs).values())
+        added = added or Dataset(*none)
         self.written, length = len(added.obs), capacity + block + 1  # and the one before them
         kept, newest = self._read(added), np.arange(self.written)[-length:]
         rows = jax.tree.map(lambda x: np.zeros((length, *x.shape[1:]), x.dtype), kept)

@@ -101,6 +101,8 @@ def named(name: str) -> Any:
 
 def get(name: str) -> Task:
     """The task of a name, of whatever family.  Raises ConfigError with the nearest names."""
+    if ":" in name:  # Gymnasium's, of a module that registers it
+        return named("gym").get(name)
     knows = (other for other in reversed(FAMILIES) if name in named(other).names())
     return named(next(knows, "ogbench")).get(name)
 

@@ -57,7 +57,7 @@ class Online:
     overlap: bool = False
     capacity: int | None = None
     reward: Callable[[Any], np.ndarray] = np.asarray
-    normalise: Callable[[np.ndarray], np.ndarray] = np.asarray
+    normalise: Callable[[Any], np.ndarray] = np.asarray
     workers: int | None = None
     patience: float = PATIENCE
     main: bool = True
@@ -184,7 +184,7 @@ class Seat:
         phase, step = self.phase, self.buffer.written
         random = phase.online.start_training - step if phase.updates == 0 else 0
         if random > 0:
-            (width,) = phase.shapes.action
+            (width,) = phase.shapes["action"]
             chunk = _wander(phase.block, width, self.key_act, np.int32(step))[:random]
         else:
             seen = phase.online.normalise(self.player.obs)[: phase.seen]
@@ -257,8 +257,8 @@ class Phase:
         self.seats: list[Seat] = []
         self.capacity = online.capacity or online.steps
         self.shapes = added_shapes(logs)
-        self.seen = (self.shapes.obs[0] + logs.obs.shape[1]) // 2  # [s] or [s, g]
-        row = 4 * sum(map(math.prod, self.shapes))
+        self.seen = (self.shapes["obs"][0] + logs.obs.shape[1]) // 2  # [s] or [s, g]
+        row = 4 * sum(map(math.prod, self.shapes.values()))
         memory.require_room((self.capacity + self.block) * row * len(seeds), "new transitions")
 
     @property
@@ -318,7 +318,7 @@ class Phase:
 
     def _begin(self, steps: int) -> None:
         """Make environments and buffers, as they were after `steps` of them."""
-        online, (shown,) = self.online, self.shapes.obs
+        online, (shown,) = self.online, self.shapes["obs"]
         count, cores = len(self.seeds), os.cpu_count() or 1
         workers = min(cores if online.workers is None else online.workers, count)
         self.environments = Slots(online.make_env)
@@ -342,7 +342,7 @@ class Phase:
     def _stored(self, steps: int) -> list[Dataset]:
         """What each seed had added in `steps`, from the files.  Raises DataError."""
         first = len(self.seeds), self.every
-        files, wanted = [], {k: first + shape for k, shape in self.shapes._asdict().items()}
+        files, wanted = [], {k: first + shape for k, shape in self.shapes.items()}
         for step in range(self.every, steps + 1, self.every):
             arrays = disk.read(self._file(self.updates + step), Dataset._fields)
             shapes = {name: x.shape for name, x in arrays.items()}
