@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chunkrl.data import chunks, goals, windows
@@ -183,14 +183,15 @@ def test_goals_are_later_states_of_the_episode_so_far_or_any(sizes, capacity, le
 
 
 @settings(max_examples=20, deadline=None)
-@given(grown, few, st.integers(0, BLOCK))
-def test_chunks_do_not_know_of_a_block_either(sizes, capacity, hidden):
-    buffer, _ = chunked(sizes, capacity)
+@example([BLOCK] * 6, 8, BLOCK, 1)  # the count before the oldest is still there
+@given(grown, few, st.integers(0, BLOCK), st.integers(1, 2))
+def test_chunks_do_not_know_of_a_block_either(sizes, capacity, hidden, length):
+    buffer, _ = chunked(sizes, capacity, length)
     hidden = min(hidden, buffer.written)
-    before, _ = chunked([1] * (buffer.written - hidden), capacity)
+    before, _ = chunked([1] * (buffer.written - hidden), capacity, length)
     data = buffer.at(0)
     data = data._replace(new=data.new._replace(written=data.new.written - hidden))
-    draw = lambda data: draw_goals(jax.random.key(0), data, 64, 2, 0.9)
+    draw = lambda data: draw_goals(jax.random.key(0), data, 64, length, 0.9)
     jax.tree.map(np.testing.assert_array_equal, draw(data), draw(before.at(0)))
 
 
