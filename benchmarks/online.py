@@ -4,23 +4,28 @@ python benchmarks/online.py [--method qc_fql] [--preset laptop] > benchmarks/onl
 
 In each round the same steps are made four times: in the exact order, in the overlapped order, by
 the environment alone (the actions of the exact order again), and by the updates alone.
+
+With --curves, instead, what is learned in either order on a line without physics, seed by seed.
 """
 
 import argparse
 import platform
 import time
 
+import gymnasium
 import jax
 import numpy as np
 from speed import agent_of, random_dataset
 
-from chunkrl import train
+from chunkrl import agents, statistics, train
 from chunkrl.envs import family
 from chunkrl.envs.ogbench import tasks
 from chunkrl.play.collect import Player
+from chunkrl.play.evaluate import Evaluator
 from chunkrl.play.workers import Workers
 from chunkrl.train.online import Online, Phase
 from chunkrl.train.runs import versions
+from chunkrl.types import Dataset
 
 TASK = tasks.get("cube-double-play-singletask-task2-v0")
 
@@ -70,13 +75,87 @@ def rounds(method: str, preset: str, steps: int, count: int) -> list[dict[str, f
     return found
 
 
+class Line(gymnasium.Env):
+    """x' = x + 0.2 a, from |x| < 1, for 20 steps; done within 0.05 of the place 0.7, else -1."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,))
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.x, self.t = self.np_random.uniform(-1, 1, 1).astype(np.float32), 0
+        return self.x.copy(), {}
+
+    def step(self, action):
+        self.x, self.t = np.float32(self.x + 0.2 * action), self.t + 1
+        done = bool(abs(self.x[0] - 0.7) < 0.05)
+        return self.x.copy(), float(done) - 1, done, self.t == 20, {"success": done}
+
+
+def wandering(count: int = 1000) -> Dataset:
+    """Logs of uniform actions."""
+    env, r, rows = Line(), np.random.default_rng(0), []
+    obs, _ = env.reset(seed=0)
+    for _ in range(count):
+        action = r.uniform(-1, 1, 1).astype(np.float32)
+        following, reward, done, cut, _ = env.step(action)
+        rows.append((obs, action, reward, not done, done or cut, following))
+        obs = env.reset()[0] if done or cut else following
+    return Dataset(*(np.asarray(x, np.float32) for x in zip(*rows, strict=True)))
+
+
+def curves(method: str, steps: int, seeds: int, every: int = 250) -> dict[str, np.ndarray]:
+    """Success of each seed after every so many steps from nothing.  -> [rows, seeds] each"""
+    small = {"hidden": (32, 32), "lr": 1e-3, "candidates": 8, "flow_steps": 5, "alpha": 3.0}
+    known = {k: v for k, v in small.items() if k in agents.named(method).parameters}
+    agent, logs, found = agents.named(method)(1, 1, **known), wandering(), {}
+    with Evaluator(TASK, 0, 50, make_env=Line) as play:
+        for order in ("exact", "overlapped"):
+            acting = train.Online(
+                Line, steps, start_training=250, overlap=order == "overlapped", workers=0
+            )
+            _, rows = train.fit(
+                agent, logs, 0, 64, range(seeds), every, lambda act, seed: play.run(act, 50, seed),
+                every, progress=False, online=acting,
+            )  # fmt: skip
+            success = np.array([row["success"] for row in rows])
+            found[order] = success.reshape(-1, seeds)
+    return found
+
+
+def print_curves(methods: list[str], steps: int, seeds: int) -> None:
+    print(
+        f"`python benchmarks/online.py --curves --method {' '.join(methods)} --steps {steps}",
+        end="",
+    )
+    print(f" --seeds {seeds}`\n")
+    print(f"Success in 50 episodes on a line without physics, mean of {seeds} seeds with its 95%")
+    print("interval over them; exact less overlapped, with that of Welch's t.\n")
+    print("| method | steps | exact | overlapped | difference |\n|---|---|---|---|---|")
+    for method in methods:
+        found = curves(method, steps, seeds)
+        rows = [*zip(found["exact"], found["overlapped"], strict=True)]
+        rows += [[x.mean(axis=0) for x in found.values()]]
+        for i, pair in enumerate(rows):
+            cells = ["{:.2f} [{:.2f}, {:.2f}]".format(x.mean(), *statistics.mean_interval(x))
+                     for x in pair]  # fmt: skip
+            cells += ["{:+.2f} [{:+.2f}, {:+.2f}]".format(*statistics.difference(*pair))]
+            at = str((i + 1) * steps // (len(rows) - 1)) if i < len(rows) - 1 else "mean of all"
+            print("|", " | ".join([method.replace("_", "-"), at, *cells]), "|", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--method", nargs="+", default=["qc_fql", "fql", "qc"])
     parser.add_argument("--preset", default="laptop")
     parser.add_argument("--steps", type=int, default=300, help="in a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--curves", action="store_true")
+    parser.add_argument("--seeds", type=int, default=8, help="of --curves")
     options = parser.parse_args()
+    if options.curves:
+        print_curves(options.method, options.steps, options.seeds)
+        return
     print(f"`python benchmarks/online.py --method {' '.join(options.method)} --preset", end=" ")
     print(f"{options.preset} --steps {options.steps} --rounds {options.rounds}`\n")
     print(f"{platform.processor() or platform.machine()}, {jax.devices()[0].device_kind},", end=" ")

@@ -21,10 +21,23 @@ class Dataset(NamedTuple):
     next_obs: Array  # [T, O]  s_{t+1}
 
 
+class Steps(NamedTuple):
+    """Transitions in the order they were met, for an agent that reads chunks of h actions."""
+
+    obs: Array  # [T, O]
+    action: Array  # [T, A]
+    reward: Array  # [T]
+    mask: Array  # [T]
+    next_obs: Array  # [T, O]
+    goal: Array  # [T, G]         what s_t counts as when it is a goal
+    chunks: Array  # [T] int32    how many chunks, each of one episode, have ended with a_t
+    episodes: Array  # [T] int32  how many episodes had ended before s_t
+
+
 class Ring(NamedTuple):
     """Experience in the order they were added: number j = 0, 1, ... is in row j mod C."""
 
-    rows: Dataset  # [C, ...]
+    rows: Dataset | Steps  # [C, ...]
     written: Array  # [] int32  how many were ever added
     most: Array  # [] int32     of how many windows are drawn, the newest
 
@@ -32,7 +45,7 @@ class Ring(NamedTuple):
 class Replay(NamedTuple):
     """Logs, and behind them what was added: windows are uniform over both (Q-chunking)."""
 
-    logs: Dataset
+    logs: Any  # Dataset, or ChunkDataset
     new: Ring
 
 
@@ -72,6 +85,9 @@ class ChunkDataset(NamedTuple):
     starts: Array  # [M] int32  rows that a chunk may start from: t + h < last
     goal: Array  # [T, G]     what s_t counts as when it is a goal; G = 0 in data with rewards
     goal_rows: Array  # [V] int32  rows that a goal may come from: t <= last; none where G = 0
+
+
+ChunkExperience = ChunkDataset | Replay  # what chunks are drawn from
 
 
 class ChunkBatch(NamedTuple):

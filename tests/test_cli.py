@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from chunkrl import cli, data, train
+from chunkrl.envs.ogbench import tasks
 from chunkrl.experiments import experiment
+from chunkrl.play import collect
 from chunkrl.train import checkpoint, runs
 
 
@@ -119,7 +121,7 @@ def test_evaluate_plays_a_stored_run(trained, chunkrl, home):
     assert (home / "clip.webp").read_bytes()[:4] == b"RIFF"
 
 
-def test_mac_sees_normalised_observations_and_its_run_needs_no_data(trained, chunkrl, home):
+def test_mac_sees_normalised_observations_and_its_run_needs_no_data(trained, here, chunkrl, home):
     """The validation file lies in [-1, 1]; what it took for that is kept with the run."""
     words = ["train", "mac", "--preset", "smoke", "--transitions", "1000", "--folder", "mac"]
     done = chunkrl(*words, "--execute", "2", "--episodes", "1", "--workers", "0")
@@ -139,6 +141,42 @@ def test_mac_sees_normalised_observations_and_its_run_needs_no_data(trained, chu
     (home / "away").rename(home / "data")
     assert done.returncode == 0, done.stderr
     assert json.loads((home / "mac" / "evaluation.json").read_text())[0]["episodes"] == 2
+    # It goes on by acting, by the same normaliser; what it met is kept as the environment shows it.
+    here(*words, "--execute", "2", "--episodes", "1", "--workers", "0", "--online", "100")
+    acted = experiment.load(home / "mac")
+    assert acted.rows[-1]["online"] == 100
+    assert acted.config["normaliser"] == loaded.config["normaliser"]
+    with np.load(home / "mac" / "online" / f"{acted.rows[-1]['step']:09d}.npz") as met:
+        env = tasks.make_env(acted.task)
+        first = tasks.reset(env, collect.environment_seed(0, 0))
+        np.testing.assert_array_equal(met["obs"][0, 0], np.float32(first))
+
+
+def test_mac_acts_for_goals_too(trained, here, home):
+    """Of each transition is kept what its state counts as; the run goes on where it was stopped."""
+    task = "cube-single-play-oraclerep-v0"
+    words = ["train", "mac", "--task", task, "--preset", "smoke", "--transitions", "1000"]
+    words += ["--updates", "100", "--episodes", "1", "--workers", "0", "--execute", "3"]
+    here(*words, "--online", "200", "--folder", "goals")
+    here(*words, "--online", "100", "--folder", "parts")
+    here(*words, "--online", "200", "--folder", "parts")
+    a, b = (np.load(home / folder / runs.CHECKPOINT) for folder in ("goals", "parts"))
+    for leaf in set(a.files) - {checkpoint.DESCRIPTION}:
+        np.testing.assert_array_equal(a[leaf], b[leaf])
+    with np.load(home / "goals" / "online" / "000000200.npz") as met:
+        obs, goal, reached = np.split(met["obs"][0], [-6, -3], axis=1)
+    assert obs.shape == (100, tasks.spec(tasks.get(task)).obs_dim)
+    assert len(np.unique(goal, axis=0)) == 1  # of one episode
+    np.testing.assert_allclose(reached, obs[:, 19:22], atol=1e-5)  # where the cube is
+
+
+@pytest.mark.parametrize("name", ["rlpd", "qc-rlpd"])
+def test_a_method_that_only_learns_by_acting_runs_from_data_alone(trained, here, home, name):
+    words = ["--preset", "smoke", "--transitions", "1000", "--updates", "0", "--online", "200"]
+    here("train", name, *words, "--episodes", "1", "--workers", "0", "--folder", name)
+    rows = runs.read_rows(home / name)
+    assert [row["online"] for row in rows] == [100, 200]
+    assert np.isfinite(rows[-1]["loss"])
 
 
 def test_data_check_counts_and_refuses(trained, chunkrl, home):
@@ -170,7 +208,8 @@ def test_data_check_counts_and_refuses(trained, chunkrl, home):
         (("train", "qc", "--online", "0"), "steps = 0: must be at least 1"),
         (("train", "qc", "--online", "750"), "online = 750: choose a multiple of 500"),
         (("train", "qc", "--online", "500", "--capacity", "3"), "would hold no window of 5"),
-        (("train", "mac", "--online", "500"), "only methods that read windows of transitions"),
+        (("train", "mac", "--online", "500", "--capacity", "9"), "would hold no window of 10"),
+        (("train", "qc", "--task", "nowhere:Walk-v0"), "the module 'nowhere' of nowhere:Walk-v0"),
     ],
 )
 def test_errors_are_sentences(home, here, capsys, args, sentence):

@@ -284,3 +284,25 @@ def test_what_a_family_does_not_know_is_refused():
         family.get("cube-single-singletask-task2-v0")  # Gymnasium's id of an OGBench environment
     with pytest.raises(ConfigError, match="unknown family 'atari'"):
         family.named("atari")
+    with pytest.raises(ConfigError, match=r"needs a method reached\(\)"):
+        family.showing_goals(Any)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere.at_all:Any-v0", "'nowhere.at_all' of .* cannot be imported .*No module named"),
+        (":Pendulum-v1", "the module '' of :Pendulum-v1 cannot be imported"),
+        ("failing:Any-v0", r"'failing' .* cannot be imported \(no lights\): install it"),
+        ("silent:Any-v0", "no environment 'Any-v0', nor does 'silent' register it"),
+        ("ogbench:cube-single-v0", "no environment 'cube-single-v0', nor does 'ogbench'"),
+    ],
+)
+def test_a_module_that_does_not_give_the_environment_is_refused(
+    tmp_path, monkeypatch, name, message
+):
+    (tmp_path / "failing.py").write_text("raise RuntimeError('no lights')")
+    (tmp_path / "silent.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        family.get(name)

@@ -185,6 +185,7 @@ def recorded(task, states=8):
                 buttons = raw._cur_button_states
                 buttons[step % len(buttons)] ^= 1
                 row |= {"button_states": buttons.copy(), "goal": raw.compute_oracle_observation()}
+            np.testing.assert_allclose(env.reached(), row["goal"], atol=1e-6)
             for key, value in row.items():
                 rows.setdefault(key, []).append(value)
             env.step(row["actions"])

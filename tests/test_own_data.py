@@ -70,6 +70,39 @@ def test_the_readme_s_program_trains_in_an_environment_of_one_s_own(tmp_path):
     assert -100 <= float(total) <= 0
 
 
+def test_a_module_that_registers_an_environment_is_named_before_its_id(tmp_path):
+    """In a package, where nothing else imports it: here, in the workers, and when it is loaded."""
+    (tmp_path / "robots").mkdir()
+    register = f"gymnasium.register('Reach-v0', {'robots.reach:Reach'!r}, max_episode_steps=20)\n"
+    (tmp_path / "robots" / "reach.py").write_text(REACH + "\n\n" + register)
+    made: dict = {}
+    exec(REACH, made)
+    log = play(gymnasium.wrappers.TimeLimit(made["Reach"](), 20), 5)
+    np.savez(tmp_path / "log.npz", **file(log) | {"actions": log["action"] / 2})
+    words = ["train", "qc-fql", "--task", "robots.reach:Reach-v0", "--data", "log.npz", "--preset"]
+    words += ["smoke", "--updates", "100", "--online", "100", "--workers", "1", "--folder", "run"]
+    for command in (words, ["evaluate", "run", "--episodes", "1", "--workers", "1"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "chunkrl", *command],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "success unknown" in done.stdout
+    (row,) = [row for row in runs.read_rows(tmp_path / "run") if row.get("online") == 100]
+    assert row["collected"] >= 5
+
+
+def file(log):
+    """The names of a file."""
+    names = {"obs": "observations", "action": "actions", "reward": "rewards"}
+    names |= {
+        "next_obs": "next_observations",
+        "terminated": "terminals",
+        "truncated": "truncations",
+    }
+    return {names[name]: values for name, values in log.items()}
+
+
 @pytest.fixture(scope="module")
 def log():
     return play(gymnasium.make("Pendulum-v1", max_episode_steps=20), 5)
@@ -94,14 +127,7 @@ def train(source, folder=None, **how):
 
 def test_a_file_and_arrays_of_the_same_content_are_the_same_data(log, tmp_path, capsys):
     """Also by the command; other content in the same folder is another run."""
-    names = {"obs": "observations", "action": "actions", "reward": "rewards"}
-    names |= {
-        "next_obs": "next_observations",
-        "terminated": "terminals",
-        "truncated": "truncations",
-    }
-    file = {names[name]: values for name, values in log.items()}
-    np.savez(tmp_path / "mine.npz", **(file | {"actions": log["action"] / 2}))
+    np.savez(tmp_path / "mine.npz", **(file(log) | {"actions": log["action"] / 2}))
     by_hand = train(arrays(log), tmp_path / "arrays")
     words = ["--task", "Pendulum-v1", "--preset", "smoke", "--workers", "0", "--episodes", "1"]
     words += ["--data", str(tmp_path / "mine.npz"), "--updates", "100"]

@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 
+from chunkrl.envs import family
 from chunkrl.envs.ogbench import sim_state, tasks
 from chunkrl.errors import ConfigError
 
@@ -97,10 +98,14 @@ def test_the_observation_ends_in_the_representation_of_the_goal(name):
     import ogbench
 
     task = tasks.get(f"{name}-oraclerep-v0")
-    env, theirs = tasks.make_env(task), ogbench.make_env_and_datasets(task.name, env_only=True)
+    env, theirs = (
+        family.showing_goals(lambda: tasks.make_env(task)),
+        ogbench.make_env_and_datasets(task.name, env_only=True),
+    )
     width, seen = tasks.spec(task).obs_dim, set()
     for goal in range(1, task.goals + 1):
-        obs = tasks.reset(env, 3, goal)
+        obs, reached = np.split(tasks.reset(env, 3, goal), [-tasks.spec(task).goal_dim])
+        np.testing.assert_array_equal(reached, env.env.reached())
         assert env.unwrapped.cur_task_id == goal
         np.random.seed(3)  # noqa: NPY002
         their_obs, info = theirs.reset(seed=3, options={"task_id": goal})
@@ -108,7 +113,8 @@ def test_the_observation_ends_in_the_representation_of_the_goal(name):
         if task.domain.startswith("pointmaze"):  # elsewhere two unseeded steps move the goal state
             np.testing.assert_array_equal(obs, [*their_obs, *info["goal"]])
         np.testing.assert_allclose(obs[width:], info["goal"], atol=0.1)
-        np.testing.assert_array_equal(env.step(env.action_space.sample())[0][width:], obs[width:])
+        _, kept, _ = np.split(env.step(env.action_space.sample())[0], [width, len(obs)])
+        np.testing.assert_array_equal(kept, obs[width:])
         seen.add(tuple(np.round(obs[width:], 3)))
     assert len(seen) == task.goals
 

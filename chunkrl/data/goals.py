@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from chunkrl.data import chunks
+from chunkrl.data import chunks, windows
 from chunkrl.errors import ConfigError
-from chunkrl.types import Array, ChunkBatch, ChunkDataset
+from chunkrl.types import Array, ChunkBatch, ChunkExperience, Replay
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,25 @@ ACTOR = GoalMixture(0.0, 0.5, 0.5, geometric=True)
 class Draw(NamedTuple):
     """All the randomness of one goal for each of B rows."""
 
-    anywhere: Array  # [B]   a row, uniform over `goal_rows`
+    anywhere: Array  # [B]   a row, uniform over `goal_rows` and those that were added
     distance: Array  # [B]   steps ahead, geometric from 1 up; or uniform on [0, 1)
     u_later: Array  # [B]    uniform on [0, 1): later or anywhere
     u_current: Array  # [B]  uniform on [0, 1): current or another
 
 
-def draw(key, mixture: GoalMixture, dataset: ChunkDataset, size: int, discount: float) -> Draw:
+def draw(key, mixture: GoalMixture, data: ChunkExperience, size: int, discount: float) -> Draw:
     """The randomness of one goal for each of `size` rows."""
     key_anywhere, key_distance, key_later, key_current = jax.random.split(key, 4)
-    which = jax.random.randint(key_anywhere, (size,), 0, len(dataset.goal_rows))
+    logs, new = data if isinstance(data, Replay) else (data, None)
+    there = len(logs.goal_rows)
+    most = there + windows.size(new) if new else there
+    which = jax.random.randint(key_anywhere, (size,), 0, most)
     if mixture.geometric:
         distance = jax.random.geometric(key_distance, 1 - discount, (size,))
     else:
         distance = jax.random.uniform(key_distance, (size,))
     return Draw(
-        jnp.asarray(dataset.goal_rows)[which],
+        chunks.listed(data, "goal_rows", which, which - there),
         distance,
         jax.random.uniform(key_later, (size,)),
         jax.random.uniform(key_current, (size,)),
@@ -75,7 +78,7 @@ def pick(mixture: GoalMixture, start, last, noise: Draw):
 
 
 def take(
-    dataset: ChunkDataset, start, length: int, value_row, actor_row, negative: bool = True
+    data: ChunkExperience, start, length: int, value_row, actor_row, negative: bool = True
 ) -> ChunkBatch:
     """The chunks that begin at rows `start`, told the goals in the given rows.  [B] -> [B, ...]
 
@@ -85,18 +88,17 @@ def take(
     rows that look the same.  `negative` = False gives the reward y.
     """
     reached = ((start <= value_row) & (value_row < start + length)).astype(jnp.float32)
-    goal = jnp.asarray(dataset.goal)
-    return chunks.take(dataset, start, length, discount=1.0)._replace(
+    return chunks.take(data, start, length, discount=1.0)._replace(
         reward=reached - 1 if negative else reached,
         mask=1 - reached,
-        value_goal=goal[value_row],
-        actor_goal=goal[actor_row],
+        value_goal=windows.pick(data, "goal", value_row),
+        actor_goal=windows.pick(data, "goal", actor_row),
     )
 
 
 def sample(
     key,
-    dataset: ChunkDataset,
+    data: ChunkExperience,
     size: int,
     length: int,
     discount: float,
@@ -106,10 +108,10 @@ def sample(
 ) -> ChunkBatch:
     """`size` chunks, their starts uniform, each with a goal for the value and one for the actor."""
     key_start, key_value, key_actor = jax.random.split(key, 3)
-    start = chunks.draw_starts(key_start, dataset, size)
-    last = jnp.asarray(dataset.last)[start]
-    value_draw = draw(key_value, value_goals, dataset, size, discount)
-    actor_draw = draw(key_actor, actor_goals, dataset, size, discount)
+    start = chunks.draw_starts(key_start, data, size, length)
+    last = chunks.final(data, start)
+    value_draw = draw(key_value, value_goals, data, size, discount)
+    actor_draw = draw(key_actor, actor_goals, data, size, discount)
     value_row = pick(value_goals, start, last, value_draw)
     actor_row = pick(actor_goals, start, last, actor_draw)
-    return take(dataset, start, length, value_row, actor_row, negative)
+    return take(data, start, length, value_row, actor_row, negative)

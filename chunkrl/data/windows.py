@@ -4,21 +4,23 @@ import jax
 import jax.numpy as jnp
 
 from chunkrl.errors import ConfigError
-from chunkrl.types import Batch, Dataset, Experience, Halves, Ring
+from chunkrl.types import Batch, ChunkDataset, Dataset, Experience, Halves, Replay, Ring
 
 
-def size(data: Experience):
+def size(data: Experience | ChunkDataset):
     """How many transitions windows are drawn from: of a ring, the newest."""
     if isinstance(data, Ring):
         return jnp.minimum(data.written, data.most)
-    if isinstance(data, Dataset):
-        return len(data.obs)
-    return size(data.logs) + size(data.new)
+    if isinstance(data, Replay | Halves):
+        return size(data.logs) + size(data.new)
+    return len(data.obs)
 
 
-def pick(data: Experience, name: str, rows):
+def pick(data: Experience | ChunkDataset, name: str, rows):
     """The field `name` of the transitions `rows`, counted from the oldest.  [*B] -> [*B, ...]"""
-    if isinstance(data, Dataset):
+    if isinstance(data, ChunkDataset) and name == "next_obs":
+        return pick(data, "obs", rows + 1)
+    if isinstance(data, Dataset | ChunkDataset):
         return jnp.asarray(getattr(data, name))[rows]
     if isinstance(data, Ring):
         oldest = data.written - size(data)

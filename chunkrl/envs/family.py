@@ -90,8 +90,9 @@ def named(name: str) -> Any:
 
     The environments are Gymnasium's.  They may answer more, as methods of the environment or of a
     wrapper: `restore(state) -> obs` begins in a state of the data, `position() -> [D]` says where
-    the robot is, `picture() -> [H, W, 3]` draws, and `observe(wanted)`, of the outermost wrapper,
-    says whether the player reads the next observation; where not, it may be None.
+    the robot is, `reached() -> [G]` what the state counts as when it is a goal, `picture() -> [H,
+    W, 3]` draws, and `observe(wanted)`, of the outermost wrapper, says whether the player reads the
+    next observation; where not, it may be None.
     """
     if name not in FAMILIES:
         raise ConfigError(f"unknown family {name!r}: there are {', '.join(FAMILIES)}")
@@ -100,6 +101,8 @@ def named(name: str) -> Any:
 
 def get(name: str) -> Task:
     """The task of a name, of whatever family.  Raises ConfigError with the nearest names."""
+    if ":" in name:  # Gymnasium's, of a module that registers it
+        return named("gym").get(name)
     knows = (other for other in reversed(FAMILIES) if name in named(other).names())
     return named(next(knows, "ogbench")).get(name)
 
@@ -121,6 +124,18 @@ def maker(
     if max_episode_steps is not None:
         make_env = partial(_cut, make_env, max_episode_steps)
     return make_env, True
+
+
+def showing_goals(make_env: Callable[[], gymnasium.Env]) -> gymnasium.Env:
+    """The environment, and what each state counts as when it is a goal behind its observation."""
+    env = make_env()
+    reached = offered(env, "reached")
+    if reached is None:
+        raise ConfigError(
+            "the environment does not say which goal each of its states reaches, to learn from by"
+            " acting: it, or a wrapper of it, needs a method reached() that returns this goal"
+        )
+    return wrappers.TransformObservation(env, lambda obs: np.append(obs, reached()), None)
 
 
 def _cut(make_env: Callable[[], gymnasium.Env], max_episode_steps: int) -> gymnasium.Env:

@@ -1,6 +1,7 @@
 """Any environment that is registered with Gymnasium, by its id, and files that belong to one."""
 
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import gymnasium
@@ -32,9 +33,22 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> Task:
-    """The task that Gymnasium registers as `name`, such as Pendulum-v1, with its own reward."""
-    if name not in names():
-        raise ConfigError(f"Gymnasium has no environment {name!r}")
+    """The task that Gymnasium registers as `name`, such as Pendulum-v1, with its own reward.
+
+    Of `module:name` the module is imported first, which registers it.  Raises ConfigError.
+    """
+    module, _, known = name.rpartition(":")
+    try:
+        if ":" in name:
+            import_module(module)
+    except Exception as error:  # the user's module, which may fail in any way
+        raise ConfigError(
+            f"the module {module!r} of {name} cannot be imported ({error}): install it, or run"
+            " `python -m chunkrl` where it lies"
+        ) from error
+    if known not in names():
+        where = f", nor does {module!r} register it" if module else ""
+        raise ConfigError(f"Gymnasium has no environment {known!r}{where}")
     return Task(name, name, "", name, sparse=False, family="gym")
 
 

@@ -1,6 +1,8 @@
 """One experiment from nothing: data, agent, training, evaluation."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,6 +122,9 @@ def run(
         dataset, normaliser = open_shards(agent, task, path, replace_every or 1000, progress)
     else:
         dataset, normaliser = family.named(task.family).data(task, agent.reads, path)
+    if phase:
+        own = Normaliser(*(x[options["obs_dim"] :] for x in normaliser))  # of the goal, if any
+        phase = replace(phase, normalise=normaliser.join(own).apply)
     if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
     with Evaluator(task, workers, success_timing=timing, execute=agent.execute) as play:
@@ -146,6 +151,7 @@ def online_phase(
         checks.whole("updates", amount.updates)
         return None
     make_env, main = family.maker(task, timing)
+    make_env = partial(family.showing_goals, make_env) if task.goals else make_env
     given = {"start_training": amount.start_training, "workers": workers, "main": main} | given
     phase = train.Online(make_env, steps, reward=task.reward, **given)
     train.require_online(phase, agent)

@@ -97,9 +97,9 @@ def fit(
         key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
         states, rows, start, phase = init(agent, key_init), [], 0, None
         if online:
-            phase = stack.enter_context(
-                Phase(online, agent, source.at(0), batch_size, seeds, key_train, updates, every)
-            )
+            logs = source.at(max(updates - 1, 0))  # of shards that take turns, the last
+            phase = Phase(online, agent, logs, batch_size, seeds, key_train, updates, every)
+            stack.enter_context(phase)
         if folder:
             settings = phase.settings if phase else None
             states, rows, start, players = runs.resume(folder, identity, states, settings)

@@ -1,5 +1,6 @@
 """Learning online: an agent acts, what it meets is added to its logs, and it learns on."""
 
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -14,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl import checks, disk
-from chunkrl.data.replay import Buffer
+from chunkrl.data.replay import Buffer, added_shapes
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.play.collect import Player
 from chunkrl.play.slot import Slots
 from chunkrl.play.workers import PATIENCE, Workers
 from chunkrl.train import compiler, memory
 from chunkrl.train.programs import Report, all_finite, drawn_together, most_rows, stack, unstack
-from chunkrl.types import Agent, Dataset, Metrics, Windows
+from chunkrl.types import Agent, ChunkDataset, Dataset, Metrics
 
 if TYPE_CHECKING:
     import gymnasium
@@ -44,7 +45,9 @@ class Online:
     policy that is one chunk old.  Either order is a function of the seeds alone, and resumes so.
 
     `capacity` is how many new transitions are kept, the newest (None: all).  `make_env`, `workers`,
-    `patience` and `main`: as in `Workers`, at most one worker a seed; `reward` is the task's.
+    `patience` and `main`: as in `Workers`, at most one worker a seed; `reward` is the task's;
+    `normalise` makes of what the environment shows what the logs hold, which are [s] or, for an
+    agent with goals, [s, g] and then what s counts as when it is a goal.
     """
 
     make_env: Callable[[], "gymnasium.Env"]
@@ -54,6 +57,7 @@ class Online:
     overlap: bool = False
     capacity: int | None = None
     reward: Callable[[Any], np.ndarray] = np.asarray
+    normalise: Callable[[Any], np.ndarray] = np.asarray
     workers: int | None = None
     patience: float = PATIENCE
     main: bool = True
@@ -180,10 +184,11 @@ class Seat:
         phase, step = self.phase, self.buffer.written
         random = phase.online.start_training - step if phase.updates == 0 else 0
         if random > 0:
-            width = phase.logs.action.shape[1]
+            (width,) = phase.shapes["action"]
             chunk = _wander(phase.block, width, self.key_act, np.int32(step))[:random]
         else:
-            chunk = _choose(phase.agent, state, self.player.obs, self.key_act, np.int32(step))
+            seen = phase.online.normalise(self.player.obs)[: phase.seen]
+            chunk = _choose(phase.agent, state, seen, self.key_act, np.int32(step))
         return np.clip(np.asarray(chunk)[: phase.block], -1, 1)
 
     def learn(self, state):
@@ -218,12 +223,8 @@ class Seat:
 def require_online(online: Online, agent: Agent) -> None:
     """Raise ConfigError where `agent` cannot learn by acting so."""
     reads = agent.reads
-    if not isinstance(reads, Windows):
-        raise ConfigError(
-            f"{type(agent).__name__} reads {type(reads).__name__} of normalised data: only methods"
-            " that read windows of transitions learn online, such as qc-fql"
-        )
-    for name in ("start_training", "capacity") if reads.halves else ("capacity",):
+    halves = getattr(reads, "halves", False)
+    for name in ("start_training", "capacity") if halves else ("capacity",):
         value = getattr(online, name)
         if value is not None and value < reads.length:
             raise ConfigError(
@@ -242,7 +243,7 @@ class Phase:
         keys, updates: int, every: int,
     ):  # fmt: skip
         require_online(online, agent)
-        if not isinstance(logs, Dataset):
+        if not isinstance(logs, Dataset | ChunkDataset):
             raise ConfigError(
                 f"new transitions cannot be added to {type(logs).__name__}: give a Dataset"
             )
@@ -255,7 +256,9 @@ class Phase:
         self.environments: Workers | Slots | None = None
         self.seats: list[Seat] = []
         self.capacity = online.capacity or online.steps
-        row = sum(x[:1].nbytes for x in logs)
+        self.shapes = added_shapes(logs)
+        self.seen = (self.shapes["obs"][0] + logs.obs.shape[1]) // 2  # [s] or [s, g]
+        row = 4 * sum(map(math.prod, self.shapes.values()))
         memory.require_room((self.capacity + self.block) * row * len(seeds), "new transitions")
 
     @property
@@ -315,7 +318,7 @@ class Phase:
 
     def _begin(self, steps: int) -> None:
         """Make environments and buffers, as they were after `steps` of them."""
-        online, logs, shown = self.online, self.logs, self.logs.obs.shape[1]
+        online, (shown,) = self.online, self.shapes["obs"]
         count, cores = len(self.seeds), os.cpu_count() or 1
         workers = min(cores if online.workers is None else online.workers, count)
         self.environments = Slots(online.make_env)
@@ -324,7 +327,6 @@ class Phase:
             self.environments = Workers(workers, online.make_env, *settings)
         exchanges = [_alone(self.environments.exchange) for _ in range(max(workers, 1))]
         stored = self._stored(steps) if steps else [None] * count
-        halves = getattr(self.agent.reads, "halves", False)
         for i, (seed, added) in enumerate(zip(self.seeds, stored, strict=True)):
             player = Player(exchanges[i % len(exchanges)], i, seed, online.reward, shown)
             if added is None:
@@ -332,14 +334,15 @@ class Phase:
             else:
                 ended = not player.resume(self.players[i], added)
                 added.terminal[-1] = max(added.terminal[-1], ended)
-            buffer = Buffer(logs, self.capacity, self.block, halves, added)
+            sizes = self.capacity, self.block
+            buffer = Buffer(self.logs, self.agent.reads, *sizes, added, online.normalise)
             key = jax.random.fold_in(self.keys[i], 0)  # a step that no update on logs has
             self.seats.append(Seat(self, player, buffer, key))
 
     def _stored(self, steps: int) -> list[Dataset]:
         """What each seed had added in `steps`, from the files.  Raises DataError."""
-        files, wanted = [], {k: (len(self.seeds), self.every, *x.shape[1:])
-                             for k, x in self.logs._asdict().items()}  # fmt: skip
+        first = len(self.seeds), self.every
+        files, wanted = [], {k: first + shape for k, shape in self.shapes.items()}
         for step in range(self.every, steps + 1, self.every):
             arrays = disk.read(self._file(self.updates + step), Dataset._fields)
             shapes = {name: x.shape for name, x in arrays.items()}
