@@ -1,4 +1,4 @@
-"""The command line: `chunkrl data`, `train`, `evaluate`, `info`."""
+"""The command line: `chunkrl data`, `train`, `evaluate`, `export`, `info`."""
 
 import importlib.metadata
 import inspect
@@ -190,6 +190,27 @@ def evaluate(
         save(frames[0], video)
         told.append(f"video: {video}")
     print("\n".join(told))  # at the end: all is stored though nobody may listen any more
+
+
+@app.command
+def export(
+    folder: Annotated[Positional[Path], about("of a run, or the name of an agent that ships")],
+    to: Annotated[File, about("new folder to write; default: exports/NAME")] = None,
+    seed: Annotated[Count, about("of the run; default: its first")] = None,
+    onnx: Annotated[bool, about("write agent.onnx too")] = True,
+) -> None:
+    """Take an agent away: what acts of one seed, for NumPy, ONNX or a player in any language.
+
+    Writes agent.npz, agent.json, which describes it, player.py, agent.onnx, which takes its noise
+    as an input, and check.npz, what the agent did.  Plays a few steps to compare with that.
+    """
+    from chunkrl.experiments import export as exporting
+
+    done = exporting.export(folder, to, seed, onnx)
+    told = "{method} on {task}, seed {seed}: chunks of {chunk}, of which {execute} are executed"
+    print(f"{done.folder}: {told.format(**done.about)}")
+    for file, found in done.difference.items():
+        print(f"{file}: differs from the agent by {found:.1e} at most, in {done.compared}")
 
 
 @data_app.command

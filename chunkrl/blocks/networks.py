@@ -19,6 +19,7 @@ class Network(NamedTuple):
 
     init: Callable[..., Tree]
     apply: Callable[..., jax.Array]
+    after: tuple[str, ...] = ()  # of an `mlp`: what follows each hidden Dense, keys of AFTER
 
 
 def fourier_features(t, dim):
@@ -54,19 +55,22 @@ class Dense(nn.Module):
         return out + bias.reshape((1,) * (out.ndim - 1) + (-1,))
 
 
+AFTER = {"gelu_tanh": nn.gelu, "relu": nn.relu, "layer_norm": lambda x: nn.LayerNorm()(x)}
+
+
 class _MLP(nn.Module):
     hidden: tuple[int, ...]
     out: int
-    norm: bool
+    after: tuple[str, ...]
     last_scale: float
-    relu: bool
 
     @nn.compact
     def __call__(self, *inputs):
         for width in self.hidden:
-            norm = nn.LayerNorm() if self.norm else lambda x: x
             x = Dense(width)(*inputs)
-            inputs = (nn.relu(norm(x)) if self.relu else norm(nn.gelu(x)),)
+            for name in self.after:
+                x = AFTER[name](x)
+            inputs = (x,)
         return Dense(self.out, self.last_scale)(*inputs)
 
 
@@ -84,14 +88,16 @@ def mlp(
     variance of the last layer's initialisation relative to Glorot's.  With `relu` a hidden layer is
     Dense -> LayerNorm if `norm` -> relu.
     """
-    module = _MLP(hidden, out, norm, last_scale, relu)
-    return Network(module.init, module.apply)  # pyright: ignore[reportArgumentType]
+    norms = ("layer_norm",) * norm
+    after = (*norms, "relu") if relu else ("gelu_tanh", *norms)
+    module = _MLP(hidden, out, after, last_scale)
+    return Network(module.init, module.apply, after)  # pyright: ignore[reportArgumentType]
 
 
 def scalar_mlp(hidden: tuple[int, ...], norm: bool = True, relu: bool = False) -> Network:
     """An `mlp` with one output, without its axis: [*B, .] x ... -> [*B]"""
     net = mlp(hidden, 1, norm, relu=relu)
-    return Network(net.init, lambda params, *inputs: net.apply(params, *inputs)[..., 0])
+    return net._replace(apply=lambda params, *inputs: net.apply(params, *inputs)[..., 0])
 
 
 def ensemble(net: Network, size: int) -> Network:
@@ -103,7 +109,7 @@ def ensemble(net: Network, size: int) -> Network:
     def apply(params, *inputs):
         return jax.vmap(lambda params: net.apply(params, *inputs))(params)
 
-    return Network(init, apply)
+    return Network(init, apply, net.after)
 
 
 Aggregate = Literal["mean", "min"] | float

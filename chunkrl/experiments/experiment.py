@@ -41,6 +41,14 @@ class Experiment(NamedTuple):
         """The acting function of seed number `index`, for `Evaluator.run`."""
         return normalised(self.normaliser, train.policy(self.agent, self.states, index))
 
+    def index_of(self, seed: int | None) -> int:
+        """The number of `seed` among those of the run; None is the first.  Raises ConfigError."""
+        seeds = self.config["seeds"]
+        seed = seeds[0] if seed is None else checks.whole("seed", seed, least=0)
+        if seed not in seeds:
+            raise ConfigError(f"seed = {seed}: the run has {', '.join(map(str, seeds))}")
+        return seeds.index(seed)
+
 
 def normalised(normaliser: Normaliser, act: Callable) -> Callable:
     """`act` for observations as the environment gives them."""

@@ -57,11 +57,9 @@ def ship(
     if not name.isidentifier():
         raise ConfigError(f"NAME = {name!r}: letters, digits and _, as in qc_fql")
     episodes = checks.whole("episodes", episodes)  # before anything is written
-    run, seeds = experiment.load(folder), runs.read_config(folder)["seeds"]
-    seed = seeds[0] if seed is None else checks.whole("seed", seed, least=0)
-    if seed not in seeds:
-        raise ConfigError(f"seed = {seed}: the run has {', '.join(map(str, seeds))}")
-    index, there = seeds.index(seed), SHIPPED / name
+    run, there = experiment.load(folder), SHIPPED / name
+    index = run.index_of(seed)
+    seed = run.config["seeds"][index]
     states = light(jax.tree.map(lambda leaf: leaf[index : index + 1], run.states))
     config = {k: v for k, v in run.config.items() if k not in runs.CIRCUMSTANCES}
     config |= {"seeds": [seed], "shipped": run.config.get("versions", {})}
