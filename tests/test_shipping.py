@@ -29,6 +29,14 @@ def test_every_agent_loads_by_name_and_is_small() -> None:
     assert sum(file.stat().st_size for file in files) < 4e6
 
 
+def test_a_name_is_one_word_with_either_line(tmp_path, monkeypatch) -> None:
+    assert experiment.load("qc-fql").config["method"] == "qc_fql"
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs/qc-fql", tmp_path / "qc-fql", "qc--fql"):
+        with pytest.raises(ChunkRLError, match="is not a run"):
+            experiment.load(folder)
+
+
 def test_the_shipped_agent_solves_the_task() -> None:
     """Three episodes of its own evaluation, of which 85 in 100 succeeded; seeds make them exact."""
     loaded = experiment.load("qc")

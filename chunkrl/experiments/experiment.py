@@ -259,8 +259,9 @@ def load(folder: str | Path) -> Experiment:
     Where there is no such folder, the name of an agent that comes with the package loads that one.
     """
     folder = disk.user_path(folder)
-    if not folder.exists() and (SHIPPED / folder / runs.CONFIG).exists():
-        folder = SHIPPED / folder
+    named = SHIPPED / folder.name.replace("-", "_")  # as the command line spells a method, too
+    if not folder.exists() and len(folder.parts) == 1 and (named / runs.CONFIG).exists():
+        folder = named
     config, _, _ = runs.stored(folder)
     if "method" not in config:
         raise TrainingError(
