@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import optax
 
 
@@ -19,6 +20,14 @@ def lambda_return(reward, discount, next_value, lam: float):
         return total, total
 
     return jax.lax.scan(step, next_value[-1], (reward, discount, next_value), reverse=True)[1]
+
+
+def asymmetry(d, tau: float):
+    """|tau - 1[d < 0]|, the weight of an error d in expectile and quantile regression.  [*B]
+
+    Times d^2 it is least for the expectile tau of what is fitted, times |d| for the quantile.
+    """
+    return jnp.where(d >= 0, tau, 1 - tau)
 
 
 @dataclass(frozen=True)
