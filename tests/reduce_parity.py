@@ -22,7 +22,8 @@ _FLOATS, _SHAPES = "packed.floats", "packed.shapes"
 # File -> pattern of the keys that are dropped.
 _KEY = r"rng\d*\."
 _UNREAD = rf"{_KEY}|batch\d*\.(terminals|next_goals)|out\.(velocity|euler_path|squared|gae_[ad])"
-_UPDATE = rf"{_UNREAD}|out\d|loss\d\.(?!total|reward)"
+_AFTER = r"adam_|grad\d|after1\."  # followed to the last step
+_UPDATE = rf"{_UNREAD}|{_AFTER}|out\d|loss\d\.(?!total|reward)"
 _BEST_OF_N = r"act_\w+\.(best|cand)|\w+\.onestep"
 KEPT = {
     "data_mac": "ac_single_terminal|raw",
@@ -31,14 +32,15 @@ KEPT = {
     "nets_qc": _KEY,
     "qc_n4": rf"{_UNREAD}|{_BEST_OF_N}",
     "qcfql_qmin": _UNREAD,
-    "update_qc_n4": rf"{_UPDATE}|{_BEST_OF_N}|grad",
+    "update_qc_n4": rf"{_UPDATE}|{_BEST_OF_N}",
     "mac_gc_lam": rf"{_UNREAD}|\w+\.reward\.",
     "update_mac_reward": _UPDATE,
     "iql_awr_std": _KEY,
-    "iql_ddpgbc": _KEY,
-    "update_iql_awr": _KEY,
+    "update_iql_awr": _UPDATE,
+    "ifql": rf"{_UNREAD}|act_single[23]\.cand",
+    "update_ifql_biglr": rf"{_UPDATE}|after2",
     "rebrac": _KEY,
-    "update_rebrac_biglr": _KEY,
+    "update_rebrac_biglr": rf"{_UPDATE}|after2",
     "rlpd_h1": _UNREAD,
 }
 

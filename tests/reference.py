@@ -20,6 +20,10 @@ class Vectors(dict):
             super().__init__(unpack({k: file[k] for k in file.files}))
         self.meta = json.loads(str(self.pop("meta")))
 
+    def under(self, prefix: str) -> list[str]:
+        """The rest of every key that begins with `prefix` and a dot."""
+        return [key.removeprefix(f"{prefix}.") for key in self if key.startswith(f"{prefix}.")]
+
     def net(self, prefix: str, members: int = 0):
         """The parameters stored under `prefix`, members stacked, named as Flax names them."""
         if members:

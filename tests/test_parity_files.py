@@ -15,7 +15,6 @@ SHIPPED = TESTS / "parity"
 
 # Files of methods that are not built yet.  Whoever builds one takes its files off.
 NOT_BUILT = {
-    "IFQL": "ifql ifql_exp7 update_ifql_biglr",
     "DQC": "data_dqc dqc dqc_ha1 dqc_valid dqc_quantexp dqc_qc dqc_qcns dqc_nstep dqc_onestep"
     " update_dqc update_dqc_biglr",
     "data of horizon reduction": "data_hgc",

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.ifql import IFQL
 from chunkrl.agents.iql import IQL, Climbing, Weighting
 from chunkrl.agents.model_based import (
     ModelBasedActorCritic,
@@ -26,6 +27,7 @@ from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.agents.rlpd import RLPD, MaximumEntropy
 from chunkrl.agents.settings import checked, parameters
+from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
 from chunkrl.blocks.targets import Logistic, Squared
 from chunkrl.data import goals
@@ -89,11 +91,12 @@ def best_of_n(
     flow_steps: int = 10,
     hidden: tuple[int, ...] = WIDTHS,
     fourier_dim: int = 0,
+    kind: type = ChunkedActorCritic,
     **learning: Annotated[Any, ChunkedActorCritic],
-) -> ChunkedActorCritic:
+) -> Any:
     """A critic that picks among proposals of a cloned flow."""
     flow = Flow(chunk * action_dim, hidden, flow_steps, fourier_dim)
-    return ChunkedActorCritic(obs_dim, action_dim, flow, chunk, backup, hidden=hidden, **learning)
+    return kind(obs_dim, action_dim, flow, chunk, backup, hidden=hidden, **learning)
 
 
 def one_step(
@@ -269,6 +272,36 @@ def iql(beta: float = 10.0, max_weight: float = 100.0, **settings: Annotated[Any
 def iql_ddpgbc(alpha: float = 1.0, **settings: Annotated[Any, implicit]) -> IQL:
     """`iql` whose policy climbs the critic and imitates (arXiv 2406.09329, DDPG+BC)."""
     return implicit(Climbing(alpha), **settings)
+
+
+def implicit_best_of_n(
+    chunk: int,
+    backup: int,
+    expectile: float = IFQL.expectile,
+    aggregate: Aggregate = IFQL.aggregate,
+    **settings: Annotated[Any, best_of_n],
+) -> IFQL:
+    """The values of `iql`, of chunks, and a critic that picks among proposals of a cloned flow."""
+    values = {"expectile": expectile, "aggregate": aggregate}
+    return best_of_n(chunk, backup, kind=IFQL, **values, **settings)
+
+
+@method(presets.ONE_STEP)
+def ifql(**settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+    """Values of `iql`, and the best of N actions of a cloned flow (arXiv 2502.02538, sec. 5)."""
+    return implicit_best_of_n(1, 1, **settings)
+
+
+@method(presets.ONE_STEP)
+def ifql_n(horizon: int = 5, **settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+    """`ifql` with uncorrected n-step returns (arXiv 2507.07969, sec. 5)."""
+    return implicit_best_of_n(1, horizon, **settings)
+
+
+@method(presets.ONE_STEP)
+def qc_ifql(horizon: int = 5, **settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+    """`ifql` whose actions are chunks (arXiv 2507.07969, sec. 5)."""
+    return implicit_best_of_n(horizon, horizon, **settings)
 
 
 @method(presets.ONE_STEP, alpha_critic=presets.PENALTY)
