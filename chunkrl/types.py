@@ -106,7 +106,10 @@ class Chunks:
 
 @dataclass(frozen=True)
 class GoalChunks:
-    """It reads the same with states as goals, which are normalised too."""
+    """It reads the same with states as goals, which are normalised too.
+
+    Of another length than its chunks where its sampler begins elsewhere: at rows t + length < last.
+    """
 
     length: int
 

@@ -38,6 +38,8 @@ KEPT = {
     "iql_awr_std": _KEY,
     "update_iql_awr": _UPDATE,
     "ifql": rf"{_UNREAD}|act_single[23]\.cand",
+    "gciql_ddpgbc": rf"{_UNREAD}|out\.(?!target_q$)",
+    "update_gciql_ddpgbc_biglr": _UPDATE,
     "update_ifql_biglr": rf"{_UPDATE}|after2",
     "rebrac": _KEY,
     "update_rebrac_biglr": rf"{_UPDATE}|after2",

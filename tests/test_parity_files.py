@@ -18,7 +18,6 @@ NOT_BUILT = {
     "DQC": "data_dqc dqc dqc_ha1 dqc_valid dqc_quantexp dqc_qc dqc_qcns dqc_nstep dqc_onestep"
     " update_dqc update_dqc_biglr",
     "data of horizon reduction": "data_hgc",
-    "GCIQL": "gciql_awr gciql_ddpgbc gciql_ddpgbc_std update_gciql_ddpgbc_biglr",
     "GCSAC+BC": "gcsacbc ngcsacbc ngcsacbc_mean ngcsacbc_squared update_ngcsacbc_biglr",
     "SHARSA": "sharsa sharsa_mean sharsa_squared update_sharsa_biglr",
     "double SHARSA": "dsharsa dsharsa_mean update_dsharsa_biglr",

@@ -17,9 +17,18 @@ ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "ifql": {**VALUES, "clone": "policy"},
     "ifql_n": {**VALUES, "clone": "policy"},
     "qc_ifql": {**VALUES, "clone": "policy"},
+    "gciql": {**VALUES, "policy": "policy"},
+    "gciql_awr": {**VALUES, "policy": "policy"},
     "rebrac": {"td": "critic", "policy": "policy"},
 }
-SETTINGS = {"horizon": 4, "candidates": 4, "flow_steps": 2, "hidden": H, "alpha_critic": 0.1}
+SETTINGS = {
+    "horizon": 4,
+    "candidates": 4,
+    "flow_steps": 2,
+    "hidden": H,
+    "alpha_critic": 0.1,
+    "goal_dim": 2,
+}
 
 
 def agent_of(name, **changes):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -63,10 +64,15 @@ class IQL(ImplicitValues, SingleActions):
     num_critics: int = 2
     aggregate: Aggregate = "min"
 
-    def loss(self, params: Params, state: State, batch: Batch, noise):
+    def views(self, batch: Any) -> tuple[Batch, Batch]:
+        """What the values learn from, and what the policy does."""
+        return batch, batch
+
+    def loss(self, params: Params, state: State, batch: Any, noise):
         """Value, critic and policy losses, added.  -> [], metrics"""
-        metrics, frozen = self.value_losses(params, state, batch), state.params
+        valued, acted = self.views(batch)
+        metrics, frozen = self.value_losses(params, state, valued), state.params
         believed = partial(self.q, frozen.critic), partial(self.value.apply, frozen.value)
-        policy = self.extraction.loss(self.policy, params.policy, batch, noise, *believed)
+        policy = self.extraction.loss(self.policy, params.policy, acted, noise, *believed)
         total = metrics["value"] + metrics["td"] + policy
         return total, {"loss": total, "policy": policy, **metrics}

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.gciql import GCIQL
 from chunkrl.agents.ifql import IFQL
 from chunkrl.agents.iql import IQL, Climbing, Weighting
 from chunkrl.agents.model_based import (
@@ -272,6 +273,43 @@ def iql(beta: float = 10.0, max_weight: float = 100.0, **settings: Annotated[Any
 def iql_ddpgbc(alpha: float = 1.0, **settings: Annotated[Any, implicit]) -> IQL:
     """`iql` whose policy climbs the critic and imitates (arXiv 2406.09329, DDPG+BC)."""
     return implicit(Climbing(alpha), **settings)
+
+
+def reaching(
+    extraction: Weighting | Climbing,
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 1,
+    goal_reward: Literal[-1, 1] = -1,
+    std: Literal["one", "free"] = "one",
+    hidden: tuple[int, ...] = GCIQL.hidden,
+    **learning: Annotated[Any, GCIQL],
+) -> GCIQL:
+    """Values of states and goals, with a policy that is extracted in the given way."""
+    policy = Gaussian(action_dim, hidden, squash=False, std=std)
+    told = {"goal_dim": some_goal(goal_dim), "negative": goal_reward == -1}
+    return GCIQL(obs_dim, action_dim, policy, extraction, hidden=hidden, **told, **learning)
+
+
+@method(presets.GOALS)
+def gciql(alpha: float = 1.0, **settings: Annotated[Any, reaching]) -> GCIQL:
+    """`iql` that reaches goals told in hindsight, as `iql_ddpgbc` (arXiv 2406.09329, DDPG+BC)."""
+    return reaching(Climbing(alpha), **settings)
+
+
+@method(presets.GOALS)
+def gciql_awr(
+    beta: float = 3.0, max_weight: float = 100.0, **settings: Annotated[Any, reaching]
+) -> GCIQL:
+    """`gciql` whose policy is advantage-weighted (arXiv 2110.06169, eqs. 5 to 7)."""
+    return reaching(Weighting(beta, max_weight), **settings)
+
+
+def some_goal(goal_dim: int) -> int:
+    """`goal_dim`; raises ConfigError where there is no goal to reach."""
+    if goal_dim < 1:
+        raise ConfigError("goal_dim = 0: the method reaches goals, of at least one number")
+    return goal_dim
 
 
 def implicit_best_of_n(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from chunkrl.data import chunks
 from chunkrl.errors import ConfigError
-from chunkrl.types import Array, ChunkBatch, ChunkDataset
+from chunkrl.types import Array, Batch, ChunkBatch, ChunkDataset
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,12 @@ def pick(mixture: GoalMixture, start, last, noise: Draw):
     return jnp.where(noise.u_current < mixture.current, start, other)
 
 
+def rows(key, mixture: GoalMixture, dataset: ChunkDataset, start, discount: float):
+    """The row of a goal for each of the states in rows `start`; see `pick`.  [B] -> [B]"""
+    noise = draw(key, mixture, dataset, len(start), discount)
+    return pick(mixture, start, jnp.asarray(dataset.last)[start], noise)
+
+
 def take(
     dataset: ChunkDataset, start, length: int, value_row, actor_row, negative: bool = True
 ) -> ChunkBatch:
@@ -107,9 +113,13 @@ def sample(
     """`size` chunks, their starts uniform, each with a goal for the value and one for the actor."""
     key_start, key_value, key_actor = jax.random.split(key, 3)
     start = chunks.draw_starts(key_start, dataset, size)
-    last = jnp.asarray(dataset.last)[start]
-    value_draw = draw(key_value, value_goals, dataset, size, discount)
-    actor_draw = draw(key_actor, actor_goals, dataset, size, discount)
-    value_row = pick(value_goals, start, last, value_draw)
-    actor_row = pick(actor_goals, start, last, actor_draw)
+    value_row = rows(key_value, value_goals, dataset, start, discount)
+    actor_row = rows(key_actor, actor_goals, dataset, start, discount)
     return take(dataset, start, length, value_row, actor_row, negative)
+
+
+def told(batch: ChunkBatch, goal) -> Batch:
+    """The same as a window whose states are told `goal`.  [B, G] -> [B, O + G], [B, 1, ...]"""
+    seen, next_seen = (jnp.concatenate([obs, goal], axis=-1) for obs in (batch.obs, batch.next_obs))
+    chunk, reward, mask = (x[:, None] for x in (batch.chunk, batch.reward, batch.mask))
+    return Batch(seen, chunk, reward, mask, jnp.ones_like(mask), next_seen)
