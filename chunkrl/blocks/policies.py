@@ -203,6 +203,41 @@ class Gaussian(Imitating):
         return self.draw(params, obs, noise)[0].clip(-1, 1)
 
 
+class EntropicParams(NamedTuple):
+    net: Tree
+    log_temperature: jax.Array  # []
+
+
+class Entropic(Gaussian):
+    """A tanh-Gaussian that climbs the critic and keeps its entropy (SAC, arXiv 1812.05905, alg. 1).
+
+    The temperature T = exp(log T), 1 at first, is learned beside it.
+    """
+
+    target_entropy: float  # per number of the chunk
+
+    def init(self, key, obs) -> EntropicParams:
+        return EntropicParams(super().init(key, obs), jnp.zeros(()))
+
+    def distribution(self, params: EntropicParams, obs):
+        return super().distribution(params.net, obs)
+
+    def improve(self, params, frozen, obs, q, noise):
+        """mean [T log pi(a | s) - Q(s, a)] + T (H - H'), a = tanh(mean + std z).  -> [], metrics
+
+        arXiv 1812.05905, eqs. 7 and 18: T is constant in the first term, H = -mean log pi(a | s) in
+        the second, which lowers T where H is above H' = `target_entropy` D.
+        """
+        action, log_prob = self.draw(params, obs, noise)
+        entropy = -log_prob.mean()
+        climb = (jnp.exp(frozen.log_temperature) * log_prob - q(obs, action)).mean()
+        excess = jax.lax.stop_gradient(entropy) - self.target_entropy * self.dim
+        temperature = jnp.exp(params.log_temperature)
+        loss = temperature * excess
+        info = {"climb": climb, "temperature_loss": loss, "temperature": temperature}
+        return climb + loss, {**info, "entropy": entropy}
+
+
 Policy = Flow | OneStep | Gaussian
 
 
