@@ -2,10 +2,11 @@
 
     python tests/reduce_parity.py SOURCE TARGET
 
-Of the files in KEPT it drops what no test reads.  Values keep every bit: all float32 arrays of a
-file are stored as one, because a zip entry and an .npy header for each are a third of a file, and
-by byte position, because the first bytes of neighbours are alike and compress.  The files that
-stay behind are named in TARGET/left_out.txt; tests that read one of those are skipped.
+Of the files in KEPT it drops what no test reads, and most gradients, which parameters after updates
+tell as well.  Values keep every bit: all float32 arrays of a file are stored as one, because a zip
+entry and an .npy header for each are a third of a file, and by byte position, because the first
+bytes of neighbours are alike and compress.  The files that stay behind are named in
+TARGET/left_out.txt; tests that read one of those are skipped.
 """
 
 import argparse
@@ -35,13 +36,16 @@ KEPT = {
     "update_qc_n4": rf"{_UPDATE}|{_BEST_OF_N}",
     "mac_gc_lam": rf"{_UNREAD}|\w+\.reward\.",
     "update_mac_reward": _UPDATE,
-    "iql_awr_std": _KEY,
+    "iql_awr_std": rf"{_KEY}|grad",
     "update_iql_awr": _UPDATE,
-    "ifql": rf"{_UNREAD}|act_single[23]\.cand",
-    "gciql_ddpgbc": rf"{_UNREAD}|out\.(?!target_q$)",
+    "ifql": rf"{_UNREAD}|grad|act_single[23]\.cand",
+    "gciql_ddpgbc": rf"{_UNREAD}|grad|out\.(?!target_q$)",
     "update_gciql_ddpgbc_biglr": _UPDATE,
+    "ngcsacbc_mean": rf"{_UNREAD}|grad|out\.(?!target_q$)",
+    "update_ngcsacbc_biglr": _UPDATE,
+    "data_hgc": r"(h[145]|gc)\.",
     "update_ifql_biglr": rf"{_UPDATE}|after2",
-    "rebrac": _KEY,
+    "rebrac": rf"{_KEY}|grad",
     "update_rebrac_biglr": rf"{_UPDATE}|after2",
     "rlpd_h1": _UNREAD,
 }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -330,8 +331,9 @@ OTHER = {
     "goal_reward": 1,
     "clone_value_goal": True,
     "critic_on_data": True,
+    "false_ends": False,
     "step_discount": None,  # the other one
-    "value_loss": "logistic",
+    "value_loss": None,
     "value_end": "online",
     "expectile": 0.5,
     "beta": 7.0,
@@ -365,9 +367,10 @@ def test_every_setting_that_a_method_takes_changes_its_agent(name, goal_dim):
         return
     plain = method(O, A, **goals)
     for setting, value in OTHER.items():
-        other = {setting: not method.parameters[setting][1] if value is None else value} if (
-            setting in method.parameters
-        ) else {setting: value}  # fmt: skip
+        if value is None and setting in method.parameters:
+            kind, default = method.parameters[setting]
+            (value,) = {*(typing.get_args(kind) or (True, False))} - {default}
+        other = {setting: value}
         if setting not in method.parameters:
             with pytest.raises(ConfigError, match=f"{name} does not use {setting}; it uses "):
                 method(O, A, **goals, **other)

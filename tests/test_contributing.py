@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chunkrl.agents import methods
+from chunkrl.agents.gcsacbc import Regular
 from chunkrl.agents.rlpd import MaximumEntropy
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep
 
@@ -55,6 +56,7 @@ POLICIES = {
     OneStep: "one-step",
     Gaussian: "Gaussian",
     MaximumEntropy: "tanh-Gaussian",
+    Regular: "tanh-Gaussian",
 }
 
 

@@ -44,7 +44,8 @@ def test_losses_and_gradients(parity, name):
     names = {"value": "value", "td": "critic", "clone": "bc_flow", "loss": "total"}
     for ours, theirs in names.items():
         close(metrics[ours], v[f"loss.{theirs}"], 3e-6)
-    close_trees(grad, v.params("grad"), 5e-6)
+    if v.under("grad"):
+        close_trees(grad, v.params("grad"), 5e-6)
     assert not any(x.any() for key, x in v.items() if key.startswith("grad.target_critic."))
 
 

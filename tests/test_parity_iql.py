@@ -99,7 +99,8 @@ def test_losses_and_gradients(parity, name):
     for ours, theirs in {"value": "value", "td": "critic", "policy": "actor"}.items():
         close(metrics[ours], v[f"loss.{theirs}"], 5e-6)
     close(metrics["loss"], v["loss.total"], 5e-6)
-    close_trees(grad, v.params("grad"), 2e-5 if name in STEEP else 5e-6)
+    if v.under("grad"):
+        close_trees(grad, v.params("grad"), 2e-5 if name in STEEP else 5e-6)
     assert not any(x.any() for key, x in v.items() if key.startswith("grad.target_critic."))
 
 

@@ -70,6 +70,8 @@ PASSES = {
     "iql_ddpgbc": SINGLE,
     "gciql": SINGLE,
     "gciql_awr": SINGLE,
+    "gcsacbc": SINGLE,
+    "gcsacbc_n": SINGLE,
     "ifql": SINGLE,
     "ifql_n": SINGLE,
     "qc_ifql": CHUNKED,

@@ -19,6 +19,8 @@ ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "qc_ifql": {**VALUES, "clone": "policy"},
     "gciql": {**VALUES, "policy": "policy"},
     "gciql_awr": {**VALUES, "policy": "policy"},
+    "gcsacbc": {"td": "critic", "policy": "policy"},
+    "gcsacbc_n": {"td": "critic", "policy": "policy"},
     "rebrac": {"td": "critic", "policy": "policy"},
 }
 SETTINGS = {

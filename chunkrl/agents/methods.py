@@ -14,6 +14,7 @@ from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.agents.gciql import GCIQL
+from chunkrl.agents.gcsacbc import GCSACBC, Regular
 from chunkrl.agents.ifql import IFQL
 from chunkrl.agents.iql import IQL, Climbing, Weighting
 from chunkrl.agents.model_based import (
@@ -36,6 +37,7 @@ from chunkrl.errors import ConfigError
 from chunkrl.types import Agent
 
 WIDTHS = ChunkedActorCritic.hidden
+HEADS = {"squared": Squared(), "logistic": Logistic()}
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def model_based(
         imagined_discount=discount if step_discount else discount**horizon,
         execute=execute,
         end={"slow": SlowValue(), "online": OnlineValue()}[value_end],
-        head={"squared": Squared(), "logistic": Logistic()}[value_loss],
+        head=HEADS[value_loss],
         critic_on=(OnImagined(), OnData()) if critic_on_data else (OnImagined(),),
         **learning,
     )
@@ -303,6 +305,34 @@ def gciql_awr(
 ) -> GCIQL:
     """`gciql` whose policy is advantage-weighted (arXiv 2110.06169, eqs. 5 to 7)."""
     return reaching(Weighting(beta, max_weight), **settings)
+
+
+def anchored(
+    backup: int,
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 1,
+    value_loss: Literal["squared", "logistic"] = "logistic",
+    target_entropy: float = Regular.target_entropy,
+    hidden: tuple[int, ...] = GCSACBC.hidden,
+    **learning: Annotated[Any, GCSACBC],
+) -> GCSACBC:
+    """Critics of goals and the tanh-Gaussian that climbs them, close to the data."""
+    policy = Regular(action_dim, hidden, target_entropy=target_entropy)
+    told = {"goal_dim": some_goal(goal_dim), "head": HEADS[value_loss]}
+    return GCSACBC(obs_dim, action_dim, policy, backup=backup, hidden=hidden, **told, **learning)
+
+
+@method(presets.GOALS)
+def gcsacbc(alpha: float = 0.3, **settings: Annotated[Any, anchored, "false_ends"]) -> GCSACBC:
+    """SAC with goals in hindsight, close to the data (arXiv 2506.04168, sec. 4)."""
+    return anchored(1, alpha=alpha, false_ends=False, **settings)
+
+
+@method(presets.GOALS)
+def gcsacbc_n(horizon: int = 25, **settings: Annotated[Any, anchored]) -> GCSACBC:
+    """`gcsacbc` with uncorrected n-step returns (arXiv 2506.04168, sec. 5)."""
+    return anchored(horizon, **settings)
 
 
 def some_goal(goal_dim: int) -> int:

@@ -62,6 +62,7 @@ SETTINGS = {
     "true_mask": Setting("a solved task ends, as the data say; tasks with rewards"),
     "goal_reward": Setting("-1 until the goal is reached, or 1 when it is; tasks with goals"),
     "clone_value_goal": Setting("clone for the goals that the value learns; tasks with goals"),
+    "false_ends": Setting("a trajectory's end counts as any goal, as released; tasks with goals"),
     "critic_on_data": Setting("fit Q at the data's chunks too"),
     "step_discount": Setting("an imagined chunk counts gamma, in place of gamma^h"),
     "value_loss": Setting("of value and critic; logistic: values are probabilities"),

@@ -100,6 +100,29 @@ def take(
     )
 
 
+class Rows(NamedTuple):
+    """Where transitions begin, and the rows of their goals."""
+
+    start: Array  # [B]
+    value: Array  # [B]
+    actor: Array  # [B]
+
+
+def draw_rows(
+    key,
+    dataset: ChunkDataset,
+    size: int,
+    discount: float,
+    value_goals: GoalMixture = VALUE,
+    actor_goals: GoalMixture = ACTOR,
+) -> Rows:
+    """`size` starts, uniform, each with a goal for the value and one for the actor."""
+    key_start, key_value, key_actor = jax.random.split(key, 3)
+    start = chunks.draw_starts(key_start, dataset, size)
+    value = rows(key_value, value_goals, dataset, start, discount)
+    return Rows(start, value, rows(key_actor, actor_goals, dataset, start, discount))
+
+
 def sample(
     key,
     dataset: ChunkDataset,
@@ -111,11 +134,49 @@ def sample(
     negative: bool = True,
 ) -> ChunkBatch:
     """`size` chunks, their starts uniform, each with a goal for the value and one for the actor."""
-    key_start, key_value, key_actor = jax.random.split(key, 3)
-    start = chunks.draw_starts(key_start, dataset, size)
-    value_row = rows(key_value, value_goals, dataset, start, discount)
-    actor_row = rows(key_actor, actor_goals, dataset, start, discount)
-    return take(dataset, start, length, value_row, actor_row, negative)
+    start, value, actor = draw_rows(key, dataset, size, discount, value_goals, actor_goals)
+    return take(dataset, start, length, value, actor, negative)
+
+
+def steps(dataset: ChunkDataset, start, goal, length: int):
+    """Steps to the goal, the end of the trajectory or `length`, whichever is first.  [B] -> [B]
+
+    k = min(length, last - i),      goal - i where 0 <= goal - i < k
+    """
+    most = jnp.minimum(length, jnp.asarray(dataset.last)[start] - start)
+    ahead = goal - start
+    return jnp.where((ahead >= 0) & (ahead < most), ahead, most)
+
+
+def reach(
+    dataset: ChunkDataset,
+    at: Rows,
+    length: int,
+    discount: float,
+    negative: bool = False,
+    h: int = 1,
+) -> ChunkBatch:
+    """k <= n = `length` `steps` from rows `at` as one, told the goals of those rows.  -> [B, ...]
+
+        y = 1 if k < n, else 0        mask = 1 - y        next_obs = s_{i+k}
+        reward = gamma^k y, or -(1 - gamma^k) / (1 - gamma) where `negative`
+
+    As published, whatever comes within n steps of a trajectory's end reaches its goal; where all
+    rows have n more (i + n <= last), no end is taken for a goal.  The chunk is h actions long.
+    """
+    k = steps(dataset, at.start, at.value, length)
+    reached, goal = (k < length).astype(jnp.float32), jnp.asarray(dataset.goal)
+    paid = jnp.power(jnp.float32(discount), k)
+    ahead = jnp.minimum(at.start[:, None] + jnp.arange(h)[None], dataset.last[at.start][:, None])
+    return ChunkBatch(
+        obs=jnp.asarray(dataset.obs)[at.start],
+        chunk=jnp.asarray(dataset.action)[ahead].reshape(len(k), -1),
+        reward=(paid - 1) / (1 - discount) if negative else paid * reached,
+        mask=1 - reached,
+        next_obs=jnp.asarray(dataset.obs)[at.start + k],
+        value_goal=goal[at.value],
+        actor_goal=goal[at.actor],
+    )
 
 
 def told(batch: ChunkBatch, goal) -> Batch:
