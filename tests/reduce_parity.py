@@ -23,8 +23,8 @@ _FLOATS, _SHAPES = "packed.floats", "packed.shapes"
 # File -> pattern of the keys that are dropped.
 _KEY = r"rng\d*\."
 _UNREAD = rf"{_KEY}|batch\d*\.(terminals|next_goals)|out\.(velocity|euler_path|squared|gae_[ad])"
-_AFTER = r"adam_|grad\d|after1\."  # followed to the last step
-_UPDATE = rf"{_UNREAD}|{_AFTER}|out\d|loss\d\.(?!total|reward)"
+_ONE_UPDATE = rf"{_UNREAD}|adam_|grad\d|out\d|loss\d\.(?!total|reward)"
+_UPDATE = rf"{_ONE_UPDATE}|after1\."  # followed to the last step
 _BEST_OF_N = r"act_\w+\.(best|cand)|\w+\.onestep"
 KEPT = {
     "data_mac": "ac_single_terminal|raw",
@@ -44,6 +44,8 @@ KEPT = {
     "ngcsacbc_mean": rf"{_UNREAD}|grad|out\.(?!target_q$)",
     "update_ngcsacbc_biglr": _UPDATE,
     "data_hgc": r"(h[145]|gc)\.",
+    "sharsa": rf"{_UNREAD}|grad|out\.(?!high_(value_target|target_q)$)|act_\w+\.high_cand",
+    "update_dsharsa_biglr": _ONE_UPDATE,
     "update_ifql_biglr": rf"{_UPDATE}|after2",
     "rebrac": rf"{_KEY}|grad",
     "update_rebrac_biglr": rf"{_UPDATE}|after2",

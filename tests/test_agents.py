@@ -180,13 +180,16 @@ def test_ensembles_are_a_setting_of_every_method(name, how, expected):
     """Four critics whose last biases are 0, 0, 2, 6 and all else 0: deviation sqrt(6)."""
     agent = agent_of(name, num_critics=4, aggregate=how)
     state = jax.eval_shape(agent.init, jax.random.key(0))
-    critic = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), state.params.critic)
+    critic, level = state.params.critic, agent
+    if isinstance(critic, tuple):  # of several levels
+        critic, level = critic[0], agent.levels[0]
+    critic = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), critic)
     layers = critic["params"]
     layers[max(k for k in layers if k.startswith("Dense"))]["bias"] = jnp.float32(
         [[0], [0], [2], [6]]
     )
-    seen = getattr(agent, "seen_dim", O)
-    q = agent.q(critic, jnp.ones((B, seen)), jnp.ones((B, agent.chunk * A)))
+    seen, action = (getattr(level, f"{x}_dim", size) for x, size in (("seen", O), ("action", A)))
+    q = level.q(critic, jnp.ones((B, seen)), jnp.ones((B, level.chunk * action)))
     np.testing.assert_allclose(q, jnp.full(B, expected), rtol=1e-6)
 
 

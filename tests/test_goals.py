@@ -117,6 +117,19 @@ def test_parity_of_several_steps_to_goals(parity, case):
     compare(run, {**high, **goal})
     k = goals.steps(data, start, at.value, n)
     np.testing.assert_array_equal(k, v[f"{case}.batch.high_value_subgoal_steps"])
+    sizes = {"obs_dim": v.meta["obs_dim"], "action_dim": v.meta["action_dim"], "horizon": n}
+    kind, loss = config["discount"], "squared" if config["gc_negative"] else "logistic"
+    sizes |= {"goal_dim": v.meta["goal_dim"], "discount": kind, "value_loss": loss}
+    agent = agents.make("double_sharsa", **sizes)
+    found = agent.take(data, at)
+    jax.tree.map(np.testing.assert_array_equal, found.run, run)
+    close(found.subgoal, v[f"{case}.batch.high_value_actions"], 0)
+    close(found.actor_subgoal, v[f"{case}.batch.high_actor_actions"], 0)
+    close(found.ahead, v[f"{case}.batch.low_actor_goals"], 0)
+    if "low" in rows:
+        low = {"reward": "low_value_rewards", "mask": "low_value_masks"}
+        step = agent.single(data, start, rows["low"])
+        compare(step, {**low, "value_goal": "low_value_goals", "next_obs": "next_observations"})
 
 
 def numbered(trajectories=20, states=1001, chunk=10):

@@ -17,8 +17,6 @@ SHIPPED = TESTS / "parity"
 NOT_BUILT = {
     "DQC": "data_dqc dqc dqc_ha1 dqc_valid dqc_quantexp dqc_qc dqc_qcns dqc_nstep dqc_onestep"
     " update_dqc update_dqc_biglr",
-    "SHARSA": "sharsa sharsa_mean sharsa_squared update_sharsa_biglr",
-    "double SHARSA": "dsharsa dsharsa_mean update_dsharsa_biglr",
     "MOPO": "mopo_rb mopo_gc_fixed",
     "MOBILE": "mobile_rb mobile_gc",
     "LEQ": "leq_gc leq_gc_fixed leq_rb",

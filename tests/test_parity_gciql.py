@@ -40,7 +40,7 @@ def test_losses_and_gradients(parity, name):
         advantage = q - agent.value.apply(params.value, acted.obs)
         close(agent.extraction.weight(advantage), v["out.awr_weight"], 5e-6)
     state = State(params, v.target(), None)
-    grad, metrics = jax.grad(agent.loss, has_aux=True)(params, state, batch, v.noise())
+    grad, metrics = jax.jit(jax.grad(agent.loss, has_aux=True))(params, state, batch, v.noise())
     for ours, theirs in {"value": "value", "td": "critic", "policy": "actor"}.items():
         close(metrics[ours], v[f"loss.{theirs}"], 5e-6)
     close(metrics["loss"], v["loss.total"], 5e-6)

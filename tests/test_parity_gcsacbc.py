@@ -55,7 +55,7 @@ def test_losses_and_gradients(parity, name):
     agent, params, batch, noise = v.agent(), v.params(), v.batch(), v.noise()
     state = State(params, v.target(), None)
     close(agent.td_target(state, batch, noise.following), v["out.target_q"], 3e-6)
-    grad, metrics = jax.grad(agent.loss, has_aux=True)(params, state, batch, noise)
+    grad, metrics = jax.jit(jax.grad(agent.loss, has_aux=True))(params, state, batch, noise)
     names = {
         "td": "critic",
         "policy": "actor",

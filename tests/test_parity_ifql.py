@@ -40,7 +40,7 @@ def test_losses_and_gradients(parity, name):
     close(slow - agent.value.apply(params.value, batch.obs), v["out.value_diff"], 3e-6)
     close(agent.td_target(params, batch), v["out.target_q"], 3e-6)
     state = State(params, v.target(), None)
-    grad, metrics = jax.grad(agent.loss, has_aux=True)(params, state, batch, v.noise())
+    grad, metrics = jax.jit(jax.grad(agent.loss, has_aux=True))(params, state, batch, v.noise())
     names = {"value": "value", "td": "critic", "clone": "bc_flow", "loss": "total"}
     for ours, theirs in names.items():
         close(metrics[ours], v[f"loss.{theirs}"], 3e-6)

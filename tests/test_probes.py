@@ -48,8 +48,9 @@ SETTINGS = {
 # They pay for chance as well, by a temperature that falls with the learning rate, and clone less.
 ENTROPIC = {"target_entropy": -3.0, "alpha": 0.003, "lr": 2e-2}
 
-# The values of goals lie close to each other: they are reached by chance, in one row of many.
-TOLD = {"alpha": 0.01, "beta": 30.0, "lr": 1e-2}
+# The values of goals lie close to each other: they are reached by chance, in one row of many; if
+# ends of trajectories counted as goals, they would drown the others in trajectories so short.
+TOLD = {"alpha": 0.01, "beta": 30.0, "lr": 1e-2, "false_ends": False, "flow_steps": 10}
 
 ALL = {"bandit", "joint", "credit"}
 CHUNKED, SINGLE = ALL, ALL - {"joint"}
@@ -72,6 +73,8 @@ PASSES = {
     "gciql_awr": SINGLE,
     "gcsacbc": SINGLE,
     "gcsacbc_n": SINGLE,
+    "sharsa": {"credit"},  # two steps ahead, nothing tells what an action is paid at once
+    "double_sharsa": SINGLE,
     "ifql": SINGLE,
     "ifql_n": SINGLE,
     "qc_ifql": CHUNKED,

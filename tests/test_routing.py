@@ -21,6 +21,8 @@ ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "gciql_awr": {**VALUES, "policy": "policy"},
     "gcsacbc": {"td": "critic", "policy": "policy"},
     "gcsacbc_n": {"td": "critic", "policy": "policy"},
+    "sharsa": {**VALUES, "clone": "policy"},
+    "double_sharsa": {**VALUES, "clone": "policy"},
     "rebrac": {"td": "critic", "policy": "policy"},
 }
 SETTINGS = {

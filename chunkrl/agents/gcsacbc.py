@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from chunkrl.agents.actor_critic import Params, SingleActions, State
+from chunkrl.agents.reaching import Reaching
 from chunkrl.blocks.networks import Aggregate, aggregated
 from chunkrl.blocks.policies import Entropic, magnitude
 from chunkrl.blocks.targets import Logistic, ValueHead
 from chunkrl.data import goals
-from chunkrl.types import ChunkBatch, ChunkDataset, GoalChunks
+from chunkrl.types import ChunkBatch, ChunkDataset
 
 
 class Noise(NamedTuple):
@@ -30,7 +31,7 @@ class Regular(Entropic):
 
 
 @dataclass(frozen=True)
-class GCSACBC(SingleActions):
+class GCSACBC(Reaching, SingleActions):
     """Values of reaching a goal, climbed by a policy close to the data (arXiv 2506.04168, sec. 5).
 
         y = R + gamma^n mask agg_j Q'_j(s_{t+n}, a', g),     a' ~ pi(. | s_{t+n}, g)
@@ -52,19 +53,9 @@ class GCSACBC(SingleActions):
     aggregate: Aggregate = "min"  # of the target; the policy climbs the mean
     goal_dim: int = 1
     head: ValueHead = field(default_factory=Logistic)
-    false_ends: bool = True  # as published, see `goals.reach`
+    false_ends: bool = True
     value_goals: goals.GoalMixture = goals.VALUE
     actor_goals: goals.GoalMixture = goals.ACTOR
-
-    @property
-    def reads(self) -> GoalChunks:
-        """Every transition, or those that n - 1 follow."""
-        return GoalChunks(-1 if self.false_ends else self.backup - 1)
-
-    @property
-    def negative(self) -> bool:
-        """Whether a step costs 1."""
-        return not isinstance(self.head, Logistic)
 
     def init(self, key) -> State:
         params = Params(*self.init_networks(*jax.random.split(key)))
@@ -72,9 +63,7 @@ class GCSACBC(SingleActions):
 
     def draw(self, key, dataset: ChunkDataset, size: int) -> ChunkBatch:
         """`size` runs of n steps, each with a goal for the critic and one for the policy."""
-        mixtures = self.value_goals, self.actor_goals
-        at = goals.draw_rows(key, dataset, size, self.discount, *mixtures)
-        return goals.reach(dataset, at, self.backup, self.discount, self.negative)
+        return self.reach(dataset, self.draw_rows(key, dataset, size))
 
     def noise(self, key, size: int) -> Noise:
         """The noise of one update on `size` transitions."""

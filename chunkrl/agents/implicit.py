@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.actor_critic import Critics
-from chunkrl.blocks.networks import Network, Tree, scalar_mlp
-from chunkrl.blocks.targets import asymmetry
+from chunkrl.blocks.networks import Network, Tree, aggregated, scalar_mlp
+from chunkrl.blocks.targets import Squared, ValueHead, asymmetry
 from chunkrl.types import Batch, Metrics
 
 
@@ -31,6 +31,7 @@ class ImplicitValues(Critics):
     """
 
     expectile: float
+    head: ValueHead = Squared()
 
     @property
     def value(self) -> Network:
@@ -43,28 +44,38 @@ class ImplicitValues(Critics):
         params = Params(critic, value, policy)
         return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
 
-    def value_loss(self, params: Params, batch: Batch, q):
-        """mean |tau - 1[d < 0]| d^2 with d = Q'(s, a) - V(s), tau the expectile (eq. 5).  -> []"""
-        d = q - self.value.apply(params.value, batch.obs)
-        return (asymmetry(d, self.expectile) * d**2 * batch.valid[:, -1]).mean()
+    def weight(self, d):
+        """|tau - 1[d < 0]|, tau the expectile.  [B] -> [B]"""
+        return asymmetry(d, self.expectile)
 
-    def td_target(self, params: Params, batch: Batch):
+    def value_loss(self, params: Any, batch: Batch, q):
+        """mean |tau - 1[d < 0]| d^2 with d = Q'(s, a) - V(s) (eq. 5), or cross entropy.  -> []"""
+        output = self.value.apply(params.value, batch.obs)
+        weight = self.weight(q - self.head.value(output)) * batch.valid[:, -1]
+        return (weight * self.head.error(output, q)).mean()
+
+    def td_target(self, params: Any, batch: Batch):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask V(s_{t+n}), at n = 1 that of eq. 6.  -> [B]
 
         V moves slowly enough itself.
         """
-        bootstrap = self.discount**self.backup * batch.mask[:, -1]
-        return batch.returns[:, -1] + bootstrap * self.value.apply(params.value, batch.next_obs)
+        value = self.head.value(self.value.apply(params.value, batch.next_obs))
+        return batch.returns[:, -1] + self.discount**self.backup * batch.mask[:, -1] * value
 
-    def critic_loss(self, params: Params, batch: Batch, target):
-        """mean over windows of valid sum_k (Q_k(s, a) - y)^2 (eq. 6).  [B] -> []"""
-        q = self.critic.apply(params.critic, batch.obs, self.flat_chunk(batch))  # [E, B]
-        return (((q - target[None]) ** 2).sum(axis=0) * batch.valid[:, -1]).mean()
+    def critic_loss(self, params: Any, batch: Batch, target):
+        """mean over windows of valid sum_k (Q_k(s, a) - y)^2 (eq. 6), or cross entropy.  -> []"""
+        output = self.critic.apply(params.critic, batch.obs, self.flat_chunk(batch))  # [E, B]
+        error = self.head.error(output, jnp.broadcast_to(target, output.shape))
+        return (error.sum(axis=0) * batch.valid[:, -1]).mean()
 
-    def value_losses(self, params: Params, state: Any, batch: Batch) -> Metrics:
+    def slow_q(self, target_critic, batch: Batch):
+        """Q'(s, a), aggregated over the values of the ensemble.  -> [B]"""
+        outputs = self.critic.apply(target_critic, batch.obs, self.flat_chunk(batch))
+        return aggregated(self.head.value(outputs), self.aggregate)
+
+    def value_losses(self, params: Any, state: Any, batch: Batch) -> Metrics:
         """Those of value and critic."""
-        slow = self.q(state.target_critic, batch.obs, self.flat_chunk(batch))
         target = self.td_target(state.params, batch)
-        value = self.value_loss(params, batch, slow)
+        value = self.value_loss(params, batch, self.slow_q(state.target_critic, batch))
         td = self.critic_loss(params, batch, target)
         return {"value": value, "td": td, "target": target.mean()}

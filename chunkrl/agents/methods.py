@@ -29,6 +29,7 @@ from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.agents.rlpd import RLPD, MaximumEntropy
 from chunkrl.agents.settings import checked, parameters
+from chunkrl.agents.sharsa import SHARSA, DoubleSHARSA
 from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
 from chunkrl.blocks.targets import Logistic, Squared
@@ -333,6 +334,35 @@ def gcsacbc(alpha: float = 0.3, **settings: Annotated[Any, anchored, "false_ends
 def gcsacbc_n(horizon: int = 25, **settings: Annotated[Any, anchored]) -> GCSACBC:
     """`gcsacbc` with uncorrected n-step returns (arXiv 2506.04168, sec. 5)."""
     return anchored(horizon, **settings)
+
+
+def hierarchical(
+    obs_dim: int,
+    action_dim: int,
+    horizon: int = SHARSA.backup,
+    goal_dim: int = 1,
+    flow_steps: int = 10,
+    value_loss: Literal["squared", "logistic"] = "logistic",
+    hidden: tuple[int, ...] = SHARSA.hidden,
+    kind: type = SHARSA,
+    **learning: Annotated[Any, SHARSA],
+) -> Any:
+    """Flows of subgoals and of actions, chosen by values."""
+    flows = (Flow(dim, hidden, flow_steps, norm=True) for dim in (some_goal(goal_dim), action_dim))
+    told = {"goal_dim": goal_dim, "head": HEADS[value_loss], "hidden": hidden}
+    return kind(obs_dim, action_dim, *flows, backup=horizon, **told, **learning)
+
+
+@method(presets.GOALS)
+def sharsa(**settings: Annotated[Any, hierarchical]) -> SHARSA:
+    """The best of N subgoals, and a cloned flow towards it (arXiv 2506.04168, alg. 1)."""
+    return hierarchical(**settings)
+
+
+@method(presets.GOALS)
+def double_sharsa(**settings: Annotated[Any, hierarchical]) -> SHARSA:
+    """`sharsa` whose actions are the best of N as well (arXiv 2506.04168, sec. 6)."""
+    return hierarchical(kind=DoubleSHARSA, **settings)
 
 
 def some_goal(goal_dim: int) -> int:

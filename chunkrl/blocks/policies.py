@@ -57,9 +57,13 @@ class Flow(Imitating):
         """
         return (flow.matching_error(self.velocity(params, obs), chunk, noise, t) * valid).mean()
 
+    def end(self, params, obs, noise):
+        """The end of the flow from `noise`.  [*B, O], [*B, D] -> [*B, D]"""
+        return flow.integrate(self.velocity(params, obs), noise, self.steps)
+
     def sample(self, params, obs, noise):
-        """The end of the flow from `noise`, clipped only there.  [*B, O], [*B, D] -> [*B, D]"""
-        return flow.integrate(self.velocity(params, obs), noise, self.steps).clip(-1, 1)
+        """The same clipped, as actions are.  [*B, O], [*B, D] -> [*B, D]"""
+        return self.end(params, obs, noise).clip(-1, 1)
 
 
 def magnitude(value):
