@@ -25,7 +25,8 @@ O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
 
 
 def agent_of(name, **changes):
-    settings = {"horizon": 4, "candidates": 4, "flow_steps": 2, "hidden": H} | changes
+    settings = {"horizon": 4, "policy_chunk": 2, "candidates": 4, "flow_steps": 2, "hidden": H}
+    settings |= changes
     known = methods.named(name).parameters  # of one set of settings, what the method uses
     return make(name, O, A, **{k: v for k, v in settings.items() if k in known})
 
@@ -311,7 +312,7 @@ def test_an_agent_is_a_value():
 
 
 OTHER = {
-    "horizon": 3,
+    "horizon": 7,
     "candidates": 7,
     "act_candidates": 7,
     "alpha": 7.0,
@@ -335,6 +336,11 @@ OTHER = {
     "clone_value_goal": True,
     "critic_on_data": True,
     "false_ends": False,
+    "policy_chunk": 2,
+    "kappa_d": 0.6,
+    "kappa_b": 0.6,
+    "distill_loss": None,
+    "backup_loss": None,
     "step_discount": None,  # the other one
     "value_loss": None,
     "value_end": "online",

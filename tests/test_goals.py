@@ -132,6 +132,42 @@ def test_parity_of_several_steps_to_goals(parity, case):
         compare(step, {**low, "value_goal": "low_value_goals", "next_obs": "next_observations"})
 
 
+@pytest.mark.parametrize("name", ["data_dqc"])
+@pytest.mark.parametrize("case", ["c1", "c2", "c3", "all"])
+def test_parity_of_chunks_to_goals(parity, case):
+    """All starts, goals from them alone, and batches; "all" begins in every row."""
+    v = Vectors(parity / "data_dqc.npz")
+    if not v.under(case):
+        pytest.skip(f"{case}: not in the reduced set")
+    config, start = v.meta[f"{case}_config"], jnp.asarray(v[f"{case}.index"], jnp.int32)
+    field = lambda name: jnp.asarray(v[f"dataset.{name}"], jnp.float32)
+    last = chunks.final_rows(v["dataset.valids"] == 0)
+    last = last + 1 if case == "c3" else np.maximum(last, np.arange(len(last)))
+    h = config["backup_horizon"]
+    arrays = field("observations"), field("actions"), *jnp.zeros((2, len(last)))
+    sizes = v.meta["obs_dim"], v.meta["action_dim"]
+    agent = agents.make(
+        "dqc_n", *sizes, goal_dim=v.meta["goal_dim"], horizon=h, discount=config["discount"]
+    )
+    data = chunks.dataset(*arrays, last, agent.reads.length, field("oracle_reps"))
+    if case != "all":
+        np.testing.assert_array_equal(data.starts, v[f"{case}.valid_start_index"])
+    mixture, noise = authors_goals(v, case, "value")
+    row = goals.pick(mixture, start, jnp.asarray(data.last)[start], noise)
+    np.testing.assert_array_equal(row, v[f"{case}.value.goal_index"])
+    batch, expect = agent.take(data, start, row), lambda name: v[f"{case}.batch.{name}"]
+    seen, flat = np.hstack([expect("observations"), expect("high_value_goals")]), (len(start), -1)
+    np.testing.assert_array_equal(batch.obs, seen)
+    np.testing.assert_array_equal(
+        batch.next_obs[:, : sizes[0]], expect("high_value_next_observations")
+    )
+    np.testing.assert_array_equal(batch.action.reshape(flat), expect("high_value_action_chunks"))
+    close(batch.returns[:, 0], expect("high_value_rewards"), 3e-7)
+    np.testing.assert_array_equal(batch.mask[:, 0], expect("high_value_masks"))
+    k = goals.steps(data, start, row, h)
+    np.testing.assert_array_equal(k, expect("high_value_backup_horizon"))
+
+
 def numbered(trajectories=20, states=1001, chunk=10):
     """Data whose observation and goal are the number of the row."""
     rows = trajectories * states

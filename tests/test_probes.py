@@ -33,6 +33,7 @@ H, HALF, EPISODES = 2, 0.5, 256
 BAR = {"bandit": 0.5, "credit": 0.25}  # between the logs' actions, so that it is no part of them
 SETTINGS = {
     "horizon": H,
+    "policy_chunk": 1,
     "execute": H,
     "candidates": 16,
     "act_candidates": 16,
@@ -75,6 +76,10 @@ PASSES = {
     "gcsacbc_n": SINGLE,
     "sharsa": {"credit"},  # two steps ahead, nothing tells what an action is paid at once
     "double_sharsa": SINGLE,
+    "dqc": SINGLE,
+    "dqc_naive": CHUNKED,
+    "dqc_n": SINGLE,
+    "dqc_one_step": SINGLE,
     "ifql": SINGLE,
     "ifql_n": SINGLE,
     "qc_ifql": CHUNKED,

@@ -18,14 +18,24 @@ class Noise(NamedTuple):
     t: jax.Array  # [B, 1]     uniform: flow time
 
 
+class Choosing(ImplicitValues, ChunkedActorCritic):
+    """A flow clones, the critic chooses when acting: no target asks for a sample."""
+
+    def noise(self, key, size: int) -> Noise:
+        """The noise of one update on `size` windows."""
+        key_flow, key_t = jax.random.split(key)
+        flow = jax.random.normal(key_flow, (size, self.chunk * self.action_dim))
+        return Noise(flow, jax.random.uniform(key_t, (size, 1)))
+
+
 @dataclass(frozen=True)
-class IFQL(ImplicitValues, ChunkedActorCritic):
+class IFQL(Choosing):
     """A flow clones, the critic chooses when acting (IDQL, arXiv 2304.10573, with a flow).
 
         V(s)  an expectile of min_k Q'_k(s, a) over the data's chunks a,   y = R^n + gamma^n V(s')
         a*    = argmax_j min_k Q_k(s, a_j),      a_j ~ the flow, j = 1 ... N
 
-    No target asks for a sample of the flow.  At h = n QC-IFQL, at h = 1 < n IFQL-n (arXiv
+    At h = n QC-IFQL, at h = 1 < n IFQL-n (arXiv
     2507.07969, sec. 5): not released, so that the valid mask is ours in the losses of V and Q.
     """
 
@@ -33,12 +43,6 @@ class IFQL(ImplicitValues, ChunkedActorCritic):
     backup: int = 1
     aggregate: Aggregate = "min"
     expectile: float = 0.9
-
-    def noise(self, key, size: int) -> Noise:
-        """The noise of one update on `size` windows."""
-        key_flow, key_t = jax.random.split(key)
-        flow = jax.random.normal(key_flow, (size, self.chunk * self.action_dim))
-        return Noise(flow, jax.random.uniform(key_t, (size, 1)))
 
     def loss(self, params: Params, state: State, batch: Batch, noise: Noise):
         """Value, critic and flow-matching losses, added.  -> [], metrics"""

@@ -8,7 +8,7 @@ import optax
 
 from chunkrl.agents.actor_critic import Critics
 from chunkrl.blocks.networks import Network, Tree, aggregated, scalar_mlp
-from chunkrl.blocks.targets import Squared, ValueHead, asymmetry
+from chunkrl.blocks.targets import Squared, ValueHead, expectile_error
 from chunkrl.types import Batch, Metrics
 
 
@@ -44,15 +44,14 @@ class ImplicitValues(Critics):
         params = Params(critic, value, policy)
         return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
 
-    def weight(self, d):
-        """|tau - 1[d < 0]|, tau the expectile.  [B] -> [B]"""
-        return asymmetry(d, self.expectile)
+    def regression(self, output, target):
+        """|tau - 1[d < 0]| d^2 with d = y - V, tau the expectile, or cross entropy.  -> [B]"""
+        return expectile_error(self.head, output, target, self.expectile)
 
     def value_loss(self, params: Any, batch: Batch, q):
-        """mean |tau - 1[d < 0]| d^2 with d = Q'(s, a) - V(s) (eq. 5), or cross entropy.  -> []"""
+        """mean over windows of valid `regression` of V(s) on Q'(s, a) (eq. 5).  -> []"""
         output = self.value.apply(params.value, batch.obs)
-        weight = self.weight(q - self.head.value(output)) * batch.valid[:, -1]
-        return (weight * self.head.error(output, q)).mean()
+        return (self.regression(output, q) * batch.valid[:, -1]).mean()
 
     def td_target(self, params: Any, batch: Batch):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask V(s_{t+n}), at n = 1 that of eq. 6.  -> [B]

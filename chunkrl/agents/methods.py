@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.agents.dqc import DQC
 from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.agents.gciql import GCIQL
 from chunkrl.agents.gcsacbc import GCSACBC, Regular
@@ -32,7 +33,7 @@ from chunkrl.agents.settings import checked, parameters
 from chunkrl.agents.sharsa import SHARSA, DoubleSHARSA
 from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
-from chunkrl.blocks.targets import Logistic, Squared
+from chunkrl.blocks.targets import Logistic, Regression, Squared
 from chunkrl.data import goals
 from chunkrl.errors import ConfigError
 from chunkrl.types import Agent
@@ -178,10 +179,7 @@ def model_based(
     **learning: Annotated[Any, ModelBasedActorCritic],
 ) -> ModelBasedActorCritic:
     """MAC's agent around `policy(D, hidden=...)`, for goals where `goal_dim` > 0, else rewards."""
-    if execute > horizon:
-        raise ConfigError(
-            f"execute = {execute}: must be between 1 and the chunk's {horizon} actions"
-        )
+    require_some_of(horizon, execute)
     idle = {"sum_reward": sum_reward, "true_mask": true_mask}
     if not goal_dim:
         idle = {"goal_reward": goal_reward == 1, "clone_value_goal": clone_value_goal}
@@ -363,6 +361,81 @@ def sharsa(**settings: Annotated[Any, hierarchical]) -> SHARSA:
 def double_sharsa(**settings: Annotated[Any, hierarchical]) -> SHARSA:
     """`sharsa` whose actions are the best of N as well (arXiv 2506.04168, sec. 6)."""
     return hierarchical(kind=DoubleSHARSA, **settings)
+
+
+def decoupled(
+    horizon: int,
+    policy_chunk: int,
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 1,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = DQC.hidden,
+    **learning: Annotated[Any, DQC],
+) -> DQC:
+    """Values of `horizon` steps, and a critic that picks among proposals of a cloned flow."""
+    if policy_chunk > horizon:
+        raise ConfigError(
+            f"policy_chunk = {policy_chunk}: must be between 1 and the {horizon} steps of values"
+        )
+    flow = Flow(policy_chunk * action_dim, hidden, flow_steps, norm=True)
+    told = {"goal_dim": some_goal(goal_dim), "hidden": hidden, "execute": policy_chunk}
+    return DQC(obs_dim, action_dim, flow, policy_chunk, horizon, **{**told, **learning})
+
+
+@method(presets.DECOUPLED)
+def dqc(
+    horizon: int = 25,
+    policy_chunk: int = 5,
+    kappa_d: float = DQC.kappa_d,
+    distill_loss: Regression = DQC.distill_loss,
+    **settings: Annotated[Any, decoupled, "execute"],
+) -> DQC:
+    """Decoupled Q-chunking: long chunks valued, short ones played (arXiv 2512.10926, sec. 5).
+
+    Where both are as long, nothing is distilled.
+    """
+    apart = {"distilled": True, "kappa_d": kappa_d, "distill_loss": distill_loss}
+    whole = apart if horizon > policy_chunk else {"distilled": False}
+    return decoupled(horizon, policy_chunk, **whole, **settings)
+
+
+PLAIN = ("kappa_d", "distill_loss")  # of what is distilled; without, Q learns the target itself
+
+
+@method(presets.DECOUPLED)
+def dqc_naive(
+    horizon: int = 25,
+    execute: int = 1,
+    **settings: Annotated[Any, decoupled, "policy_chunk", *PLAIN],
+) -> DQC:
+    """The first actions of a chunk that is valued as a whole (arXiv 2512.10926, sec. 6)."""
+    require_some_of(horizon, execute)
+    return decoupled(horizon, horizon, execute=execute, distilled=False, **settings)
+
+
+@method(presets.DECOUPLED)
+def dqc_n(
+    horizon: int = 25,
+    policy_chunk: int = 1,
+    **settings: Annotated[Any, decoupled, "execute", *PLAIN],
+) -> DQC:
+    """`dqc` by uncorrected n-step returns, without whole chunks (arXiv 2512.10926, sec. 6)."""
+    return decoupled(horizon, policy_chunk, distilled=False, **settings)
+
+
+@method(presets.DECOUPLED)
+def dqc_one_step(
+    **settings: Annotated[Any, decoupled, "horizon", "policy_chunk", "execute", *PLAIN],
+) -> DQC:
+    """`dqc` at h = 1, of single steps (arXiv 2512.10926, sec. 6)."""
+    return decoupled(1, 1, distilled=False, **settings)
+
+
+def require_some_of(chunk: int, execute: int) -> None:
+    """Raise ConfigError where more actions are to be executed than a chunk has."""
+    if execute > chunk:
+        raise ConfigError(f"execute = {execute}: must be between 1 and the chunk's {chunk} actions")
 
 
 def some_goal(goal_dim: int) -> int:

@@ -98,6 +98,7 @@ GOALS = ONE_STEP | {
         PAPER, batch_size=1024, settings={"flow_steps": 10, "hidden": (1024,) * 4, "lr": 3e-4}
     ),
 }
+DECOUPLED = GOALS | {"paper": replace(GOALS["paper"], batch_size=4096)}
 
 
 # Strength of the behaviour constraint, Q-chunking paper, appendix: distillation weight alpha of the
