@@ -122,9 +122,14 @@ class Chunks:
 
 @dataclass(frozen=True)
 class GoalChunks:
-    """It reads the same with states as goals, which are normalised too."""
+    """It reads the same with states as goals, which are normalised too.
+
+    Of another length than its chunks where its sampler begins elsewhere: at rows t + length < last.
+    With `over` only of trajectories that are over, so that it does not learn by acting.
+    """
 
     length: int
+    over: bool = False
 
 
 Reads = Windows | Chunks | GoalChunks

@@ -2,10 +2,11 @@
 
     python tests/reduce_parity.py SOURCE TARGET
 
-Of the files in KEPT it drops what no test reads.  Values keep every bit: all float32 arrays of a
-file are stored as one, because a zip entry and an .npy header for each are a third of a file, and
-by byte position, because the first bytes of neighbours are alike and compress.  The files that
-stay behind are named in TARGET/left_out.txt; tests that read one of those are skipped.
+Of the files in KEPT it drops what no test reads, and most gradients, which parameters after updates
+tell as well.  Values keep every bit: all float32 arrays of a file are stored as one, because a zip
+entry and an .npy header for each are a third of a file, and by byte position, because the first
+bytes of neighbours are alike and compress.  The files that stay behind are named in
+TARGET/left_out.txt; tests that read one of those are skipped.
 """
 
 import argparse
@@ -22,7 +23,8 @@ _FLOATS, _SHAPES = "packed.floats", "packed.shapes"
 # File -> pattern of the keys that are dropped.
 _KEY = r"rng\d*\."
 _UNREAD = rf"{_KEY}|batch\d*\.(terminals|next_goals)|out\.(velocity|euler_path|squared|gae_[ad])"
-_UPDATE = rf"{_UNREAD}|out\d|loss\d\.(?!total|reward)"
+_ONE_UPDATE = rf"{_UNREAD}|adam_|grad\d|out\d|loss\d\.(?!total|reward)"
+_UPDATE = rf"{_ONE_UPDATE}|after1\."  # followed to the last step
 _BEST_OF_N = r"act_\w+\.(best|cand)|\w+\.onestep"
 KEPT = {
     "data_mac": "ac_single_terminal|raw",
@@ -30,15 +32,26 @@ KEPT = {
     "nets_gauss": _KEY,
     "nets_qc": _KEY,
     "qc_n4": rf"{_UNREAD}|{_BEST_OF_N}",
-    "qcfql_qmin": _UNREAD,
-    "update_qc_n4": rf"{_UPDATE}|{_BEST_OF_N}|grad",
-    "mac_gc_lam": rf"{_UNREAD}|\w+\.reward\.",
+    "qcfql_qmin": rf"{_UNREAD}|grad",
+    "update_qc_n4": rf"{_UPDATE}|{_BEST_OF_N}",
+    "mac_gc_lam": rf"{_UNREAD}|grad|\w+\.reward\.",
     "update_mac_reward": _UPDATE,
-    "iql_awr_std": _KEY,
-    "iql_ddpgbc": _KEY,
-    "update_iql_awr": _KEY,
-    "rebrac": _KEY,
-    "update_rebrac_biglr": _KEY,
+    "iql_awr_std": rf"{_KEY}|grad",
+    "update_iql_awr": _UPDATE,
+    "ifql": rf"{_UNREAD}|grad|act_single[23]\.cand",
+    "gciql_ddpgbc": rf"{_UNREAD}|grad|out\.(?!target_q$)",
+    "update_gciql_ddpgbc_biglr": _UPDATE,
+    "ngcsacbc_mean": rf"{_UNREAD}|grad|out\.(?!target_q$)",
+    "update_ngcsacbc_biglr": _UPDATE,
+    "data_hgc": r"(h[145]|gc)\.",
+    "sharsa": rf"{_UNREAD}|grad|out\.(?!high_(value_target|target_q)$)|act_\w+\.high_cand",
+    "update_dsharsa_biglr": _ONE_UPDATE,
+    "dqc_nstep": rf"{_UNREAD}|grad|out\.(?!(target_chunk|backup_q)$)",
+    "update_dqc": _ONE_UPDATE,
+    "data_dqc": r"(c1|c3|all)\.",
+    "update_ifql_biglr": rf"{_UPDATE}|after2",
+    "rebrac": rf"{_KEY}|grad",
+    "update_rebrac_biglr": rf"{_UPDATE}|after2",
     "rlpd_h1": _UNREAD,
 }
 

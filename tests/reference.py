@@ -9,7 +9,7 @@ from reduce_parity import unpack
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic, Noise, Params
 from chunkrl.blocks.policies import Flow, GaussianParams, OneStep, OneStepParams
-from chunkrl.types import Batch
+from chunkrl.types import Batch, ChunkBatch
 
 
 class Vectors(dict):
@@ -19,6 +19,10 @@ class Vectors(dict):
         with np.load(path, allow_pickle=False) as file:
             super().__init__(unpack({k: file[k] for k in file.files}))
         self.meta = json.loads(str(self.pop("meta")))
+
+    def under(self, prefix: str) -> list[str]:
+        """The rest of every key that begins with `prefix` and a dot."""
+        return [key.removeprefix(f"{prefix}.") for key in self if key.startswith(f"{prefix}.")]
 
     def net(self, prefix: str, members: int = 0):
         """The parameters stored under `prefix`, members stacked, named as Flax names them."""
@@ -54,6 +58,12 @@ class Vectors(dict):
         net = {"params": {**layers, f"Dense_{depth}": last}}
         free = self.get(f"{prefix}.log_stds")
         return net if free is None else GaussianParams(net, jnp.asarray(free))
+
+    def seen(self, case: str):
+        """The observations of an acting case, with their goals."""
+        obs = self[f"{case}.observations"]
+        goals = self.get(f"{case}.goals", np.zeros((*obs.shape[:-1], 0)))
+        return jnp.concatenate([obs, goals], axis=-1, dtype=jnp.float32)
 
     @property
     def one_step(self) -> bool:
@@ -123,3 +133,13 @@ class Vectors(dict):
         x0 = jnp.asarray(self[f"{prefix}.x0"])
         improve = self[f"{prefix}.noise"] if self.one_step else np.zeros_like(x0)
         return Noise(propose, x0, jnp.asarray(self[f"{prefix}.t"]), jnp.asarray(improve))
+
+
+def goal_batch(v: Vectors, prefix: str) -> ChunkBatch:
+    """Transitions with goals, of one step, or of several where the names begin with "high"."""
+    several = f"{prefix}.high_value_goals" in v
+    names = ["rewards", "masks", "next_observations"]
+    names = [f"high_value_{name}" if several else name for name in names]
+    names += ["high_value_goals", "high_actor_goals"] if several else ["value_goals", "actor_goals"]
+    fields = ["observations", "actions", *names]
+    return ChunkBatch(*(jnp.asarray(v[f"{prefix}.{name}"]) for name in fields))

@@ -1,7 +1,6 @@
 """Reads MAC's parity vectors: parameters, batches, noise and agents of this package."""
 
 import jax.numpy as jnp
-import numpy as np
 from reference import Vectors
 
 from chunkrl.agents.dynamics import ChunkModel
@@ -85,8 +84,3 @@ class MACVectors(Vectors):
     def noise(self, prefix: str = "rand") -> MACNoise:
         names = ("x0", "t", "noise", "rollout_noise")
         return MACNoise(*(jnp.asarray(self[f"{prefix}.{name}"]) for name in names))
-
-    def seen(self, case: str):
-        """The observations of an acting case, with their goals."""
-        goals = self.get(f"{case}.goals", np.zeros((*self[f"{case}.observations"].shape[:-1], 0)))
-        return jnp.concatenate([self[f"{case}.observations"], goals], axis=-1, dtype=jnp.float32)

@@ -5,10 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import Vectors
+from test_parity import close
 
+from chunkrl import agents
 from chunkrl.data import chunks, goals, load_chunks, load_task
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError
+from chunkrl.types import GoalChunks
 
 
 def authors_data(parity):
@@ -20,10 +23,14 @@ def authors_data(parity):
 
 
 def authors_goals(v, case, role):
-    """A mixture, and the authors' own draws for it."""
-    config = {k.removeprefix(f"{role}_"): x for k, x in v.meta[f"{case}_config"].items()}
+    """A mixture, and the authors' own draws for it; the low level's is the value's, geometric."""
+    of = "value" if role == "low" else role
+    config = {k.removeprefix(f"{of}_"): x for k, x in v.meta[f"{case}_config"].items()}
     mixture = goals.GoalMixture(
-        config["p_curgoal"], config["p_trajgoal"], config["p_randomgoal"], config["geom_sample"]
+        config["p_curgoal"],
+        config["p_trajgoal"],
+        config["p_randomgoal"],
+        config["geom_sample"] or role == "low",
     )
     get = lambda name: jnp.asarray(v[f"{case}.{role}.{name}"])
     distance = get("geometric_offset" if mixture.geometric else "uniform_distance")
@@ -70,6 +77,97 @@ def test_parity_of_the_rows_that_are_drawn_from(parity):
     np.testing.assert_array_equal(batch.next_obs, v["gc.chunk.next_observations"])
 
 
+@pytest.mark.parametrize("name", ["data_hgc"])
+@pytest.mark.parametrize("case", ["h1", "h2", "h3", "h4", "h5", "gc"])
+def test_parity_of_several_steps_to_goals(parity, case):
+    """Runs of n steps and single ones, towards goals of the value, the actor and the low level."""
+    v = Vectors(parity / "data_hgc.npz")
+    if not v.under(case):
+        pytest.skip(f"{case}: not in the reduced set")
+    config, start = v.meta[f"{case}_config"], jnp.asarray(v[f"{case}.index"], jnp.int32)
+    field = lambda name: jnp.asarray(v[f"dataset.{name}"], jnp.float32)
+    last = chunks.final_rows(v["dataset.valids"] == 0)
+    if case == "h5":  # data whose last rows alone are terminal
+        last = last + 1
+    arrays = field("observations"), field("actions"), *jnp.zeros((2, len(last)))
+    data = chunks.dataset(*arrays, last, -1, field("oracle_reps"))
+    if case != "h5":
+        np.testing.assert_array_equal(data.starts, v[f"{case}.dataset_valid_index"])
+        np.testing.assert_array_equal(data.goal_rows, v[f"{case}.dataset_valid_index"])
+    rows = {}
+    for role in ("value", "actor", *(["low"] if "low_discount" in config else [])):
+        mixture, noise = authors_goals(v, case, role)
+        assert (data.last[start] == v[f"{case}.{role}.final_state_index"]).all()
+        rows[role] = goals.pick(mixture, start, jnp.asarray(data.last)[start], noise)
+        np.testing.assert_array_equal(rows[role], v[f"{case}.{role}.goal_index"])
+    at = goals.Rows(start, rows["value"], rows["actor"])
+    one = {"reward": "rewards", "mask": "masks", "next_obs": "next_observations"}
+    compare = lambda batch, names: [
+        close(getattr(batch, k), v[f"{case}.batch.{name}"], 3e-7)
+        for k, name in {"obs": "observations", "chunk": "actions", **names}.items()
+    ]
+    if case == "gc":
+        goal = {"value_goal": "value_goals", "actor_goal": "actor_goals"}
+        compare(goals.take(data, start, 1, *at[1:], config["gc_negative"]), {**one, **goal})
+        return
+    n = config["subgoal_steps"]
+    run = goals.reach(data, at, n, config["discount"], config["gc_negative"])
+    high = {k: f"high_value_{name}" for k, name in one.items()}
+    goal = {"value_goal": "high_value_goals", "actor_goal": "high_actor_goals"}
+    compare(run, {**high, **goal})
+    k = goals.steps(data, start, at.value, n)
+    np.testing.assert_array_equal(k, v[f"{case}.batch.high_value_subgoal_steps"])
+    sizes = {"obs_dim": v.meta["obs_dim"], "action_dim": v.meta["action_dim"], "horizon": n}
+    kind, loss = config["discount"], "squared" if config["gc_negative"] else "logistic"
+    sizes |= {"goal_dim": v.meta["goal_dim"], "discount": kind, "value_loss": loss}
+    agent = agents.make("double_sharsa", **sizes)
+    found = agent.take(data, at)
+    jax.tree.map(np.testing.assert_array_equal, found.run, run)
+    close(found.subgoal, v[f"{case}.batch.high_value_actions"], 0)
+    close(found.actor_subgoal, v[f"{case}.batch.high_actor_actions"], 0)
+    close(found.ahead, v[f"{case}.batch.low_actor_goals"], 0)
+    if "low" in rows:
+        low = {"reward": "low_value_rewards", "mask": "low_value_masks"}
+        step = agent.single(data, start, rows["low"])
+        compare(step, {**low, "value_goal": "low_value_goals", "next_obs": "next_observations"})
+
+
+@pytest.mark.parametrize("name", ["data_dqc"])
+@pytest.mark.parametrize("case", ["c1", "c2", "c3", "all"])
+def test_parity_of_chunks_to_goals(parity, case):
+    """All starts, goals from them alone, and batches; "all" begins in every row."""
+    v = Vectors(parity / "data_dqc.npz")
+    if not v.under(case):
+        pytest.skip(f"{case}: not in the reduced set")
+    config, start = v.meta[f"{case}_config"], jnp.asarray(v[f"{case}.index"], jnp.int32)
+    field = lambda name: jnp.asarray(v[f"dataset.{name}"], jnp.float32)
+    last = chunks.final_rows(v["dataset.valids"] == 0)
+    last = last + 1 if case == "c3" else np.maximum(last, np.arange(len(last)))
+    h = config["backup_horizon"]
+    arrays = field("observations"), field("actions"), *jnp.zeros((2, len(last)))
+    sizes = v.meta["obs_dim"], v.meta["action_dim"]
+    agent = agents.make(
+        "dqc_n", *sizes, goal_dim=v.meta["goal_dim"], horizon=h, discount=config["discount"]
+    )
+    data = chunks.dataset(*arrays, last, agent.reads.length, field("oracle_reps"))
+    if case != "all":
+        np.testing.assert_array_equal(data.starts, v[f"{case}.valid_start_index"])
+    mixture, noise = authors_goals(v, case, "value")
+    row = goals.pick(mixture, start, jnp.asarray(data.last)[start], noise)
+    np.testing.assert_array_equal(row, v[f"{case}.value.goal_index"])
+    batch, expect = agent.take(data, start, row), lambda name: v[f"{case}.batch.{name}"]
+    seen, flat = np.hstack([expect("observations"), expect("high_value_goals")]), (len(start), -1)
+    np.testing.assert_array_equal(batch.obs, seen)
+    np.testing.assert_array_equal(
+        batch.next_obs[:, : sizes[0]], expect("high_value_next_observations")
+    )
+    np.testing.assert_array_equal(batch.action.reshape(flat), expect("high_value_action_chunks"))
+    close(batch.returns[:, 0], expect("high_value_rewards"), 3e-7)
+    np.testing.assert_array_equal(batch.mask[:, 0], expect("high_value_masks"))
+    k = goals.steps(data, start, row, h)
+    np.testing.assert_array_equal(k, expect("high_value_backup_horizon"))
+
+
 def numbered(trajectories=20, states=1001, chunk=10):
     """Data whose observation and goal are the number of the row."""
     rows = trajectories * states
@@ -77,6 +175,33 @@ def numbered(trajectories=20, states=1001, chunk=10):
     ends = np.arange(rows) % states == states - 1
     zeros = np.zeros(rows, np.float32)
     return chunks.dataset(number, number, zeros, zeros + 1, chunks.final_rows(ends), chunk, number)
+
+
+@pytest.mark.parametrize("negative", [False, True])
+def test_a_run_of_one_step_is_a_single_step(negative):
+    """Where one follows; so is n-step SAC+BC at n = 1, which then is SAC+BC."""
+    data = numbered(2, 9, 0)
+    starts = jnp.asarray(data.starts)
+    np.testing.assert_array_equal(starts, [*range(7), *range(9, 16)])
+    start, goal = (x.ravel() for x in jnp.meshgrid(starts, jnp.asarray(data.goal_rows)))
+    run = goals.reach(data, goals.Rows(start, goal, start), 1, 0.9, negative)
+    one = goals.take(data, start, 1, goal, start, negative)
+    for name in ("obs", "chunk", "reward", "mask", "value_goal", "actor_goal"):
+        np.testing.assert_allclose(getattr(run, name), getattr(one, name), 1e-6, err_msg=name)
+    np.testing.assert_array_equal(run.next_obs[run.mask == 1], one.next_obs[run.mask == 1])
+    several = agents.make("gcsacbc_n", 1, 1, horizon=1, false_ends=False, alpha=0.3)
+    assert several == agents.make("gcsacbc", 1, 1)
+    assert several.reads == GoalChunks(0, over=True)
+
+
+def test_no_end_is_a_goal_where_n_steps_are_left():
+    """As published it is; rows of which n steps remain reach what is ahead of them alone."""
+    n = 3
+    data = numbered(2, 9, n - 1)
+    for rows, reached in ((data.goal_rows, [0, 0, 0, 0, 0, 1, 1, 1]), (data.starts, [0] * 5)):
+        start = jnp.asarray(rows[: len(reached)])
+        at = goals.Rows(start, jnp.full(len(reached), 17), start)
+        np.testing.assert_array_equal(1 - goals.reach(data, at, n, 0.9).mask, reached)
 
 
 def test_frequencies_of_mac():

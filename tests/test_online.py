@@ -478,6 +478,13 @@ def test_what_cannot_be_is_refused(changes, error, words):
         fit(**{"updates": 0, "steps": 20, "seeds": (0,)} | changes)
 
 
+@pytest.mark.parametrize("name", ["gciql", "gcsacbc_n", "sharsa", "double_sharsa", "dqc"])
+def test_what_reads_trajectories_that_are_over_does_not_act(name):
+    acting = train.Online(Drift, 20)
+    with pytest.raises(ConfigError, match="learns from trajectories that are over, not by acting"):
+        train.require_online(acting, methods.make(name, obs_dim=2, action_dim=1, goal_dim=1))
+
+
 def test_a_run_that_acts_is_continued_as_it_began(tmp_path):
     fit(10, 10, tmp_path, seeds=(0,))
     for updates, changes, words in [

@@ -43,6 +43,27 @@ def close_trees(actual, expected, tolerance=1e-5):
         close(a, b, tolerance)
 
 
+def follow(v, agent, state, tolerance=1e-6, slow=3e-7, adam=5e-6):
+    """Several steps in a row: losses, parameters, target networks (one step late), Adam's moments.
+
+    What a reduced file lacks is not compared: of parameters it has those of the last step.
+    """
+    assert v.meta["adam"] == {"b1": 0.9, "b2": 0.999, "eps": 1e-8}  # optax's defaults
+    step, last = jax.jit(agent.step), v.meta["steps"]
+    targets = [field for field in state._fields if field.startswith("target")]
+    for k in range(1, last + 1):
+        state, metrics = step(state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))
+        close(metrics["loss"], v[f"loss{k}.total"], 5e-6)
+        if k == last or v.under(f"after{k}"):
+            close_trees(state.params, v.params(f"after{k}"), tolerance)
+            expected = v.target(f"after{k}")
+            ours = [getattr(state, field) for field in targets]
+            close_trees(ours[0] if len(ours) == 1 else tuple(ours), expected, slow)
+    if v.under("adam_mu"):
+        close_trees(state.opt_state[0].mu, v.params("adam_mu"), adam)
+        close_trees(state.opt_state[0].nu, v.params("adam_nu"), adam)
+
+
 @pytest.mark.parametrize("name", ["nets_qc"])
 @pytest.mark.parametrize("single", [False, True], ids=["batch", "single"])
 def test_networks(parity, single):
@@ -118,7 +139,8 @@ def test_losses_and_gradients(parity, name):
     if v.one_step:
         close(metrics["distill"], v["loss.distill"])
         close(-metrics["q_policy"] * v.get("loss.q_weight", 1.0), v["loss.q"])
-    close_trees(grad, v.params("grad"))
+    if v.under("grad"):
+        close_trees(grad, v.params("grad"))
     # What this package keeps out of the optimiser has no gradient in the reference either.
     frozen = ["target_critic"] if v.one_step else ["target_critic", "onestep"]
     for key, value in v.items():
@@ -139,21 +161,11 @@ def test_acting(parity, name):
 
 @pytest.mark.parametrize("name", UPDATES)
 def test_updates(parity, name):
-    """Several steps in a row, parameters, target critic (one step late) and Adam's moments."""
+    """Several steps in a row, see `follow`."""
     v = Vectors(parity / f"{name}.npz")
     agent, params = v.agent(), v.params("before")
-    assert v.meta["adam"] == {"b1": 0.9, "b2": 0.999, "eps": 1e-8}  # optax's defaults
     state = State(params, v.target("before"), agent.tx.init(params))
-    step = jax.jit(agent.step)
-    for k in range(1, v.meta["steps"] + 1):
-        state, metrics = step(state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))
-        close(metrics["loss"], v[f"loss{k}.total"])
-        close_trees(state.params, v.params(f"after{k}"), 2e-6)
-        lag_shows = 2e-6 if v.meta["lr"] > 1e-3 else 3e-7
-        close_trees(state.target_critic, v.target(f"after{k}"), lag_shows)
-    adam = state.opt_state[0]
-    close_trees(adam.mu, v.params("adam_mu"))
-    close_trees(adam.nu, v.params("adam_nu"))
+    follow(v, agent, state, 2e-6, 2e-6 if v.meta["lr"] > 1e-3 else 3e-7, 1e-5)  # the lag shows
 
 
 @pytest.mark.parametrize("name", ["data_qc"])

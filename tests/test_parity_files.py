@@ -15,14 +15,6 @@ SHIPPED = TESTS / "parity"
 
 # Files of methods that are not built yet.  Whoever builds one takes its files off.
 NOT_BUILT = {
-    "IFQL": "ifql ifql_exp7 update_ifql_biglr",
-    "DQC": "data_dqc dqc dqc_ha1 dqc_valid dqc_quantexp dqc_qc dqc_qcns dqc_nstep dqc_onestep"
-    " update_dqc update_dqc_biglr",
-    "data of horizon reduction": "data_hgc",
-    "GCIQL": "gciql_awr gciql_ddpgbc gciql_ddpgbc_std update_gciql_ddpgbc_biglr",
-    "GCSAC+BC": "gcsacbc ngcsacbc ngcsacbc_mean ngcsacbc_squared update_ngcsacbc_biglr",
-    "SHARSA": "sharsa sharsa_mean sharsa_squared update_sharsa_biglr",
-    "double SHARSA": "dsharsa dsharsa_mean update_dsharsa_biglr",
     "MOPO": "mopo_rb mopo_gc_fixed",
     "MOBILE": "mobile_rb mobile_gc",
     "LEQ": "leq_gc leq_gc_fixed leq_rb",

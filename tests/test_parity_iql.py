@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from reference import Vectors
-from test_parity import close, close_trees
+from test_parity import close, close_trees, follow
 
 from chunkrl.agents.iql import IQL, Climbing, Params, State, Weighting
 from chunkrl.blocks.policies import Gaussian
@@ -99,7 +99,8 @@ def test_losses_and_gradients(parity, name):
     for ours, theirs in {"value": "value", "td": "critic", "policy": "actor"}.items():
         close(metrics[ours], v[f"loss.{theirs}"], 5e-6)
     close(metrics["loss"], v["loss.total"], 5e-6)
-    close_trees(grad, v.params("grad"), 2e-5 if name in STEEP else 5e-6)
+    if v.under("grad"):
+        close_trees(grad, v.params("grad"), 2e-5 if name in STEEP else 5e-6)
     assert not any(x.any() for key, x in v.items() if key.startswith("grad.target_critic."))
 
 
@@ -117,16 +118,7 @@ def test_acting(parity, name):
 
 @pytest.mark.parametrize("name", UPDATES)
 def test_updates(parity, name):
-    """Several steps in a row, parameters, target critic (one step late) and Adam's moments."""
+    """Several steps in a row, see `follow`."""
     v = IQLVectors(parity / f"{name}.npz")
     agent, params = v.agent(), v.params("before")
-    assert v.meta["adam"] == {"b1": 0.9, "b2": 0.999, "eps": 1e-8}  # optax's defaults
-    state = State(params, v.target("before"), agent.tx.init(params))
-    for k in range(1, v.meta["steps"] + 1):
-        state, metrics = agent.step(state, v.batch(f"batch{k}"), v.noise(f"rand{k}"))
-        close(metrics["loss"], v[f"loss{k}.total"], 5e-6)
-        close_trees(state.params, v.params(f"after{k}"), 1e-6)
-        close_trees(state.target_critic, v.target(f"after{k}"), 3e-7)
-    adam = state.opt_state[0]
-    close_trees(adam.mu, v.params("adam_mu"), 5e-6)
-    close_trees(adam.nu, v.params("adam_nu"), 5e-6)
+    follow(v, agent, State(params, v.target("before"), agent.tx.init(params)))

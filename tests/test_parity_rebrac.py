@@ -81,7 +81,8 @@ def test_losses_and_gradients(parity, name):
     close(metrics["td"], v["loss.critic"], 3e-6)
     close(metrics["policy"], v.get("loss.actor", jnp.zeros(())), 3e-6)
     close(metrics["loss"], v["loss.total"], 3e-6)
-    close_trees(grad, v.params("grad"), 5e-6)
+    if v.under("grad"):
+        close_trees(grad, v.params("grad"), 5e-6)
     assert not any(x.any() for key, x in v.items() if key.startswith("grad.target_"))
 
 
@@ -110,10 +111,13 @@ def test_updates(parity, name):
         old = state
         state, metrics = agent.step(state, v.transitions(f"batch{k}"), v.noise(f"rand{k}"))
         close(metrics["loss"], v[f"loss{k}.total"], 3e-6)
-        close_trees(state.params, v.params(f"after{k}"), 1e-6)
-        close_trees(state.target, v.params(f"after{k}", "target_"), 3e-7)
+        if v.under(f"after{k}"):
+            close_trees(state.params, v.params(f"after{k}"), 1e-6)
+            close_trees(state.target, v.params(f"after{k}", "target_"), 3e-7)
         if not full:
             close_trees(state.target, old.target, 0.0)
-    adam = state.opt_state[0]
-    close_trees(adam.mu, v.params("adam_mu"), 5e-6)
-    close_trees(adam.nu, v.params("adam_nu"), 5e-6)
+    assert v.under(f"after{k}")
+    if v.under("adam_mu"):
+        adam = state.opt_state[0]
+        close_trees(adam.mu, v.params("adam_mu"), 5e-6)
+        close_trees(adam.nu, v.params("adam_nu"), 5e-6)

@@ -7,7 +7,8 @@ from reference import Vectors
 from test_parity import close, close_trees
 
 from chunkrl.agents.actor_critic import Noise, Params, State
-from chunkrl.agents.rlpd import RLPD, MaximumEntropy, MaximumEntropyParams
+from chunkrl.agents.rlpd import RLPD, MaximumEntropy
+from chunkrl.blocks.policies import EntropicParams
 
 LOSSES = ["rlpd_h1", "rlpdac", "qcrlpd_bc", "qcrlpd_bc1_qmin"]
 UPDATES = ["update_qcrlpd", "update_qcrlpd_biglr"]
@@ -23,9 +24,9 @@ class RLPDVectors(Vectors):
         settings |= {"hidden": hidden, "aggregate": meta["q_agg"]}
         return RLPD(meta["obs_dim"], meta["action_dim"], policy, chunk, chunk, **settings)
 
-    def policy(self, prefix="params") -> MaximumEntropyParams:
+    def policy(self, prefix="params") -> EntropicParams:
         log = jnp.asarray(self[f"{prefix}.temperature.log"])
-        return MaximumEntropyParams(self.gaussian(f"{prefix}.actor"), log)
+        return EntropicParams(self.gaussian(f"{prefix}.actor"), log)
 
     def params(self, prefix="params") -> Params:
         critic = self.net(f"{prefix}.critic", self.meta["num_critics"])
@@ -47,7 +48,7 @@ def test_networks(parity):
     agent = RLPD(obs.shape[-1], chunk.shape[-1], policy, 1, 1, hidden=hidden, num_critics=members)
     close(agent.critic.apply(v.net("params.critic", members), obs, chunk), v["out.critic"], 2e-6)
     for actor, out, rows in [("actor", "out.", 0), ("actor2", "out.actor2_", 1)]:
-        params = MaximumEntropyParams(v.gaussian(f"params.{actor}"), jnp.zeros(()))
+        params = EntropicParams(v.gaussian(f"params.{actor}"), jnp.zeros(()))
         seen, noise = obs[rows:], jnp.asarray(v[f"{out}noise"])
         mean, log_std = policy.distribution(params, seen)
         close(mean, v[f"{out}mean"], 2e-6)

@@ -13,7 +13,7 @@ from chunkrl.blocks.networks import Aggregate, Network, Tree, aggregated, ensemb
 from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Policy, best_of_n
 from chunkrl.data import windows
-from chunkrl.types import Batch, Dataset, Metrics, Windows
+from chunkrl.types import Batch, Metrics, Windows
 
 
 class Params(NamedTuple):
@@ -42,6 +42,8 @@ class Critics(Recorded):
     obs_dim: int
     action_dim: int
     chunk: int
+    backup: int
+    discount: float
     policy: Any
     hidden: tuple[int, ...]
     num_critics: int
@@ -49,6 +51,12 @@ class Critics(Recorded):
     lr: float
     tau: float
     loss: Callable
+    goal_dim = 0
+
+    @property
+    def seen_dim(self) -> int:
+        """Numbers of what the networks see: the state, and a goal beside it where there are any."""
+        return self.obs_dim + self.goal_dim
 
     @property
     def critic(self) -> Network:
@@ -58,14 +66,27 @@ class Critics(Recorded):
     def tx(self) -> optax.GradientTransformation:
         return optax.adam(self.lr)
 
+    @property
+    def reads(self) -> Any:
+        """Windows of as many transitions as the target counts."""
+        return Windows(self.backup)
+
+    def draw(self, key, dataset: Any, size: int) -> Any:
+        """`size` windows of as many transitions as the target counts."""
+        return windows.sample(key, dataset, size, self.backup, self.discount)
+
     def init_networks(self, key_critic, key_policy):
         """Fresh parameters of critics and policy."""
-        obs, chunk = jnp.zeros((1, self.obs_dim)), jnp.zeros((1, self.chunk * self.action_dim))
+        obs, chunk = jnp.zeros((1, self.seen_dim)), jnp.zeros((1, self.chunk * self.action_dim))
         return self.critic.init(key_critic, obs, chunk), self.policy.init(key_policy, obs)
 
     def q(self, critic, obs, chunk):
         """Action value, aggregated over the ensemble.  [*B, O], [*B, hA] -> [*B]"""
         return aggregated(self.critic.apply(critic, obs, chunk), self.aggregate)
+
+    def flat_chunk(self, batch: Batch):
+        """The first h actions, time-major: [a_t, a_{t+1}, ...].  [B, n, A] -> [B, hA]"""
+        return batch.action[:, : self.chunk].reshape(len(batch.action), -1)
 
     def step(self, state, batch, noise) -> tuple[Any, Metrics]:
         """One step of one Adam over all losses, then one of the target critic."""
@@ -78,8 +99,7 @@ class Critics(Recorded):
 class SingleActions(Critics):
     """Critics of single actions beside a Gaussian policy, which plays its mean."""
 
-    reads = Windows(1)
-    chunk = execute = 1
+    chunk = execute = backup = 1
     later = ("aggregate",)
 
     def noise(self, key, size: int):
@@ -119,11 +139,6 @@ class ChunkedActorCritic(Critics):
     aggregate: Aggregate = "mean"  # of the critics in the target (q_agg of the code)
 
     @property
-    def reads(self) -> Windows:
-        """Windows of as many transitions as the target counts."""
-        return Windows(self.backup)
-
-    @property
     def execute(self) -> int:
         """Actions executed before acting again: the whole chunk."""
         return self.chunk
@@ -131,10 +146,6 @@ class ChunkedActorCritic(Critics):
     def init(self, key) -> State:
         params = Params(*self.init_networks(*jax.random.split(key)))
         return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
-
-    def draw(self, key, dataset: Dataset, size: int) -> Batch:
-        """`size` windows of as many transitions as the target counts."""
-        return windows.sample(key, dataset, size, self.backup, self.discount)
 
     def noise(self, key, size: int) -> Noise:
         """The noise of one update on `size` windows."""
@@ -176,19 +187,17 @@ class ChunkedActorCritic(Critics):
         q = self.critic.apply(params.critic, batch.obs, self.flat_chunk(batch))  # [E, B]
         return ((q - target[None]) ** 2 * batch.valid[None, :, -1]).mean()
 
-    def flat_chunk(self, batch: Batch):
-        """The first h actions, time-major: [a_t, a_{t+1}, ...].  [B, n, A] -> [B, hA]"""
-        return batch.action[:, : self.chunk].reshape(len(batch.action), -1)
+    def clone(self, params, batch: Batch, noise, t):
+        """The policy's cloning of the data's chunks, their actions beyond an end masked.  -> []"""
+        valid = jnp.repeat(batch.valid[:, : self.chunk], self.action_dim, axis=-1)
+        return self.policy.clone(params.policy, batch.obs, self.flat_chunk(batch), valid, noise, t)
 
     def loss(self, params: Params, state: State, batch: Batch, noise: Noise):
         """Critic loss, and those of `policies`, added (algs. 1 and 2).  -> [], metrics"""
         next_chunk = self.propose(state.params, batch.next_obs, noise.propose)
         target = self.td_target(state, batch, next_chunk)
         td = self.critic_loss(params, batch, target)
-
-        valid = jnp.repeat(batch.valid[:, : self.chunk], self.action_dim, axis=-1)
-        chunk = self.flat_chunk(batch)
-        clone = self.policy.clone(params.policy, batch.obs, chunk, valid, noise.flow, noise.t)
+        clone = self.clone(params, batch, noise.flow, noise.t)
 
         def q(obs, chunk):  # always the mean, whatever the target takes (reference code)
             return self.critic.apply(state.params.critic, obs, chunk).mean(axis=0)

@@ -2,29 +2,15 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
-import optax
 
 from chunkrl.agents.actor_critic import SingleActions
-from chunkrl.blocks.networks import Aggregate, Network, Tree, scalar_mlp
+from chunkrl.agents.implicit import ImplicitValues, Params, State
+from chunkrl.blocks.networks import Aggregate, Tree
 from chunkrl.blocks.policies import Gaussian, magnitude
-from chunkrl.data import windows
-from chunkrl.types import Batch, Dataset
-
-
-class Params(NamedTuple):
-    critic: Tree
-    value: Tree
-    policy: Tree
-
-
-class State(NamedTuple):
-    params: Params
-    target_critic: Tree
-    opt_state: optax.OptState
+from chunkrl.types import Batch
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,7 @@ class Climbing:
 
 
 @dataclass(frozen=True, repr=False)
-class IQL(SingleActions):
+class IQL(ImplicitValues, SingleActions):
     """V(s) as an upper expectile of Q(s, a) over the data's actions (arXiv 2110.06169, alg. 1)."""
 
     obs_dim: int
@@ -78,44 +64,15 @@ class IQL(SingleActions):
     num_critics: int = 2
     aggregate: Aggregate = "min"
 
-    @property
-    def value(self) -> Network:
-        return scalar_mlp(self.hidden)
+    def views(self, batch: Any) -> tuple[Batch, Batch]:
+        """What the values learn from, and what the policy does."""
+        return batch, batch
 
-    def init(self, key) -> State:
-        key_critic, key_value, key_policy = jax.random.split(key, 3)
-        critic, policy = self.init_networks(key_critic, key_policy)
-        value = self.value.init(key_value, jnp.zeros((1, self.obs_dim)))
-        params = Params(critic, value, policy)
-        return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
-
-    def draw(self, key, dataset: Dataset, size: int) -> Batch:
-        """`size` single transitions."""
-        return windows.sample(key, dataset, size, 1, self.discount)
-
-    def value_loss(self, params: Params, batch: Batch, q):
-        """mean |tau - 1[d < 0]| d^2 with d = Q'(s, a) - V(s), tau the expectile (eq. 5).  -> []"""
-        d = q - self.value.apply(params.value, batch.obs)
-        return (jnp.where(d >= 0, self.expectile, 1 - self.expectile) * d**2).mean()
-
-    def td_target(self, params: Params, batch: Batch):
-        """r + gamma mask V(s'), the target of eq. 6: V moves slowly enough itself.  -> [B]"""
-        bootstrap = self.discount * batch.mask[:, -1]
-        return batch.returns[:, -1] + bootstrap * self.value.apply(params.value, batch.next_obs)
-
-    def critic_loss(self, params: Params, batch: Batch, target):
-        """mean over transitions of sum_k (Q_k(s, a) - y)^2 (eq. 6).  [B] -> []"""
-        q = self.critic.apply(params.critic, batch.obs, batch.action[:, 0])  # [E, B]
-        return ((q - target[None]) ** 2).sum(axis=0).mean()
-
-    def loss(self, params: Params, state: State, batch: Batch, noise):
+    def loss(self, params: Params, state: State, batch: Any, noise):
         """Value, critic and policy losses, added.  -> [], metrics"""
-        frozen, target_q = state.params, self.q(state.target_critic, batch.obs, batch.action[:, 0])
-        target = self.td_target(frozen, batch)
-        value = self.value_loss(params, batch, target_q)
-        td = self.critic_loss(params, batch, target)
+        valued, acted = self.views(batch)
+        metrics, frozen = self.value_losses(params, state, valued), state.params
         believed = partial(self.q, frozen.critic), partial(self.value.apply, frozen.value)
-        policy = self.extraction.loss(self.policy, params.policy, batch, noise, *believed)
-        total = value + td + policy
-        metrics = {"loss": total, "value": value, "td": td, "policy": policy}
-        return total, metrics | {"target": target.mean()}
+        policy = self.extraction.loss(self.policy, params.policy, acted, noise, *believed)
+        total = metrics["value"] + metrics["td"] + policy
+        return total, {"loss": total, "policy": policy, **metrics}

@@ -12,7 +12,11 @@ from typing import Annotated, Any, Literal
 
 from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.agents.dqc import DQC
 from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.gciql import GCIQL
+from chunkrl.agents.gcsacbc import GCSACBC, Regular
+from chunkrl.agents.ifql import IFQL
 from chunkrl.agents.iql import IQL, Climbing, Weighting
 from chunkrl.agents.model_based import (
     ModelBasedActorCritic,
@@ -26,13 +30,16 @@ from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.agents.rlpd import RLPD, MaximumEntropy
 from chunkrl.agents.settings import checked, parameters
+from chunkrl.agents.sharsa import SHARSA, DoubleSHARSA
+from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
-from chunkrl.blocks.targets import Logistic, Squared
+from chunkrl.blocks.targets import Logistic, Regression, Squared
 from chunkrl.data import goals
 from chunkrl.errors import ConfigError
 from chunkrl.types import Agent
 
 WIDTHS = ChunkedActorCritic.hidden
+HEADS = {"squared": Squared(), "logistic": Logistic()}
 
 
 @dataclass(frozen=True)
@@ -89,11 +96,12 @@ def best_of_n(
     flow_steps: int = 10,
     hidden: tuple[int, ...] = WIDTHS,
     fourier_dim: int = 0,
+    kind: type = ChunkedActorCritic,
     **learning: Annotated[Any, ChunkedActorCritic],
-) -> ChunkedActorCritic:
+) -> Any:
     """A critic that picks among proposals of a cloned flow."""
     flow = Flow(chunk * action_dim, hidden, flow_steps, fourier_dim)
-    return ChunkedActorCritic(obs_dim, action_dim, flow, chunk, backup, hidden=hidden, **learning)
+    return kind(obs_dim, action_dim, flow, chunk, backup, hidden=hidden, **learning)
 
 
 def one_step(
@@ -171,10 +179,7 @@ def model_based(
     **learning: Annotated[Any, ModelBasedActorCritic],
 ) -> ModelBasedActorCritic:
     """MAC's agent around `policy(D, hidden=...)`, for goals where `goal_dim` > 0, else rewards."""
-    if execute > horizon:
-        raise ConfigError(
-            f"execute = {execute}: must be between 1 and the chunk's {horizon} actions"
-        )
+    require_some_of(horizon, execute)
     idle = {"sum_reward": sum_reward, "true_mask": true_mask}
     if not goal_dim:
         idle = {"goal_reward": goal_reward == 1, "clone_value_goal": clone_value_goal}
@@ -191,7 +196,7 @@ def model_based(
         imagined_discount=discount if step_discount else discount**horizon,
         execute=execute,
         end={"slow": SlowValue(), "online": OnlineValue()}[value_end],
-        head={"squared": Squared(), "logistic": Logistic()}[value_loss],
+        head=HEADS[value_loss],
         critic_on=(OnImagined(), OnData()) if critic_on_data else (OnImagined(),),
         **learning,
     )
@@ -269,6 +274,205 @@ def iql(beta: float = 10.0, max_weight: float = 100.0, **settings: Annotated[Any
 def iql_ddpgbc(alpha: float = 1.0, **settings: Annotated[Any, implicit]) -> IQL:
     """`iql` whose policy climbs the critic and imitates (arXiv 2406.09329, DDPG+BC)."""
     return implicit(Climbing(alpha), **settings)
+
+
+def reaching(
+    extraction: Weighting | Climbing,
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 1,
+    goal_reward: Literal[-1, 1] = -1,
+    std: Literal["one", "free"] = "one",
+    hidden: tuple[int, ...] = GCIQL.hidden,
+    **learning: Annotated[Any, GCIQL],
+) -> GCIQL:
+    """Values of states and goals, with a policy that is extracted in the given way."""
+    policy = Gaussian(action_dim, hidden, squash=False, std=std)
+    told = {"goal_dim": some_goal(goal_dim), "negative": goal_reward == -1}
+    return GCIQL(obs_dim, action_dim, policy, extraction, hidden=hidden, **told, **learning)
+
+
+@method(presets.GOALS)
+def gciql(alpha: float = 1.0, **settings: Annotated[Any, reaching]) -> GCIQL:
+    """`iql` that reaches goals told in hindsight, as `iql_ddpgbc` (arXiv 2406.09329, DDPG+BC)."""
+    return reaching(Climbing(alpha), **settings)
+
+
+@method(presets.GOALS)
+def gciql_awr(
+    beta: float = 3.0, max_weight: float = 100.0, **settings: Annotated[Any, reaching]
+) -> GCIQL:
+    """`gciql` whose policy is advantage-weighted (arXiv 2110.06169, eqs. 5 to 7)."""
+    return reaching(Weighting(beta, max_weight), **settings)
+
+
+def anchored(
+    backup: int,
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 1,
+    value_loss: Literal["squared", "logistic"] = "logistic",
+    target_entropy: float = Regular.target_entropy,
+    hidden: tuple[int, ...] = GCSACBC.hidden,
+    **learning: Annotated[Any, GCSACBC],
+) -> GCSACBC:
+    """Critics of goals and the tanh-Gaussian that climbs them, close to the data."""
+    policy = Regular(action_dim, hidden, target_entropy=target_entropy)
+    told = {"goal_dim": some_goal(goal_dim), "head": HEADS[value_loss]}
+    return GCSACBC(obs_dim, action_dim, policy, backup=backup, hidden=hidden, **told, **learning)
+
+
+@method(presets.GOALS)
+def gcsacbc(alpha: float = 0.3, **settings: Annotated[Any, anchored, "false_ends"]) -> GCSACBC:
+    """SAC with goals in hindsight, close to the data (arXiv 2506.04168, sec. 4)."""
+    return anchored(1, alpha=alpha, false_ends=False, **settings)
+
+
+@method(presets.GOALS)
+def gcsacbc_n(horizon: int = 25, **settings: Annotated[Any, anchored]) -> GCSACBC:
+    """`gcsacbc` with uncorrected n-step returns (arXiv 2506.04168, sec. 5)."""
+    return anchored(horizon, **settings)
+
+
+def hierarchical(
+    obs_dim: int,
+    action_dim: int,
+    horizon: int = SHARSA.backup,
+    goal_dim: int = 1,
+    flow_steps: int = 10,
+    value_loss: Literal["squared", "logistic"] = "logistic",
+    hidden: tuple[int, ...] = SHARSA.hidden,
+    kind: type = SHARSA,
+    **learning: Annotated[Any, SHARSA],
+) -> Any:
+    """Flows of subgoals and of actions, chosen by values."""
+    flows = (Flow(dim, hidden, flow_steps, norm=True) for dim in (some_goal(goal_dim), action_dim))
+    told = {"goal_dim": goal_dim, "head": HEADS[value_loss], "hidden": hidden}
+    return kind(obs_dim, action_dim, *flows, backup=horizon, **told, **learning)
+
+
+@method(presets.GOALS)
+def sharsa(**settings: Annotated[Any, hierarchical]) -> SHARSA:
+    """The best of N subgoals, and a cloned flow towards it (arXiv 2506.04168, alg. 1)."""
+    return hierarchical(**settings)
+
+
+@method(presets.GOALS)
+def double_sharsa(**settings: Annotated[Any, hierarchical]) -> SHARSA:
+    """`sharsa` whose actions are the best of N as well (arXiv 2506.04168, sec. 6)."""
+    return hierarchical(kind=DoubleSHARSA, **settings)
+
+
+def decoupled(
+    horizon: int,
+    policy_chunk: int,
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 1,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = DQC.hidden,
+    **learning: Annotated[Any, DQC],
+) -> DQC:
+    """Values of `horizon` steps, and a critic that picks among proposals of a cloned flow."""
+    if policy_chunk > horizon:
+        raise ConfigError(
+            f"policy_chunk = {policy_chunk}: must be between 1 and the {horizon} steps of values"
+        )
+    flow = Flow(policy_chunk * action_dim, hidden, flow_steps, norm=True)
+    told = {"goal_dim": some_goal(goal_dim), "hidden": hidden, "execute": policy_chunk}
+    return DQC(obs_dim, action_dim, flow, policy_chunk, horizon, **{**told, **learning})
+
+
+@method(presets.DECOUPLED)
+def dqc(
+    horizon: int = 25,
+    policy_chunk: int = 5,
+    kappa_d: float = DQC.kappa_d,
+    distill_loss: Regression = DQC.distill_loss,
+    **settings: Annotated[Any, decoupled, "execute"],
+) -> DQC:
+    """Decoupled Q-chunking: long chunks valued, short ones played (arXiv 2512.10926, sec. 5).
+
+    Where both are as long, nothing is distilled.
+    """
+    apart = {"distilled": True, "kappa_d": kappa_d, "distill_loss": distill_loss}
+    whole = apart if horizon > policy_chunk else {"distilled": False}
+    return decoupled(horizon, policy_chunk, **whole, **settings)
+
+
+PLAIN = ("kappa_d", "distill_loss")  # of what is distilled; without, Q learns the target itself
+
+
+@method(presets.DECOUPLED)
+def dqc_naive(
+    horizon: int = 25,
+    execute: int = 1,
+    **settings: Annotated[Any, decoupled, "policy_chunk", *PLAIN],
+) -> DQC:
+    """The first actions of a chunk that is valued as a whole (arXiv 2512.10926, sec. 6)."""
+    require_some_of(horizon, execute)
+    return decoupled(horizon, horizon, execute=execute, distilled=False, **settings)
+
+
+@method(presets.DECOUPLED)
+def dqc_n(
+    horizon: int = 25,
+    policy_chunk: int = 1,
+    **settings: Annotated[Any, decoupled, "execute", *PLAIN],
+) -> DQC:
+    """`dqc` by uncorrected n-step returns, without whole chunks (arXiv 2512.10926, sec. 6)."""
+    return decoupled(horizon, policy_chunk, distilled=False, **settings)
+
+
+@method(presets.DECOUPLED)
+def dqc_one_step(
+    **settings: Annotated[Any, decoupled, "horizon", "policy_chunk", "execute", *PLAIN],
+) -> DQC:
+    """`dqc` at h = 1, of single steps (arXiv 2512.10926, sec. 6)."""
+    return decoupled(1, 1, distilled=False, **settings)
+
+
+def require_some_of(chunk: int, execute: int) -> None:
+    """Raise ConfigError where more actions are to be executed than a chunk has."""
+    if execute > chunk:
+        raise ConfigError(f"execute = {execute}: must be between 1 and the chunk's {chunk} actions")
+
+
+def some_goal(goal_dim: int) -> int:
+    """`goal_dim`; raises ConfigError where there is no goal to reach."""
+    if goal_dim < 1:
+        raise ConfigError("goal_dim = 0: the method reaches goals, of at least one number")
+    return goal_dim
+
+
+def implicit_best_of_n(
+    chunk: int,
+    backup: int,
+    expectile: float = IFQL.expectile,
+    aggregate: Aggregate = IFQL.aggregate,
+    **settings: Annotated[Any, best_of_n],
+) -> IFQL:
+    """The values of `iql`, of chunks, and a critic that picks among proposals of a cloned flow."""
+    values = {"expectile": expectile, "aggregate": aggregate}
+    return best_of_n(chunk, backup, kind=IFQL, **values, **settings)
+
+
+@method(presets.ONE_STEP)
+def ifql(**settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+    """Values of `iql`, and the best of N actions of a cloned flow (arXiv 2502.02538, sec. 5)."""
+    return implicit_best_of_n(1, 1, **settings)
+
+
+@method(presets.ONE_STEP)
+def ifql_n(horizon: int = 5, **settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+    """`ifql` with uncorrected n-step returns (arXiv 2507.07969, sec. 5)."""
+    return implicit_best_of_n(1, horizon, **settings)
+
+
+@method(presets.ONE_STEP)
+def qc_ifql(horizon: int = 5, **settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+    """`ifql` whose actions are chunks (arXiv 2507.07969, sec. 5)."""
+    return implicit_best_of_n(horizon, horizon, **settings)
 
 
 @method(presets.ONE_STEP, alpha_critic=presets.PENALTY)

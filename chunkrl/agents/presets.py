@@ -92,6 +92,15 @@ MODEL_BASED = {
 }  # fmt: skip
 
 
+# Of the methods that reach goals told in hindsight: their papers' batches and networks.
+GOALS = ONE_STEP | {
+    "paper": replace(
+        PAPER, batch_size=1024, settings={"flow_steps": 10, "hidden": (1024,) * 4, "lr": 3e-4}
+    ),
+}
+DECOUPLED = GOALS | {"paper": replace(GOALS["paper"], batch_size=4096)}
+
+
 # Strength of the behaviour constraint, Q-chunking paper, appendix: distillation weight alpha of the
 # one-step methods, number of candidates N of the best-of-N methods.  Domains that are not there
 # ("") have the defaults of the reference code.  cube-single is not in that paper: 300 is the FQL

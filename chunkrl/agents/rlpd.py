@@ -1,28 +1,18 @@
 """Maximum-entropy actor-critic on logs and on what it does itself, half and half (RLPD)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from chunkrl.agents.actor_critic import ChunkedActorCritic
-from chunkrl.blocks.networks import Network, Tree, ensemble, mlp, scalar_mlp
-from chunkrl.blocks.policies import Gaussian
+from chunkrl.blocks.networks import Network, ensemble, mlp, scalar_mlp
+from chunkrl.blocks.policies import Entropic
 from chunkrl.types import Windows
 
 
-class MaximumEntropyParams(NamedTuple):
-    net: Tree
-    log_temperature: jax.Array  # []
-
-
 @dataclass(frozen=True)
-class MaximumEntropy(Gaussian):
-    """A tanh-Gaussian that climbs the critic and keeps its entropy (SAC, arXiv 1812.05905, alg. 1).
-
-    The temperature T = exp(log T), 1 at first, is learned beside it.
-    """
+class MaximumEntropy(Entropic):
+    """A tanh-Gaussian without norms that keeps its entropy; `alpha` has it clone as well."""
 
     norm: bool = False
     alpha: float = 0.0  # weight of cloning, QC-RLPD's
@@ -36,12 +26,6 @@ class MaximumEntropy(Gaussian):
         scale = (inputs + heads) / (inputs + self.dim)
         return mlp(self.hidden, heads, self.norm, scale, relu=True)
 
-    def init(self, key, obs) -> MaximumEntropyParams:
-        return MaximumEntropyParams(super().init(key, obs), jnp.zeros(()))
-
-    def distribution(self, params: MaximumEntropyParams, obs):
-        return super().distribution(params.net, obs)
-
     def clone(self, params, obs, chunk, valid, noise, t):
         """-alpha mean log pi(a | s), of the data's chunks, those that cross an end too.  -> []
 
@@ -50,21 +34,6 @@ class MaximumEntropy(Gaussian):
         if not self.alpha:
             return jnp.zeros(())
         return self.alpha * super().clone(params, obs, chunk, valid, noise, t)
-
-    def improve(self, params, frozen, obs, q, noise):
-        """mean [T log pi(a | s) - Q(s, a)] + T (H - H'), a = tanh(mean + std z).  -> [], metrics
-
-        arXiv 1812.05905, eqs. 7 and 18: T is constant in the first term, H = -mean log pi(a | s) in
-        the second, which lowers T where H is above H' = `target_entropy` D.
-        """
-        action, log_prob = self.draw(params, obs, noise)
-        entropy = -log_prob.mean()
-        climb = (jnp.exp(frozen.log_temperature) * log_prob - q(obs, action)).mean()
-        excess = jax.lax.stop_gradient(entropy) - self.target_entropy * self.dim
-        temperature = jnp.exp(params.log_temperature)
-        loss = temperature * excess
-        info = {"climb": climb, "temperature_loss": loss, "temperature": temperature}
-        return climb + loss, {**info, "entropy": entropy}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ SETTINGS = {
     # the chunk
     "horizon": Setting("h: actions per chunk; of the -n methods n, rewards per target", 1, 1000),
     "execute": Setting("actions of a chunk executed before acting again", 1, 1000),
+    "policy_chunk": Setting("h_a: actions per chunk of the policy", 1, 1000),
     # the policy
     "candidates": Setting("N: proposals that the critic chooses from", 1),
     "act_candidates": Setting("N when acting", 1),
@@ -46,6 +47,10 @@ SETTINGS = {
     "noise_clip": Setting("bound of that noise", 0),
     # the critic
     "expectile": Setting("of the critic over the data's actions, that V is", 0, 1),
+    "kappa_d": Setting("expectile, or quantile, of whole chunks' values that Q is", 0, 1),
+    "kappa_b": Setting("quantile, or expectile, of Q over the data's actions that V is", 0, 1),
+    "distill_loss": Setting("of Q on the values of whole chunks"),
+    "backup_loss": Setting("of V on Q"),
     "alpha_critic": Setting("weight of the next action's distance from the data's, in targets", 0),
     "num_critics": Setting("critics in the ensemble", 1, 1000),
     "aggregate": Setting("taken of the ensemble; a number rho is mean - rho std", 0),
@@ -62,6 +67,7 @@ SETTINGS = {
     "true_mask": Setting("a solved task ends, as the data say; tasks with rewards"),
     "goal_reward": Setting("-1 until the goal is reached, or 1 when it is; tasks with goals"),
     "clone_value_goal": Setting("clone for the goals that the value learns; tasks with goals"),
+    "false_ends": Setting("a trajectory's end counts as any goal, as released; tasks with goals"),
     "critic_on_data": Setting("fit Q at the data's chunks too"),
     "step_discount": Setting("an imagined chunk counts gamma, in place of gamma^h"),
     "value_loss": Setting("of value and critic; logistic: values are probabilities"),

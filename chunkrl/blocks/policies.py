@@ -57,9 +57,13 @@ class Flow(Imitating):
         """
         return (flow.matching_error(self.velocity(params, obs), chunk, noise, t) * valid).mean()
 
+    def end(self, params, obs, noise):
+        """The end of the flow from `noise`.  [*B, O], [*B, D] -> [*B, D]"""
+        return flow.integrate(self.velocity(params, obs), noise, self.steps)
+
     def sample(self, params, obs, noise):
-        """The end of the flow from `noise`, clipped only there.  [*B, O], [*B, D] -> [*B, D]"""
-        return flow.integrate(self.velocity(params, obs), noise, self.steps).clip(-1, 1)
+        """The same clipped, as actions are.  [*B, O], [*B, D] -> [*B, D]"""
+        return self.end(params, obs, noise).clip(-1, 1)
 
 
 def magnitude(value):
@@ -201,6 +205,41 @@ class Gaussian(Imitating):
     def sample(self, params, obs, noise):
         """tanh(mean + std z), or clip(mean + std z).  [*B, O], [*B, D] -> [*B, D]"""
         return self.draw(params, obs, noise)[0].clip(-1, 1)
+
+
+class EntropicParams(NamedTuple):
+    net: Tree
+    log_temperature: jax.Array  # []
+
+
+class Entropic(Gaussian):
+    """A tanh-Gaussian that climbs the critic and keeps its entropy (SAC, arXiv 1812.05905, alg. 1).
+
+    The temperature T = exp(log T), 1 at first, is learned beside it.
+    """
+
+    target_entropy: float  # per number of the chunk
+
+    def init(self, key, obs) -> EntropicParams:
+        return EntropicParams(super().init(key, obs), jnp.zeros(()))
+
+    def distribution(self, params: EntropicParams, obs):
+        return super().distribution(params.net, obs)
+
+    def improve(self, params, frozen, obs, q, noise):
+        """mean [T log pi(a | s) - Q(s, a)] + T (H - H'), a = tanh(mean + std z).  -> [], metrics
+
+        arXiv 1812.05905, eqs. 7 and 18: T is constant in the first term, H = -mean log pi(a | s) in
+        the second, which lowers T where H is above H' = `target_entropy` D.
+        """
+        action, log_prob = self.draw(params, obs, noise)
+        entropy = -log_prob.mean()
+        climb = (jnp.exp(frozen.log_temperature) * log_prob - q(obs, action)).mean()
+        excess = jax.lax.stop_gradient(entropy) - self.target_entropy * self.dim
+        temperature = jnp.exp(params.log_temperature)
+        loss = temperature * excess
+        info = {"climb": climb, "temperature_loss": loss, "temperature": temperature}
+        return climb + loss, {**info, "entropy": entropy}
 
 
 Policy = Flow | OneStep | Gaussian

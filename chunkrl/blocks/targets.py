@@ -1,8 +1,10 @@
 """Regression targets along imagined trajectories, time first, and what values are fitted with."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import optax
 
 
@@ -28,6 +30,9 @@ class Squared:
     def value(self, output):
         return output
 
+    def output(self, value):
+        return value
+
     def error(self, output, target):
         return optax.squared_error(output, target)
 
@@ -44,8 +49,35 @@ class Logistic:
     def value(self, output):
         return jax.nn.sigmoid(output)
 
+    def output(self, value):
+        """The logit of a probability, which is kept 0.00001 away from 0 and 1."""
+        return jax.scipy.special.logit(value.clip(1e-5, 1 - 1e-5))
+
     def error(self, output, target):
         return optax.sigmoid_binary_cross_entropy(output, target.clip(0, 1))
 
 
 ValueHead = Squared | Logistic
+
+
+def asymmetry(d, tau: float):
+    """|tau - 1[d < 0]|, the weight of an error d in expectile and quantile regression.  [*B]"""
+    return jnp.where(d >= 0, tau, 1 - tau)
+
+
+def expectile_error(head: ValueHead, output, target, tau: float):
+    """|tau - 1[y < v]| (v - y)^2, or cross entropy in place of the square, v the value.  [*B]
+
+    Its mean is least where v is the expectile tau of y (arXiv 2110.06169, eq. 5).
+    """
+    return asymmetry(target - head.value(output), tau) * head.error(output, target)
+
+
+def quantile_error(head: ValueHead, output, target, tau: float):
+    """|tau - 1[y < v]| |x - x'|, x the output of v and x' that of y: least at a quantile.  [*B]"""
+    distance = jnp.abs(output - head.output(target))
+    return asymmetry(target - head.value(output), tau) * distance
+
+
+Regression = Literal["expectile", "quantile"]
+REGRESSIONS = {"expectile": expectile_error, "quantile": quantile_error}

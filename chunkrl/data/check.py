@@ -161,7 +161,7 @@ def fits(agent: Any, data: Any, size: int) -> None:
         kinds = f"{type(agent).__name__} cannot draw batches from this {type(data).__name__}"
         raise ConfigError(
             f"{kinds} ({str(error).partition(chr(10))[0]}): give it what `load_task` makes, or"
-            " `load_chunks` for the model-based methods"
+            " `load_chunks` for methods of chunks or goals"
         ) from error
 
 

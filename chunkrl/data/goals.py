@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from chunkrl.data import chunks, windows
 from chunkrl.errors import ConfigError
-from chunkrl.types import Array, ChunkBatch, ChunkExperience, Replay
+from chunkrl.types import Array, Batch, ChunkBatch, ChunkDataset, ChunkExperience, Replay
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,12 @@ def pick(mixture: GoalMixture, start, last, noise: Draw):
     return jnp.where(noise.u_current < mixture.current, start, other)
 
 
+def rows(key, mixture: GoalMixture, data: ChunkExperience, start, discount: float):
+    """The row of a goal for each of the states in rows `start`; see `pick`.  [B] -> [B]"""
+    noise = draw(key, mixture, data, len(start), discount)
+    return pick(mixture, start, chunks.final(data, start), noise)
+
+
 def take(
     data: ChunkExperience, start, length: int, value_row, actor_row, negative: bool = True
 ) -> ChunkBatch:
@@ -96,6 +102,30 @@ def take(
     )
 
 
+class Rows(NamedTuple):
+    """Where transitions begin, and the rows of their goals."""
+
+    start: Array  # [B]
+    value: Array  # [B]
+    actor: Array  # [B]
+
+
+def draw_rows(
+    key,
+    data: ChunkExperience,
+    size: int,
+    length: int,
+    discount: float,
+    value_goals: GoalMixture = VALUE,
+    actor_goals: GoalMixture = ACTOR,
+) -> Rows:
+    """`size` starts of `length` actions, uniform, each with a goal for the value and the actor."""
+    key_start, key_value, key_actor = jax.random.split(key, 3)
+    start = chunks.draw_starts(key_start, data, size, length)
+    value = rows(key_value, value_goals, data, start, discount)
+    return Rows(start, value, rows(key_actor, actor_goals, data, start, discount))
+
+
 def sample(
     key,
     data: ChunkExperience,
@@ -107,11 +137,53 @@ def sample(
     negative: bool = True,
 ) -> ChunkBatch:
     """`size` chunks, their starts uniform, each with a goal for the value and one for the actor."""
-    key_start, key_value, key_actor = jax.random.split(key, 3)
-    start = chunks.draw_starts(key_start, data, size, length)
-    last = chunks.final(data, start)
-    value_draw = draw(key_value, value_goals, data, size, discount)
-    actor_draw = draw(key_actor, actor_goals, data, size, discount)
-    value_row = pick(value_goals, start, last, value_draw)
-    actor_row = pick(actor_goals, start, last, actor_draw)
-    return take(data, start, length, value_row, actor_row, negative)
+    start, value, actor = draw_rows(key, data, size, length, discount, value_goals, actor_goals)
+    return take(data, start, length, value, actor, negative)
+
+
+def steps(dataset: ChunkDataset, start, goal, length: int):
+    """Steps to the goal, the end of the trajectory or `length`, whichever is first.  [B] -> [B]
+
+    k = min(length, last - i),      goal - i where 0 <= goal - i < k
+    """
+    most = jnp.minimum(length, jnp.asarray(dataset.last)[start] - start)
+    ahead = goal - start
+    return jnp.where((ahead >= 0) & (ahead < most), ahead, most)
+
+
+def reach(
+    dataset: ChunkDataset,
+    at: Rows,
+    length: int,
+    discount: float,
+    negative: bool = False,
+    h: int = 1,
+) -> ChunkBatch:
+    """k <= n = `length` `steps` from rows `at` as one, told the goals of those rows.  -> [B, ...]
+
+        y = 1 if k < n, else 0        mask = 1 - y        next_obs = s_{i+k}
+        reward = gamma^k y, or -(1 - gamma^k) / (1 - gamma) where `negative`
+
+    As published, whatever comes within n steps of a trajectory's end reaches its goal; where all
+    rows have n more (i + n <= last), no end is taken for a goal.  The chunk is h actions long.
+    """
+    k = steps(dataset, at.start, at.value, length)
+    reached, goal = (k < length).astype(jnp.float32), jnp.asarray(dataset.goal)
+    paid = jnp.power(jnp.float32(discount), k)
+    ahead = jnp.minimum(at.start[:, None] + jnp.arange(h)[None], dataset.last[at.start][:, None])
+    return ChunkBatch(
+        obs=jnp.asarray(dataset.obs)[at.start],
+        chunk=jnp.asarray(dataset.action)[ahead].reshape(len(k), -1),
+        reward=(paid - 1) / (1 - discount) if negative else paid * reached,
+        mask=1 - reached,
+        next_obs=jnp.asarray(dataset.obs)[at.start + k],
+        value_goal=goal[at.value],
+        actor_goal=goal[at.actor],
+    )
+
+
+def told(batch: ChunkBatch, goal) -> Batch:
+    """The same as a window whose states are told `goal`.  [B, G] -> [B, O + G], [B, 1, ...]"""
+    seen, next_seen = (jnp.concatenate([obs, goal], axis=-1) for obs in (batch.obs, batch.next_obs))
+    chunk, reward, mask = (x[:, None] for x in (batch.chunk, batch.reward, batch.mask))
+    return Batch(seen, chunk, reward, mask, jnp.ones_like(mask), next_seen)

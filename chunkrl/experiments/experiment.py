@@ -201,7 +201,7 @@ def make_agent(chosen: Method, task: Task, amount: Preset, given: dict) -> tuple
     if spec.goal_dim:
         if "goal_dim" not in chosen.parameters:
             raise ConfigError(
-                f"{chosen.name} learns from rewards: for a task with goals choose mac"
+                f"{chosen.name} learns from rewards: for a task with goals choose mac or gciql"
             )
         sizes["goal_dim"] = spec.goal_dim
     return chosen(**sizes, **options), {**sizes, **options}
@@ -212,7 +212,7 @@ def open_shards(
 ) -> tuple[data_shards.Shards, Normaliser]:
     """The shards in `folder`, converted where they are not yet, and their normaliser."""
     if isinstance(agent.reads, Windows):
-        raise ConfigError("only the model-based methods (mac, ...) learn from shards")
+        raise ConfigError("only methods of chunks or goals (mac, gciql, ...) learn from shards")
     if not task.dataset:
         raise ConfigError(f"shards hold data of OGBench, which {task.name} is no task of")
     if not data_shards.is_converted(folder):

@@ -223,6 +223,11 @@ class Seat:
 def require_online(online: Online, agent: Agent) -> None:
     """Raise ConfigError where `agent` cannot learn by acting so."""
     reads = agent.reads
+    if getattr(reads, "over", False):
+        raise ConfigError(
+            f"{type(agent).__name__} learns from trajectories that are over, not by acting: leave"
+            " out the steps online, or choose a method such as mac"
+        )
     halves = getattr(reads, "halves", False)
     for name in ("start_training", "capacity") if halves else ("capacity",):
         value = getattr(online, name)

@@ -81,7 +81,9 @@ def data(task: Task, reads: Reads, path: str | Path) -> tuple[Any, Normaliser]:
     Raises ConfigError where the task has goals and the agent none, or the other way round.
     """
     if task.goals and not isinstance(reads, GoalChunks):
-        raise ConfigError(f"{task.name} has goals, the agent learns from rewards: choose mac")
+        raise ConfigError(
+            f"{task.name} has goals, the agent learns from rewards: choose mac or gciql"
+        )
     if isinstance(reads, GoalChunks) and not task.goals:
         raise ConfigError(f"{task.name} has rewards, the agent learns to reach goals")
     if isinstance(reads, Windows):

@@ -1,0 +1,78 @@
+"""Which loss moves which networks: TD the critics, policy terms the policies, all of each."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from chunkrl.agents import make, methods
+
+O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
+
+VALUES = {"td": "critic", "value": "value"}
+ROUTES = {  # method -> metric -> the field of the parameters that it moves
+    "iql": {**VALUES, "policy": "policy"},
+    "iql_ddpgbc": {**VALUES, "policy": "policy"},
+    "ifql": {**VALUES, "clone": "policy"},
+    "ifql_n": {**VALUES, "clone": "policy"},
+    "qc_ifql": {**VALUES, "clone": "policy"},
+    "gciql": {**VALUES, "policy": "policy"},
+    "gciql_awr": {**VALUES, "policy": "policy"},
+    "gcsacbc": {"td": "critic", "policy": "policy"},
+    "gcsacbc_n": {"td": "critic", "policy": "policy"},
+    "sharsa": {**VALUES, "clone": "policy"},
+    "double_sharsa": {**VALUES, "clone": "policy"},
+    "dqc": {**VALUES, "clone": "policy", "whole": "whole"},
+    "dqc_naive": {**VALUES, "clone": "policy"},
+    "dqc_n": {**VALUES, "clone": "policy"},
+    "dqc_one_step": {**VALUES, "clone": "policy"},
+    "rebrac": {"td": "critic", "policy": "policy"},
+}
+SETTINGS = {
+    "horizon": 4,
+    "policy_chunk": 2,
+    "candidates": 4,
+    "flow_steps": 2,
+    "hidden": H,
+    "goal_dim": 2,
+    "alpha_critic": 0.1,
+}
+
+
+def agent_of(name, **changes):
+    settings = SETTINGS | changes
+    known = methods.named(name).parameters
+    return make(name, O, A, **{k: v for k, v in settings.items() if k in known})
+
+
+def started(name, **settings):
+    """An agent, a state whose target networks are not its networks, a batch and noise."""
+    agent = agent_of(name, **settings)
+    state = agent.init(jax.random.key(0))
+    moved = lambda tree: jax.tree.map(lambda leaf: leaf + 0.05, tree)
+    targets = [field for field in state._fields if field.startswith("target")]
+    state = state._replace(**{field: moved(getattr(state, field)) for field in targets})
+    if name == "rebrac":
+        state = state._replace(updates=jnp.int32(1))  # the next update moves the policy too
+    batch = agent.draw(jax.random.key(1), toys.random_data(agent, A), B)
+    return agent, state, batch, agent.noise(jax.random.key(2), B)
+
+
+@pytest.mark.parametrize("std", ["one", "free"])
+@pytest.mark.parametrize("name", ROUTES)
+def test_each_loss_moves_its_own_networks_and_all_of_them(name, std):
+    """With everything else held constant; what they move are all parameters that there are."""
+    if std == "free" and "std" not in methods.named(name).parameters:
+        return
+    agent, state, batch, noise = started(name, std=std)
+    loss = lambda params: agent.loss(params, state, batch, noise)
+    (total, metrics), routes = jax.jit(loss)(state.params), ROUTES[name]
+    fields = state.params._asdict().items()
+    assert {*routes.values()} == {field for field, tree in fields if jax.tree.leaves(tree)}
+    np.testing.assert_allclose(sum(metrics[part] for part in routes), total, rtol=1e-6)
+    slopes = jax.jit(jax.jacrev(lambda params: {k: loss(params)[1][k] for k in routes}))
+    for part, moved in slopes(state.params).items():
+        for field, leaves in moved._asdict().items():
+            for leaf in jax.tree.leaves(leaves):
+                assert np.any(leaf) == (field == routes[part]), (part, field)
