@@ -303,6 +303,14 @@ def test_unknown_names_and_sizes_are_refused():
         make("qc", O, A, candidates=0)
 
 
+def test_methods_of_goals_need_one_and_no_policy_longer_than_its_values():
+    for name in (name for name, method in methods.ALL.items() if reaches(method)):
+        with pytest.raises(ConfigError, match="goal_dim = 0: the method reaches goals"):
+            make(name, O, A, goal_dim=0)
+    with pytest.raises(ConfigError, match="policy_chunk = 5: must be between 1 and the 4 steps"):
+        make("dqc", O, A, horizon=4)
+
+
 def test_an_agent_is_a_value():
     agent = agent_of("qc")
     assert agent == agent_of("qc")

@@ -1,5 +1,6 @@
 """Returns along imagined trajectories against sums written out."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -62,3 +63,27 @@ def test_the_longest_return_is_value_expansion_and_a_success_cuts_it():
     cut = targets.lambda_return(reward, discount.at[2].set(0), last, 1.0)
     np.testing.assert_allclose(cut[2], reward[2])
     np.testing.assert_allclose(cut[1], reward[1] + discount[1] * reward[2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("head", [targets.Squared(), targets.Logistic()])
+@pytest.mark.parametrize("tau", [0.1, 0.5, 0.9])
+def test_regressions_rest_at_the_quantile_and_the_expectile(head, tau):
+    """Of 101 numbers in (0, 1): the slope of the mean error changes its sign there."""
+    y = np.sort(np.random.default_rng(0).beta(2, 3, 101)).astype(np.float32)
+    grid = np.linspace(0.01, 0.99, 981)
+    up, down = (np.maximum(d * (y - grid[:, None]), 0).mean(axis=1) for d in (1, -1))
+    expectile = grid[np.argmin(abs(tau * up - (1 - tau) * down))]
+    for error, rest in (
+        (targets.quantile_error, np.quantile(y, tau)),
+        (targets.expectile_error, expectile),
+    ):
+        mean = lambda x, error=error: error(head, jnp.full(y.shape, x), jnp.asarray(y), tau).mean()
+        below, above = (jax.grad(mean)(head.output(jnp.float32(rest + d))) for d in (-0.02, 0.02))
+        assert below < 0 < above
+
+
+def test_probabilities_and_logits_are_inverse_and_finite():
+    p = np.float32([0, 1e-5, 0.3, 1 - 1e-5, 1])
+    logit = targets.Logistic().output(p)
+    assert np.isfinite(logit).all()
+    np.testing.assert_allclose(targets.Logistic().value(logit), p, atol=2e-5)

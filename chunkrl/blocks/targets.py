@@ -68,7 +68,7 @@ def asymmetry(d, tau: float):
 def expectile_error(head: ValueHead, output, target, tau: float):
     """|tau - 1[y < v]| (v - y)^2, or cross entropy in place of the square, v the value.  [*B]
 
-    Its mean is least where v is the expectile tau of y (arXiv 2110.06169, eq. 5).
+    Its mean has no slope where v is the expectile tau of y (arXiv 2110.06169, eq. 5).
     """
     return asymmetry(target - head.value(output), tau) * head.error(output, target)
 
