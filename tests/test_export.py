@@ -33,7 +33,8 @@ FILES = {"agent.json", "agent.npz", "agent.onnx", "check.npz", "player.py"}
 gymnasium.register("TakenAway-v0", toys.Toy, max_episode_steps=7)
 
 # Each method as it is, and what its acting may be set to.
-CASES = [(name, {}) for name in methods.ALL] + [
+OWN = ("sharsa", "double_sharsa", "dqc", "dqc_naive", "dqc_n", "dqc_one_step")
+CASES = [(name, {}) for name in methods.ALL if name not in OWN] + [
     ("qc", {"fourier_dim": 4, "num_critics": 3, "aggregate": "min"}),
     ("bfn", {"num_critics": 3, "aggregate": 0.5}),
     ("qc", {"candidates": 1}),
@@ -53,7 +54,8 @@ def onnx():
 
 def untrained(name, seeds=(4, 7), **settings):
     """An experiment whose every parameter was drawn, which `export` gets in place of a folder."""
-    settings |= {"obs_dim": OBS, "action_dim": ACTION, "hidden": (16, 16), "flow_steps": 3}
+    _, goals = methods.named(name).parameters.get("goal_dim", (int, 0))  # by default
+    settings |= {"obs_dim": OBS - goals, "action_dim": ACTION, "hidden": (16, 16), "flow_steps": 3}
     settings = {k: v for k, v in settings.items() if k in methods.named(name).parameters}
     agent, rng = agents.make(name, **settings), np.random.default_rng(0)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
@@ -81,6 +83,14 @@ def test_every_method_acts_the_same(name, settings, given, tmp_path):
     chunk = np.load(done.folder / "check.npz")["chunk"]
     assert np.ptp(chunk, axis=0).max() > 0.1  # it acts, on what it sees and draws
     assert (abs(chunk) < 1).any()
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_who_acts_in_a_way_of_its_own_is_refused(name, given, tmp_path):
+    given(untrained(name))
+    with pytest.raises(ChunkRLError, match=f"{name} acts in a way of its own"):
+        export.export("anywhere", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def expected(run, index, obs, noise):

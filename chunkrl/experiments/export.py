@@ -109,8 +109,10 @@ def described(run: Experiment, index: int) -> tuple[dict, Arrays]:
     arrays = {name: np.asarray(x, np.float32) for name, x in run.normaliser._asdict().items()}
     seen, dim = len(arrays["centre"]), agent.chunk * config["settings"]["action_dim"]
     candidates = getattr(agent, "act_candidates", getattr(agent, "candidates", 0))  # 0: no noise
-    policy = _policy(agent.policy, params.policy, arrays, seen, dim if candidates else 0)
-    if policy is None:
+    noise, policy = dim if candidates else 0, None
+    if type(params.policy) is not tuple:  # of several policies
+        policy = _policy(agent.policy, params.policy, arrays, seen, noise)
+    if policy is None or not _fits(policy, arrays):
         raise ConfigError(f"{config['method']} acts in a way of its own: it cannot be exported")
     critics = []
     if candidates > 1:
@@ -130,6 +132,11 @@ def described(run: Experiment, index: int) -> tuple[dict, Arrays]:
     }, arrays  # fmt: skip
 
 
+def _fits(net: dict, arrays: Arrays) -> bool:
+    """Whether a network sees all that the player shows it."""
+    return sum(net["layers"][0]["inputs"]) == len(arrays[net["layers"][0]["weight"]])
+
+
 def _policy(policy: Any, params: Tree, arrays: Arrays, seen: int, noise: int) -> dict | None:
     """How a proposal is made, in the words of `Player.proposals`; of so much noise."""
     network, inputs = partial(_network, arrays, "policy"), [seen, noise]
@@ -144,7 +151,10 @@ def _policy(policy: Any, params: Tree, arrays: Arrays, seen: int, noise: int) ->
         case Gaussian():
             net = partial(network, policy.net, getattr(params, "net", params), [seen])
             if not noise:
-                return {"kind": "direct", **net(["tanh"] * policy.squash)}
+                last = (direct := net(["tanh"] * policy.squash))["layers"][-1]
+                for name in (last["weight"], last["bias"]):  # of the mean alone
+                    arrays[name] = arrays[name][..., : policy.dim]
+                return {"kind": "direct", **direct}
             if policy.squash and policy.std == "state":
                 return {"kind": "tanh_gaussian", "log_std": [policy.least, 2], **net()}
 
