@@ -183,7 +183,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
             seeds = found[method]
             if len(seeds):
                 beside = np.linspace(-0.3, 0.3, len(seeds)) if len(seeds) > 1 else [0.0]
-                small = plots.learned(series) | {"markersize": 4.0}
+                small: dict[str, Any] = plots.learned(series) | {"markersize": 4.0}
                 a.plot(place + np.array(beside), seeds, **small)
                 mean = f"{seeds.mean():.{digits}f}"
                 y = float(seeds.max()) + 0.04 * a.get_ylim()[1]
