@@ -16,7 +16,7 @@ from chunkrl.course.explorers import (
     returns,
     target_parts,
 )
-from chunkrl.course.worlds import support
+from chunkrl.course.worlds import support, windows
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
 from chunkrl.statistics import bootstrap
@@ -342,6 +342,40 @@ class TestOffPolicy:
         seen.picture(lambda axes: off_policy.draw(axes, numbers))
         (strip,) = (axes for axes in seen.figure.axes if axes.images)
         assert strip.images[0].get_clim()[1] > 0.05
+
+    @pytest.mark.parametrize("skill", [0.5, 0.9])
+    def test_a_cut_return_has_the_critics_error_alone(self, skill: float) -> None:
+        """Lengths are geometric, cut at 5; sampled windows agree; with the truth it is unbiased."""
+        chance = np.append(skill ** np.arange(4) * (1 - skill), skill**4)  # of 1, ..., 5 rewards
+        numbers = EXPLORERS["target_parts"].numbers(target="cut return", skill=skill)
+        assert numbers.length == pytest.approx(chance @ np.arange(1, 6))
+        bias = -chance @ 0.99 ** np.arange(1, 6)
+        assert numbers.parts == pytest.approx([bias, 0, 0, bias])
+        (found,), (error,) = numbers.estimate, numbers.standard_error
+        assert abs(found - numbers.parts[-1]) < 4 * error
+        assert error == pytest.approx(numbers.deviation / numbers.matching**0.5, rel=0.1)
+        exact = EXPLORERS["target_parts"].numbers(target="cut return", skill=skill, critic=0.0)
+        assert abs(exact.parts).max() < 1e-9
+
+    def test_with_slip_too_fitted_chunks_reach_their_limit(self) -> None:
+        """What 20 logs say of the start; fewer windows an entry cost nothing that they show."""
+        world = lock(12, slip=0.1, skill=0.9)
+        says = np.array(
+            [
+                windows.fit(
+                    windows.collect(world, 5, 4000, seed),
+                    12,
+                    60,
+                    EXERCISES["04.write"].reference,
+                    0.99,
+                    5,
+                )[0].max()
+                for seed in range(20)
+            ]
+        )
+        miss = says - optimal(logged(world.mdp, world.behaviour, 5).mdp).value[0]
+        assert abs(miss.mean()) < 0.04
+        assert 0.03 < miss.std(ddof=1) < 0.1
 
     def test_the_setting_that_the_text_asks_for_is_there(self) -> None:
         few = EXPLORERS["target_parts"].numbers(target="chunked return", steps=8, skill=0.5)

@@ -196,6 +196,30 @@ def test_what_notebook_12_withdraws() -> None:
     stored = robot_runs.load_paths()
     won = dict(zip(stored.methods.tolist(), stored.success.sum((1, 2)).tolist(), strict=True))
     assert won == {"qc_fql": 115, "fql": 32, "fql_n": 1}
+    way, cosine = paths.numbers(over="failed ones only").gap[:, 0]
+    np.testing.assert_allclose(way, [1.70, 1.21, 2.18], atol=0.006)
+    np.testing.assert_allclose(cosine, [-0.14, -0.24, -0.05], atol=0.005)
+
+
+def test_the_gap_of_the_way_in_parts() -> None:
+    """Each part changes one thing at the other method's values too, and counts half of both."""
+    stored, found = robot_runs.load_paths(), {}
+    for m, method in enumerate(stored.methods):
+        pairs = list(np.ndindex(stored.success[m].shape))
+        paths = [robot_runs.path(stored, m, *at) for at in pairs]
+        way = 100 * np.array([np.linalg.norm(np.diff(p, axis=0), axis=1).mean() for p in paths])
+        done = stored.success[m].ravel()
+        found[str(method)] = done.mean(), way[done].mean(), way[~done].mean()
+    total = lambda rate, won, lost: rate * won + (1 - rate) * lost
+    ours, other = found["qc_fql"], found["fql"]
+    fewer = [total(ours[0], *x[1:]) - total(other[0], *x[1:]) for x in (ours, other)]
+    lost = [total(x[0], 0, ours[2]) - total(x[0], 0, other[2]) for x in (ours, other)]
+    won = [total(x[0], ours[1], 0) - total(x[0], other[1], 0) for x in (ours, other)]
+    parts, (low, high) = robot_paths.parts()
+    np.testing.assert_allclose(parts[:3], [np.mean(x) for x in (fewer, lost, won)])
+    assert parts[3] == pytest.approx(total(*ours) - total(*other)) == pytest.approx(parts[:3].sum())
+    assert ((low < parts) & (parts < high)).all()
+    np.testing.assert_allclose(parts[:3] / parts[3], [0.60, 0.35, 0.05], atol=0.005)
 
 
 def test_a_seed_that_never_succeeds_is_left_out(monkeypatch) -> None:

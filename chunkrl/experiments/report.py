@@ -62,7 +62,7 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
             for seed in seeds:
                 mine = [(x["step"], x[metric]) for x in rows if x["seed"] == seed and metric in x]
                 if mine:
-                    axes.plot(*zip(*mine, strict=True), **plots.reference(series), alpha=0.7)
+                    axes.plot(*zip(*mine, strict=True), color=style["color"], alpha=0.7)
     acting = any("online" in row for rows in methods.values() for row in rows)
     success = "success rate, bar: worst to best seed" if many else "success rate"
     for axes, y in zip((left, *losses), (success, *LOSSES.values()), strict=True):

@@ -1,8 +1,7 @@
 """Chunk lengths on the lock with a small network as critic: is noise in a table a fair stand-in?
 
 `python -m chunkrl.results.lock_network` trains every setting and writes lock_network.csv, one row a
-seed, and lock_network.npz, what the networks of single actions say: about a quarter of an hour of
-one core.
+seed, and lock_network.npz, what the networks of single actions say: about half an hour of one core.
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from chunkrl.blocks.networks import scalar_mlp
 from chunkrl.blocks.optim import State, descend
 from chunkrl.results import stored
 from chunkrl.tabular.chunks import chunk_index, chunk_table, chunked, logged
-from chunkrl.tabular.estimate import rollout, targets
+from chunkrl.tabular.estimate import Rollouts, rollout, targets
 from chunkrl.tabular.mdp import backup, optimal, policy_value
 from chunkrl.tabular.selection import best_of_n
 from chunkrl.tabular.worlds import lock
@@ -35,6 +34,10 @@ LENGTHS = (1, 2, 4, 5, 8)  # h
 # does; 0: every chunk is a choice.  And the seeds: a few bad networks make most of the mean regret,
 # so that it takes many to know it.
 SETTINGS = {(300, 8): 64, (3000, 8): 64, (3000, 0): 64}
+# A window of h costs h presses.  Where no setting above has so few windows: N = 8, fewer seeds.
+PRESSES, FEWER = (300, 2400), 32
+# Single actions again, the first setting with a window of every cell and button added.
+COMPLETE = (300 + 2 * LENGTH, 8, 1)
 
 WAVES, HIDDEN = 6, (64, 64)
 STEPS, REFRESH, BATCH, LR = 4000, 20, 64, 1e-3
@@ -63,8 +66,10 @@ class Windows(NamedTuple):
     next_cell: np.ndarray
 
 
-def collect(h: int, windows: int, seeds: int) -> Windows:
+def collect(h: int, windows: int, seeds: int, complete: bool = False) -> Windows:
     """Chunks from cells drawn alike, as often as the lock's behaviour types them.
+
+    `complete` adds one window of every cell and chunk.
 
     They are executed without looking, so what the data say about a chunk is what it does: the
     subject of notebook 09 stays out of this check.  The windows of a seed do not depend on how
@@ -76,6 +81,10 @@ def collect(h: int, windows: int, seeds: int) -> Windows:
     def one(seed: int) -> Windows:
         rng = np.random.default_rng(seed)
         walks = rollout(world.mdp, frequency, rng.integers(0, LENGTH, windows), h, rng)
+        if complete:
+            typed = [np.eye(2**h)[[chunk] * (LENGTH + 1)] for chunk in range(2**h)]
+            more = [rollout(world.mdp, law, np.arange(LENGTH), h, rng) for law in typed]
+            walks = Rollouts(*map(np.concatenate, zip(walks, *more, strict=True)))
         reward = targets(world.mdp, walks, np.zeros(LENGTH + 1))
         chunk = chunk_index(walks.action, 2)
         return Windows(walks.state[..., 0], chunk, reward, walks.state[..., -1])
@@ -185,23 +194,34 @@ def judge(q: np.ndarray, h: int, candidates: int) -> Iterator[tuple[float, ...]]
         )
 
 
-def runs(h: int, windows: int, candidates: int, seeds: int) -> list[Run]:
-    """Train `seeds` critics at once, each on data of its own."""
-    found = judge(networks(h, windows, candidates, seeds), h, candidates)
+def runs(h: int, windows: int, candidates: int, seeds: int, complete: bool = False) -> list[Run]:
+    """Train `seeds` critics at once, each on data of its own, counted as `windows`."""
+    found = judge(networks(h, windows, candidates, seeds, complete), h, candidates)
+    windows += complete * LENGTH * 2**h
     return [Run(windows, candidates, h, seed, *each) for seed, each in enumerate(found)]
 
 
-def networks(h: int, windows: int, candidates: int, seeds: int) -> np.ndarray:
+def networks(
+    h: int, windows: int, candidates: int, seeds: int, complete: bool = False
+) -> np.ndarray:
     """Q of every cell and chunk of each trained critic.  -> [seeds, L, 2^h]"""
     world = lock(LENGTH, SLIP)
     frequency = logged(world.mdp, world.behaviour, h).frequency[:LENGTH]
-    data = collect(h, windows, seeds)
+    data = collect(h, windows, seeds, complete)
     single = jax.tree.map(lambda x: jnp.asarray(x, jnp.int32), data)
     single = single._replace(reward=jnp.asarray(data.reward, jnp.float32))
     one = partial(train, h=h, candidates=candidates)
     keys = jax.vmap(jax.random.key)(np.arange(seeds))
     q = jax.vmap(one, (0, 0, None))(keys, single, jnp.asarray(frequency, jnp.float32))
     return np.asarray(q, float)
+
+
+def plan() -> list[tuple[int, int, int, int, bool]]:
+    """The arguments of `runs`, in the order of the file."""
+    first = [(h, *each, n, False) for each, n in SETTINGS.items() for h in LENGTHS]
+    equal = [(h, presses // h, 8) for presses in PRESSES for h in LENGTHS]
+    more = [(*each, FEWER, False) for each in equal if each[1:] not in SETTINGS]
+    return [*first, *more, (1, 300, 8, SETTINGS[300, 8], True)]
 
 
 def load() -> list[Run]:
@@ -246,11 +266,12 @@ def grouped() -> dict[tuple[int, int, int], Group]:
 def main() -> None:
     """Train all settings and write the files; prints each as it is done."""
     found: list[Run] = []
-    for (windows, candidates), seeds in SETTINGS.items():
-        for h in LENGTHS:
-            found += runs(h, windows, candidates, seeds)
-            mean = np.mean([run.regret for run in found[-seeds:]])
-            print(f"{windows} windows, N = {candidates}, h = {h}: {mean:.1f}", flush=True)
+    for setting in plan():
+        each = runs(*setting)
+        found += each
+        mean = np.mean([run.regret for run in each])
+        windows, candidates, h = each[0][:3]
+        print(f"{windows} windows, N = {candidates}, h = {h}: {mean:.1f}", flush=True)
     lines = [[*run[:4], *(f"{x:.2f}" for x in run[4:])] for run in found]
     stored.save_rows(FILE, Run._fields, lines)
     (windows, candidates), seeds = next(iter(SETTINGS.items()))

@@ -28,8 +28,8 @@ ANSWERS = {
         near_misses=(30.0, 50.0, 400.0),
     ),
     "q3": Answers(
-        equivalents=("answer = 4.6", "answer = 0.5 * 7 + 0.5 * (56 + 32) / 40"),
-        near_misses=(4.5, 4.7, 5.0),
+        equivalents=("answer = 2", "answer = 0.8 * (3.5 - 1)"),
+        near_misses=(1.9, 2.1, 5.0),
     ),
     "write": Answers(
         equivalents=(

@@ -239,7 +239,7 @@ EXERCISES = (
     ),
     Exercise(
         id="08.bug",
-        objective="You can tell a regret that hides the price of not looking.",
+        objective="You can repair a regret that does not add up.",
         question=(
             "By this function chunks of 8 are never worse than single actions, however much the "
             "lock slips:\n\n"

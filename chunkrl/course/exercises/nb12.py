@@ -18,10 +18,19 @@ AHEAD = float(FIRST - LAST)
 
 SEEDS = 40  # of 12.q2: 10 seeds leave the difference open by 10 points on either side
 
-# Two agents of 12.q3: notes of the hand [cm] on the way, and while hovering; how many of each.
-MOVING, RESTING, ON_THE_WAY, HOVERING = 7.0, 1.0, 8, 32
-FAILED = (ON_THE_WAY * MOVING + HOVERING * RESTING) / (ON_THE_WAY + HOVERING)
-HALF = (MOVING + FAILED) / 2
+# Two agents of 12.q3: share of successes; notes of the hand [cm] in successes and in failures.
+A_WINS, A_WON, A_LOST = 0.6, 7.0, 3.5
+B_WINS, B_WON, B_LOST = 0.2, 7.0, 1.0
+
+
+def coherency(wins: float, won: float, lost: float) -> float:
+    """The mean over episodes."""
+    return wins * won + (1 - wins) * lost
+
+
+GAP = coherency(A_WINS, A_WON, A_LOST) - coherency(B_WINS, B_WON, B_LOST)
+LEFT = coherency(B_WINS, A_WON, A_LOST) - coherency(B_WINS, B_WON, B_LOST)
+LEFT_OF_B = coherency(A_WINS, A_WON, A_LOST) - coherency(A_WINS, B_WON, B_LOST)
 
 
 def planned_at(ends: np.ndarray, h: int) -> np.ndarray:
@@ -152,7 +161,8 @@ EXERCISES = (
         why=(
             "A quarter of the width wants sixteen times the seeds, half of it four times. And with "
             "as many as that a real gap of 5 points is found only half of the time, since what one "
-            "sees scatters about it. Who reports 5 points from three seeds reports luck."
+            "sees scatters about it; four times in five takes twice as many. Who reports 5 points "
+            "from three seeds reports luck."
         ),
         question=(
             "You change a line of QC-FQL and hope for 5 points. If seeds scatter as those of the "
@@ -177,38 +187,41 @@ EXERCISES = (
     ),
     Exercise(
         id="12.q3",
-        objective="You can say how far a mean over episodes is about success, not about motion.",
+        objective="You can say how much of a gap between means over episodes is failing less.",
         why=(
-            "Two hands that move alike differ by 2.4 cm, because one of them fails. Before means "
-            "are compared, ask over which episodes, and until which step."
+            "2.0 of the 3.4 cm are left. Had B failed as rarely as A instead, only 1.0 would be. "
+            "No single share is *the* share of failing; the page takes the mean of both."
         ),
         question=(
-            "Two agents move alike: notes of the hand, five steps apart, lie 7 cm apart. A "
-            "succeeds always, after 40 steps. B succeeds in half of its episodes, after 40 steps "
-            "as well; in the others it goes on to 200 steps and hovers from step 40 on, its notes "
-            "1 cm apart. A's coherency is 7 cm. What is B's, as the mean of its episodes' means? "
-            "Two digits."
+            "Coherency as a mean over all episodes. A succeeds in 60% of its episodes; its notes "
+            "lie 7 cm apart there, and 3.5 cm where it fails. B succeeds in 20%: 7 cm, and 1 cm. "
+            "How many cm of the gap would be left if A failed as often as B, its hand going on "
+            "as it does where it succeeds and where it fails? Two digits."
         ),
-        kind=Number(HALF, 0.05, "cm"),
+        kind=Number(LEFT, 0.05, "cm"),
         hints=(
-            "First one failed episode: how many notes on the way, how many while hovering?",
-            "(7 + (8 * 7 + 32 * 1) / 40) / 2",
-            "failed = (8 * 7 + ...) / 40\nanswer = (7 + failed) / 2",
+            "Which of A's three numbers changes?",
+            "A would be at 0.2 * 7 + 0.8 * 3.5. And B?",
+            "answer = (0.2 * 7 + 0.8 * 3.5) - (0.2 * ...)",
         ),
-        solution="failed = (8 * 7 + 32 * 1) / 40\nanswer = (7 + failed) / 2",
+        solution="answer = (0.2 * 7 + 0.8 * 3.5) - (0.2 * 7 + 0.8 * 1)",
         misconceptions=(
-            Misconception(FAILED, "That is a failed episode. Half of B's episodes succeed."),
             Misconception(
-                (2 * ON_THE_WAY * MOVING + HOVERING * RESTING) / (2 * ON_THE_WAY + HOVERING),
-                "You pooled all notes, so that long episodes count more. Take each episode's mean "
-                "first, then the mean of the two.",
+                LEFT_OF_B,
+                "You let B fail as rarely as A. That is as fair a question, with another answer: "
+                "here A is to fail as often as B.",
             ),
             Misconception(
-                (MOVING + RESTING) / 2,
-                "A failed episode is not all hovering: its first 8 notes are 7 cm apart.",
+                GAP - LEFT, "That is what failing less often gives. What is left without it?"
+            ),
+            Misconception(GAP, "That is the whole gap, with A failing as rarely as it does."),
+            Misconception(
+                A_LOST - B_LOST,
+                "That is the gap of the failed episodes. They are 80% of all, not all.",
             ),
             Misconception(
-                MOVING, "On the way, yes. But the notes of the hovering are averaged in as well."
+                0.0,
+                "In successes the hands move alike. But A's failures are not like B's.",
             ),
         ),
     ),

@@ -69,20 +69,12 @@ def best(numbers: Numbers) -> int:
     return int(H[numbers.regret.argmin()])
 
 
-LINEAR = 10.0  # reward: up to here an axis of points is linear, above it logarithmic
 TALLEST = 12.0  # reward: bars are cut here, and their number stands above
 REGRET, CLAIM, STUCK = plots.estimated(1), plots.estimated(0), plots.estimated(3)
-MORE: dict[str, Any] = REGRET | {"marker": "^"}
+DOTTED: dict[str, Any] = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1.2}
+GAP: dict[str, Any] = {"color": "white", "linewidth": 2.5, "zorder": 4}
 MISSING = {"facecolor": "#CFE8F7", "edgecolor": plots.BLUE, "linewidth": 0.8}
 PICKING = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0.8}
-
-
-def bent(axes: Axes, ticks: tuple[int, ...], low: float = 0.0) -> None:
-    """The same axis from 0 to 110 at every setting: linear up to LINEAR, then logarithmic."""
-    axes.set_yscale("symlog", linthresh=LINEAR, linscale=1.7)
-    axes.set_yticks(ticks, map(str, ticks))
-    axes.minorticks_off()
-    axes.set_ylim(low, 160.0)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -90,7 +82,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.075, 0.50, 0.30, 0.29)),
         "",
         "claimed - true",
-        "bootstrapping error, log above 10",
+        "bootstrapping error",
     )
     stuck = plots.label(
         figure.add_axes((0.075, 0.13, 0.30, 0.22)),
@@ -105,7 +97,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         "V* - true value [reward]",
         f"real regret at the start, by cause; cut at {TALLEST:.0f}",
     )
-    bent(claim, (0, 5, 10, 30, 100), -1.5)
+    claim.set_ylim(-6.0, 106.0)
     regret.set_ylim(0.0, 1.6 * TALLEST)
     regret.set_yticks(range(0, 13, 2))
     for axes in (claim, stuck, regret):
@@ -117,13 +109,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         regret,
         {
             "regret, mean of critics ± 2 s.e.": REGRET,
-            "noisy picks, estimated (arrow: more)": square
+            "noisy picks, estimated": square
             | {"markerfacecolor": PICKING["facecolor"], "color": plots.VERMILLION},
             "chunks never proposed, estimated": square
             | {"markerfacecolor": MISSING["facecolor"], "color": plots.BLUE},
             "open-loop loss, exact": square
             | {"markerfacecolor": "white", "color": plots.BLACK, "markeredgewidth": 1.5},
-            "the chosen h": plots.MARK,
+            "the chosen h": DOTTED,
         },
         loc="upper right",
     )
@@ -136,14 +128,14 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     claim.hlines(0.0, 0.4, H[-1] + 0.6, color=plots.BLACK, linewidth=1.5)
     stuck.plot(H, 100 * numbers.stuck, **STUCK)
     for each in (claim, stuck):
-        each.vlines(numbers.h, *each.get_ylim(), color=plots.BLACK, linestyle=":", linewidth=1.2)
+        each.vlines(numbers.h, *each.get_ylim(), **DOTTED)
+    regret.vlines(numbers.h, 0.0, min(numbers.regret[numbers.h - 1], TALLEST), **DOTTED)
     _draw_regret(regret, numbers)
     i, j = numbers.h - 1, best(numbers) - 1
-    plots.headline(
-        claim,
-        f"h = {numbers.h}: regret {numbers.regret[i]:.1f} ± {2 * numbers.regret_error[i]:.1f}; "
-        f"least at h = {j + 1}: {numbers.regret[j]:.1f} ± {2 * numbers.regret_error[j]:.1f}",
-    )
+    least = f"{numbers.regret[j]:.1f} ± {2 * numbers.regret_error[j]:.1f}"
+    chosen = f"{numbers.regret[i]:.1f} ± {2 * numbers.regret_error[i]:.1f}"
+    here = f"; at h = {numbers.h}: {chosen}" if i != j else ""
+    plots.headline(claim, f"Least regret at h = {j + 1}: {least}{here}")
     among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice}"
     regret.text(
         1.0,
@@ -174,11 +166,12 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         level = level + part
     off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
     regret.errorbar(H[seen], numbers.regret[seen], off[seen], **REGRET)
-    regret.plot(H[~seen], np.full((~seen).sum(), TALLEST - 0.4), **MORE)
+    for up in (0.90, 0.93):  # a bar that goes on is broken
+        regret.hlines(np.full((~seen).sum(), up * TALLEST), H[~seen] - 0.42, H[~seen] + 0.42, **GAP)
     for h, value, top in zip(H.tolist(), numbers.regret, numbers.regret + off, strict=True):
         at = top if value < TALLEST else TALLEST
-        regret.text(h, at + 0.3, f"{value:.1f}", ha="center")
-    regret.plot([numbers.h], [0.25], **plots.MARK)
+        told = f"{value:.1f}" if value < TALLEST else f"{value:.1f}\n(cut)"
+        regret.text(h, at + 0.3, told, ha="center", linespacing=0.9)
 
 
 def describe(numbers: Numbers) -> str:

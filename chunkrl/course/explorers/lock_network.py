@@ -1,7 +1,7 @@
 """Notebook 08: chunk lengths with small networks as critics, instead of noise in a table."""
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Choice, Predict, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.course.explorers.chunk_length import bent
 from chunkrl.course.worlds.loops import caught
 from chunkrl.results import lock_network
 from chunkrl.statistics import bootstrap, mean_and_error
@@ -21,12 +20,16 @@ from chunkrl.tabular.worlds import lock
 H = lock_network.LENGTHS
 
 
-def named(windows: int, candidates: int) -> str:
+def named(count: int, candidates: int = 8, unit: str = "windows") -> str:
     """How a setting is called on the control."""
-    return f"{windows} windows, {f'N = {candidates}' if candidates else 'all chunks'}"
+    return f"{count:,} {unit}, {f'N = {candidates}' if candidates else 'all chunks'}"
 
 
-SETTINGS = {named(*setting): setting for setting in lock_network.SETTINGS}
+# name -> of each h: windows, candidates, h
+SETTINGS = {
+    named(presses, unit="presses"): [(presses // h, 8, h) for h in H]
+    for presses in sorted(lock_network.PRESSES, reverse=True)
+} | {named(*each): [(*each, h) for h in H] for each in lock_network.SETTINGS}
 PLACES = np.arange(len(H))
 
 
@@ -35,10 +38,10 @@ class Numbers(NamedTuple):
 
     setting: str
     open_loop: np.ndarray  # [len(H)]   V* - V*_h at the start, exact
-    regret: np.ndarray  # [len(H), seeds]   V* - true value of the greedy chunks
-    bootstrap: np.ndarray  # [len(H), seeds]   claimed - true value
-    entry: np.ndarray  # [len(H), seeds]   rms of Q - its exact backup, where the data are
-    interval: np.ndarray  # [2, len(H)]   95% interval of the median regret
+    regret: list[np.ndarray]  # len(H) x [seeds]   V* - true value of the greedy chunks
+    claimed: list[np.ndarray]  # len(H) x [seeds]   claimed - true value
+    entry: list[np.ndarray]  # len(H) x [seeds]   rms of Q - its exact backup, where the data are
+    interval: np.ndarray  # [len(H), 2]   95% interval of the median regret
 
 
 @cache
@@ -49,44 +52,39 @@ def open_loop() -> np.ndarray:
     return optimal(mdp).value[0] - np.array(best)
 
 
-@cache
-def results() -> dict[str, np.ndarray]:
-    """Of each setting: regret, bootstrap and both entry errors.  [4, len(H), seeds]"""
-    found = lock_network.grouped()
-    return {
-        name: np.stack([found[*setting, h] for h in H], axis=1)
-        for name, setting in SETTINGS.items()
-    }
+grouped = cache(lock_network.grouped)
 
 
 def compute(setting: str) -> Numbers:
     """The committed runs of one setting."""
-    regret, claimed, entry, _ = results()[setting]
-    return Numbers(setting, open_loop(), regret, claimed, entry, bootstrap(regret))
+    regret, claimed, entry, _ = zip(*(grouped()[key] for key in SETTINGS[setting]), strict=True)
+    interval = np.array([bootstrap(each) for each in regret])
+    return Numbers(setting, open_loop(), [*regret], [*claimed], [*entry], interval)
 
 
-def summary(choices: int | None = None) -> str:
-    """What networks lose, and how wrong their entries are, a line for each setting and h.
-
-    Only those whose critic chooses among so many samples, 0 for all chunks; None: all settings.
-    """
+def summary(*settings: str) -> str:
+    """What networks lose, and how wrong their entries are, a line for each of `settings` and h."""
     world, lines = lock(lock_network.LENGTH, lock_network.SLIP), [
-        "windows    N  h  median [95% interval]   mean  above 20  caught  entry error: logged, all"
+        "presses windows    N  h  networks  median [95% interval]  mean [95% interval]  above 20  "
+        "caught  entry error: logged, all"
     ]  # fmt: skip
-    for (windows, candidates, h), group in lock_network.grouped().items():
-        if choices not in (None, candidates):
-            continue
-        x, (low, high) = group.regret, bootstrap(group.regret)
+    for windows, candidates, h in (key for name in settings for key in SETTINGS[name]):
+        group = grouped()[windows, candidates, h]
+        x, ends = group.regret, (bootstrap(group.regret), bootstrap(group.regret, np.mean))
+        median, mean = (f"[{low:4.1f}, {high:4.1f}]" for low, high in ends)
         lines.append(
-            f"{windows:7} {candidates or 'all':>4} {h:2}  {np.median(x):6.1f} [{low:4.1f}, "
-            f"{high:4.1f}] {x.mean():12.1f}  {(x > 20).sum():8}  {caught(world, x).sum():6}  "
-            f"{group.error_logged.mean():19.2f} {group.error_all.mean():4.2f}"
+            f"{windows * h:7} {windows:7} {candidates or 'all':>4} {h:2} {len(x):9} "
+            f"{np.median(x):7.1f} {median}  {x.mean():7.1f} {mean}  {(x > 20).sum():8}  "
+            f"{caught(world, x).sum():6}  {group.error_logged.mean():19.2f} "
+            f"{group.error_all.mean():4.2f}"
         )
     return "\n".join(lines)
 
 
 REGRET, ENTRY, MEAN = plots.learned(1), plots.learned(2), plots.learned(3)
 SEED = {**plots.learned(1), "markersize": 2.5, "alpha": 0.5}
+HIGH: dict[str, Any] = SEED | {"marker": "^", "markersize": 4.0}
+TALLEST = 20.0  # reward: what lies above is drawn at the edge, and counted
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -99,22 +97,24 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     regret = plots.label(
         figure.add_axes((0.52, 0.13, 0.46, 0.66)),
         "chunk length h [steps]",
-        "V* - true value [reward], log above 10",
-        "real regret at the start",
+        "V* - true value [reward]",
+        f"real regret at the start, cut at {TALLEST:.0f}",
     )
     for axes in (entry, regret):
         axes.set_xlim(-0.6, len(H) - 0.4)
         axes.set_xticks(PLACES, [str(h) for h in H])
     regret.set_xlim(-1.3, len(H) - 0.4)
-    entry.set_ylim(0.0, 5.0)
-    bent(regret, (0, 2, 4, 6, 8, 10, 20, 50, 100), -0.6)
+    entry.set_ylim(0.0, 10.0)
+    regret.set_ylim(-0.6, 1.22 * TALLEST)
+    regret.set_yticks(range(0, 21, 5))
     plots.key(
         entry,
         {
             "entry error, mean ± 2 s.e.": ENTRY,
             "regret: median, 95% interval": REGRET,
             "its mean": MEAN,
-            "each network": SEED,
+            "each network, sorted": SEED,
+            f"above {TALLEST:.0f}; how many": HIGH,
             "open-loop loss, exact": plots.EXACT,
         },
         loc="upper left",
@@ -124,19 +124,24 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     entry, regret = axes
-    centre, error = mean_and_error(numbers.entry)
+    centre, error = np.transpose([mean_and_error(each) for each in numbers.entry])
     entry.errorbar(PLACES, centre, 2 * error, **ENTRY)
-    seeds = numbers.regret.shape[1]
-    shift = np.linspace(0.12, 0.40, seeds)
-    regret.plot((PLACES[:, None] + shift).ravel(), np.sort(numbers.regret).ravel(), **SEED)
-    middle = np.median(numbers.regret, -1)
-    regret.errorbar(PLACES, middle, np.abs(numbers.interval - middle), **REGRET)
-    mean = numbers.regret.mean(-1)
-    regret.plot(PLACES - 0.22, mean, **MEAN)
+    at = [p + np.linspace(0.12, 0.40, len(x)) for p, x in enumerate(numbers.regret)]
+    beside, sizes = np.concatenate(at), np.concatenate([np.sort(x) for x in numbers.regret])
+    low = sizes <= TALLEST
+    regret.plot(beside[low], sizes[low], **SEED)
+    regret.plot(beside[~low], np.full((~low).sum(), 1.03 * TALLEST), **HIGH)
+    middle, mean = np.transpose([(np.median(x), x.mean()) for x in numbers.regret])
+    off = np.abs(np.minimum(numbers.interval.T, 1.1 * TALLEST) - middle)
+    seen = middle <= TALLEST
+    regret.errorbar(PLACES[seen], middle[seen], off[:, seen], **REGRET)
+    regret.plot(PLACES[mean <= TALLEST] - 0.22, mean[mean <= TALLEST], **MEAN)
     regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
-    for place, value in zip(PLACES.tolist(), middle, strict=True):
-        regret.text(place, 108.0, f"{value:.1f}", ha="center")
-    regret.text(-0.48, 108.0, "median", ha="right", fontsize=9)
+    for place, value, each in zip(PLACES.tolist(), middle, numbers.regret, strict=True):
+        regret.text(place, 1.16 * TALLEST, f"{value:.1f}", ha="center")
+        if more := int((each > TALLEST).sum()):
+            regret.text(place + 0.26, 1.07 * TALLEST, str(more), ha="center", fontsize=9)
+    regret.text(-0.48, 1.16 * TALLEST, "median", ha="right", fontsize=9)
     plots.headline(
         entry,
         f"{numbers.setting}: at h = {H[0]} and {H[1]} medians {middle[0]:.1f} and "
@@ -145,11 +150,11 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 
 def describe(numbers: Numbers) -> str:
-    middle, mean = np.median(numbers.regret, -1), numbers.regret.mean(-1)
-    entry = numbers.entry.mean(-1)
+    middle, mean = np.transpose([(np.median(x), x.mean()) for x in numbers.regret])
+    entry = [each.mean() for each in numbers.entry]
     regrets = ", ".join(
         f"{m:.1f} [{low:.1f}, {high:.1f}] at h = {h} (mean {average:.1f})"
-        for h, m, (low, high), average in zip(H, middle, numbers.interval.T, mean, strict=True)
+        for h, m, (low, high), average in zip(H, middle, numbers.interval, mean, strict=True)
     )
     return (
         f"Networks trained on {numbers.setting}, slip {lock_network.SLIP}: median regret with its "
@@ -166,11 +171,9 @@ def table(numbers: Numbers) -> Table:
     rows = zip(
         H,
         numbers.open_loop,
-        np.median(numbers.regret, -1),
-        *numbers.interval,
-        numbers.regret.mean(-1),
-        numbers.bootstrap.mean(-1),
-        numbers.entry.mean(-1),
+        map(np.median, numbers.regret),
+        *numbers.interval.T,
+        *(map(np.mean, each) for each in (numbers.regret, numbers.claimed, numbers.entry)),
         strict=True,
     )
     return header, list(rows)
@@ -183,21 +186,20 @@ LOCK_NETWORK = Explorer(
     compute=compute,
     layout=layout,
     draw=draw,
-    controls=(
-        Choice("setting", "logged windows and choices", tuple(SETTINGS), next(iter(SETTINGS))),
-    ),
+    controls=(Choice("setting", "logged data and choices", tuple(SETTINGS), next(iter(SETTINGS))),),
     describe=describe,
     table=table,
     predict_first=Predict(
-        "The table's noise was the same for every h. Networks now learn from logged chunks, as "
-        "many for every h. By what factor is an entry of a critic of chunks of 8 more wrong than "
-        "one of single actions?",
+        f"The table's noise was the same for every h. Networks now learn from "
+        f"{max(lock_network.PRESSES):,} logged presses at every h. By what factor is an entry of a "
+        "critic of chunks of 8 more wrong than one of single actions?",
         "times",
         lambda numbers: float(numbers.entry[-1].mean() / numbers.entry[0].mean()),
         digits=0,
     ),
     named={
-        "Ten times the data": {"setting": named(3000, 8)},
+        "An eighth of the data": {"setting": named(300, unit="presses")},
+        "As many windows": {"setting": named(300)},
         "Free to choose anything": {"setting": named(3000, 0)},
     },
 )

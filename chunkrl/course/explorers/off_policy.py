@@ -62,6 +62,7 @@ BARS = (
     "its chunks\nobtain",
 )  # fmt: skip
 FILL = {"facecolor": "#D9D9D9", "edgecolor": plots.BLACK, "linewidth": 1.5}
+LEFT = -1.1  # of the bars: the word "value" stands there
 FAINTEST = 0.1  # reward: a strip of cells that are all nearer to V* than this stays white
 
 
@@ -86,7 +87,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         "how far from V* (the line at 0), all exact",
     )
     values.set_xticks(range(len(BARS)), BARS, fontsize=9)
-    values.set_xlim(-0.6, len(BARS) - 0.4)
+    values.set_xlim(LEFT, len(BARS) - 0.4)
     bias = plots.label(
         figure.add_axes((0.70, 0.16, 0.28, 0.52)),
         "n [steps]",
@@ -117,13 +118,16 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         beyond = error - 0.11 * deep if error < -0.01 * deep else max(error, 0.0) + 0.03 * deep
         values.text(place, beyond, f"{_signed(error)}", ha="center")
         values.text(place, -1.35 * deep, f"{value:.2f}", ha="center", fontsize=9)
-    values.hlines(0.0, -0.6, len(errors) - 0.4, color=plots.BLACK, linewidth=1.5)
+    values.text(LEFT + 0.05, -1.35 * deep, "value", fontsize=9)
+    values.hlines(0.0, LEFT, len(errors) - 0.4, color=plots.BLACK, linewidth=1.5)
     if abs(errors[4] - errors[3]) > 0.01:  # what is claimed, carried over to what is obtained
         values.plot([3.36, 4.46, 4.46], [errors[3], errors[3], errors[4]], **plots.reference(1))
-        values.text(3.42, errors[3] + 0.03 * deep, "as claimed", fontsize=8)
+        told = "dots: from the claim to what is obtained"
+        values.text(len(errors) - 0.4, 0.36 * deep, told, ha="right", fontsize=8)
     values.set_ylim(-1.4 * deep, 0.45 * deep)
 
-    bias.step(np.arange(1, LONGEST + 1), numbers.curve, where="mid", **plots.EXACT)
+    each = np.arange(1, LONGEST + 1)
+    bias.hlines(numbers.curve, each - 0.35, each + 0.35, **plots.EXACT)
     bias.hlines(numbers.limit, 0.5, LONGEST + 0.5, **plots.reference(0))
     deep = plots.nice_top(max(4.0, -numbers.limit))
     bias.set_ylim(-1.3 * deep, 0.1 * deep)
@@ -135,9 +139,13 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     plots.headline(
         strip,
         f"q = {numbers.skill:.2f}, slip {numbers.slip:.2f}, V* {numbers.best:.2f}: "
-        f"{numbers.steps}-step Q errs by {_signed(numbers.n_step - numbers.best)}, "
-        f"its policy by {_signed(numbers.pressed - numbers.best)}",
+        f"{numbers.steps}-step Q says {_size(numbers.best - numbers.n_step)} too little, "
+        f"its policy loses {_size(numbers.best - numbers.pressed)}",
     )
+
+
+def _size(loss: float) -> str:
+    return f"{loss:.2f}" if abs(loss) >= 0.005 else "nothing"
 
 
 def _signed(error: float) -> str:

@@ -26,15 +26,6 @@ class Numbers(NamedTuple):
     wrong: np.ndarray  # [L]  logged windows that begin with the wrong button
 
 
-class Unseen(NamedTuple):
-    """Over all networks and cells, by whether the wrong button was ever logged there: shares."""
-
-    cells: float  # of all cells: the wrong button was never logged
-    preferred: float  # of those: the network prefers it
-    preferred_seen: float  # the same where it was logged
-    among_preferred: float  # of the cells where the wrong button is preferred: it was never logged
-
-
 def compute(seed: int | None = None) -> Numbers:
     """The network of `seed`, or that of the largest regret."""
     single = lock_network.load_single()
@@ -49,15 +40,6 @@ def compute(seed: int | None = None) -> Numbers:
         at, float(regret[at]), q.max(-1), truth.value[:LENGTH], lead(q), lead(truth.q),
         logged[cells, 1 - right],
     )  # fmt: skip
-
-
-def unseen() -> Unseen:
-    """Where the networks prefer the wrong button."""
-    single, cells, right = lock_network.load_single(), np.arange(LENGTH), right_actions(LENGTH)
-    prefers = single.q[:, cells, right] < single.q[:, cells, 1 - right]
-    never = single.logged[:, cells, 1 - right] == 0
-    means = never.mean(), prefers[never].mean(), prefers[~never].mean(), never[prefers].mean()
-    return Unseen(*map(float, means))
 
 
 GOOD: dict[str, Any] = {"facecolor": "#D9D9D9", "edgecolor": plots.BLACK, "linewidth": 0.8}

@@ -127,14 +127,14 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         gap, low, high = np.clip(100 * numbers.gap[other], -100, 100)
         bold: dict[str, Any] = plots.learned(SHOWN[other]) | {"elinewidth": 2.2, "markersize": 8.5}
         gaps.errorbar(place, gap, [[gap - low], [high - gap]], **bold)
-        gaps.text(place + 0.12, gap + 3.0, f"{gap:+.0f}", fontsize=10)
+        gaps.text(place, high + 3.0, f"{gap:+.1f}", fontsize=10, ha="center")
     gap, low, high = 100 * numbers.gap[OTHERS[0]]
     names = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
     known = (
         f"95% over seeds [{low:+.0f}, {high:+.0f}]" if numbers.known
         else "one seed each: no interval"
     )  # fmt: skip
-    plots.headline(curves, f"{_seeds(numbers)}: {names} {gap:+.0f} points, {known}")
+    plots.headline(curves, f"{_seeds(numbers)}: {names} {gap:+.1f} points, {known}")
 
 
 def _seeds(numbers: Numbers) -> str:
@@ -146,14 +146,14 @@ def _seeds(numbers: Numbers) -> str:
 
 def describe(numbers: Numbers) -> str:
     rates = ", ".join(
-        f"{spelled(method)} {rates.mean():.0%} ({', '.join(f'{rate:.0%}' for rate in rates)})"
+        f"{spelled(method)} {rates.mean():.1%} ({', '.join(f'{rate:.0%}' for rate in rates)})"
         for method, rates in numbers.rate.items()
     )
     when = f"{numbers.updates:,} updates"
     if numbers.begin < numbers.updates:
         when = f"evaluations from {numbers.begin:,} to {when}, averaged"
     gaps = "; ".join(
-        f"minus {spelled(other)} {100 * gap:+.0f} points"
+        f"minus {spelled(other)} {100 * gap:+.1f} points"
         + f", 95% interval over seeds [{100 * low:+.0f}, {100 * high:+.0f}]" * numbers.known
         for other, (gap, low, high) in numbers.gap.items()
     )

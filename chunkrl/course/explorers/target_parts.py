@@ -11,15 +11,14 @@ from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
 from chunkrl.tabular import estimate
 from chunkrl.tabular.chunks import chunked
-from chunkrl.tabular.errors import Parts, data_target, model_target
+from chunkrl.tabular.errors import Parts, data_target
 from chunkrl.tabular.mdp import one_hot, optimal
 from chunkrl.tabular.worlds import World, lock
 
 WINDOWS = 2000  # logged windows from the start
-TRANSITIONS = 400  # that the model of a rollout is counted from
 FEWEST = 10  # matching windows, below which no estimate is shown
-TARGETS = ("return", "chunked return", "model rollout")
-PARTS = ("bootstrap", "off-policy", "open-loop", "model", "total")
+TARGETS = ("return", "chunked return", "cut return")
+PARTS = ("bootstrap", "off-policy", "lucky logs", "total")
 
 
 class Numbers(NamedTuple):
@@ -27,7 +26,9 @@ class Numbers(NamedTuple):
     steps: int
     skill: float
     slip: float
-    parts: np.ndarray  # [5]   in the order of PARTS; the last is the sum of the others
+    truth: float  # Q^pi of the start and pi's first action or chunk
+    length: float  # mean number of rewards in it
+    parts: np.ndarray  # [4]   in the order of PARTS; the last is the sum of the others
     deviation: float  # standard deviation of one sampled target
     matching: int  # windows out of WINDOWS that the critic may use for this entry
     estimate: np.ndarray  # [0 or 1]   mean sampled target minus the truth
@@ -37,30 +38,34 @@ class Numbers(NamedTuple):
 def compute(target: str, steps: int, skill: float, slip: float, critic: float) -> Numbers:
     """Parts of the target for Q(start, best chunk) with a critic V^pi + `critic` (0 at the goal).
 
-    The policy is the best one that acts in chunks: of one action for the n-step return and the
-    rollout, of `steps` for the chunked return.
+    The policy is the best one that acts in chunks: of `steps` actions for the chunked return, else
+    of one.
     """
     world, h = lock(slip=slip, skill=skill), steps if target == TARGETS[1] else 1
     best = optimal(chunked(world.mdp, h))
     policy = one_hot(best.choice, best.q.shape[1])
     value = best.value + critic * (np.arange(len(best.value)) < len(best.value) - 1)
     chunk = int(best.choice[0])
+    found = data_target(world.mdp, policy, world.behaviour, value, n=steps, h=h).chunk
+    at, length = Parts(*(part[0, chunk] for part in found)), float(steps)
     if target == TARGETS[2]:
-        rng = np.random.default_rng(0)
-        model = estimate.count_model(world.mdp, world.behaviour, TRANSITIONS, 1, rng)[0]
-        found = model_target(world.mdp, policy, model, value, steps=steps).chunk
-        samples = np.empty(0)
+        mean, square, length = cut(world, best.choice, value, steps)
+        zero, bias = np.zeros(()), np.array(mean) - at.truth
+        at = Parts(
+            at.truth, np.array(mean), bias, zero, zero, zero, np.array(max(square - mean**2, 0.0))
+        )
+        samples = sampled(world, value, steps, h, chunk, best.choice)
     else:
-        found = data_target(world.mdp, policy, world.behaviour, value, n=steps, h=h).chunk
         samples = sampled(world, value, steps, h, chunk)
-    at = Parts(*(part[0, chunk] for part in found))
     means = [estimate.summarise(samples)] if len(samples) >= FEWEST else []
     return Numbers(
         target,
         steps,
         skill,
         slip,
-        np.array([at.bootstrap, at.off_policy, at.open_loop, at.model, at.error]),
+        float(at.truth),
+        length,
+        np.array([at.bootstrap, at.off_policy, at.open_loop, at.error]),
         float(np.sqrt(at.variance)),
         len(samples),
         np.array([each.mean - at.truth for each in means]),
@@ -68,13 +73,54 @@ def compute(target: str, steps: int, skill: float, slip: float, critic: float) -
     )
 
 
-def sampled(world: World, value: np.ndarray, steps: int, h: int, chunk: int) -> np.ndarray:
-    """Targets of those of WINDOWS logged windows that begin with the h actions of `chunk`."""
+def cut(
+    world: World, choice: np.ndarray, value: np.ndarray, steps: int
+) -> tuple[float, float, float]:
+    """A return from the start that ends at the first action that `choice` would not take.
+
+    At most `steps` rewards; Vhat stands for the rest.  Its mean, mean square and mean length.  All
+    its actions are the policy's own: with Vhat = V^pi it is unbiased.
+    """
+    mdp, cells = world.mdp, np.arange(len(value))
+    onward, earn = mdp.transition[cells, choice], mdp.reward[cells, choice]
+    mean, square, length = value, value**2, 0.0 * value
+    for left in range(steps):
+        after = onward @ mean
+        square = earn**2 + 2 * mdp.discount * earn * after + mdp.discount**2 * onward @ square
+        mean, length = earn + mdp.discount * after, 1.0 + onward @ length
+        if left < steps - 1:  # the first action is given
+            keeps = world.behaviour[cells, choice]
+            mean = keeps * mean + (1 - keeps) * value
+            square, length = keeps * square + (1 - keeps) * value**2, keeps * length
+    return float(mean[0]), float(square[0]), float(length[0])
+
+
+def sampled(
+    world: World,
+    value: np.ndarray,
+    steps: int,
+    h: int,
+    chunk: int,
+    choice: np.ndarray | None = None,
+) -> np.ndarray:
+    """Targets of those of WINDOWS logged windows that begin with the h actions of `chunk`.
+
+    Cut at the first action that `choice`, if given, would not take.
+    """
     rng = np.random.default_rng(0)
     start = np.zeros(WINDOWS, int)
     walks = estimate.rollout(world.mdp, world.behaviour, start, steps, rng)
     match = estimate.first_chunk(walks, world.mdp.reward.shape[1], h) == chunk
-    return estimate.targets(world.mdp, walks, value)[match]
+    walks = estimate.Rollouts(*(x[match] for x in walks))
+    if choice is None:
+        return estimate.targets(world.mdp, walks, value)
+    foreign = walks.action != choice[walks.state[:, :-1]]
+    kept = np.where(foreign.any(1), foreign.argmax(1), steps)
+    short = lambda n: estimate.Rollouts(
+        walks.state[kept == n, : n + 1], walks.action[kept == n, :n]
+    )
+    each = [estimate.targets(world.mdp, short(n), value) for n in range(1, steps + 1)]
+    return np.concatenate(each)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -129,14 +175,13 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     for place, height in enumerate(both):
         spread.text(place, height + 0.03 * top, f"{height:.2f}", ha="center", fontsize=9)
     spread.set_ylim(0.0, 1.2 * top)
-    if numbers.target != TARGETS[2]:
-        used = f"{numbers.matching} of {WINDOWS} windows fit"
-        used += "" if len(numbers.estimate) else ": too few for an estimate"
-        bars.text(len(PARTS) - 0.4, -1.1 * size, used, ha="right", fontsize=9)
+    used = f"{numbers.matching} of {WINDOWS} windows fit"
+    used += "" if len(numbers.estimate) else ": too few for an estimate"
+    bars.text(len(PARTS) - 0.4, -1.1 * size, used, ha="right", fontsize=9)
     plots.headline(
         bars,
         f"{numbers.steps}-step {numbers.target}, q = {numbers.skill:.2f}, slip {numbers.slip:.2f}: "
-        f"off by {heights[-1]:+.2f}",
+        f"off by {heights[-1]:+.2f} from {numbers.truth:.2f}",
     )
 
 
@@ -145,12 +190,11 @@ def describe(numbers: Numbers) -> str:
         f"{name} {part:+.2f}" for name, part in zip(PARTS, numbers.parts, strict=True)
     )
     told = f"{numbers.matching} of {WINDOWS} logged windows begin with the actions that it reads"
-    if numbers.target == TARGETS[2]:
-        told = f"The model was counted from {TRANSITIONS} transitions"
     for mean, error in zip(numbers.estimate, numbers.standard_error, strict=True):
         told += f"; the mean of their targets is off by {mean:+.2f} plus or minus {2 * error:.2f}"
     return (
-        f"Error of a {numbers.steps}-step {numbers.target} at the start of the lock: {parts}; "
+        f"Error of a {numbers.steps}-step {numbers.target} at the start of the lock, where the "
+        f"truth is {numbers.truth:.2f} and {numbers.length:.1f} rewards are added up: {parts}; "
         f"one sample scatters by {numbers.deviation:.2f}. {told}."
     )
 
@@ -158,6 +202,7 @@ def describe(numbers: Numbers) -> str:
 def table(numbers: Numbers) -> Table:
     rows = [(name, float(part)) for name, part in zip(PARTS, numbers.parts, strict=True)]
     rows.append(("standard deviation of one target", numbers.deviation))
+    rows.append(("rewards in it, mean", numbers.length))
     rows.append(("windows that fit", numbers.matching))
     for mean, error in zip(numbers.estimate, numbers.standard_error, strict=True):
         rows.append(("estimated total", float(mean)))
@@ -191,7 +236,7 @@ TARGET_PARTS = Explorer(
     ),
     named={
         "Chunked": {"target": TARGETS[1]},
-        "Model": {"target": TARGETS[2]},
+        "Cut": {"target": TARGETS[2]},
         "No critic error": {"critic": 0.0},
         "Few windows": {"target": TARGETS[1], "steps": 8, "skill": 0.5},
     },
