@@ -26,6 +26,7 @@ from chunkrl.course.explorers.support import SUPPORT
 from chunkrl.course.explorers.target_parts import TARGET_PARTS
 from chunkrl.course.explorers.tuning import TUNING
 from chunkrl.course.explorers.two_papers import TWO_PAPERS
+from chunkrl.course.explorers.wandering import WANDERING
 from chunkrl.course.explorers.winners import WINNERS
 
 EXPLORERS: dict[str, Explorer] = {
@@ -56,6 +57,7 @@ EXPLORERS: dict[str, Explorer] = {
         RANKINGS,
         TUNING,
         TWO_PAPERS,
+        WANDERING,
     )
 }
 
