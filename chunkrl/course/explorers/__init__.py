@@ -14,6 +14,7 @@ from chunkrl.course.explorers.horizon import HORIZON
 from chunkrl.course.explorers.imagination import IMAGINATION
 from chunkrl.course.explorers.lock_network import LOCK_NETWORK
 from chunkrl.course.explorers.off_policy import OFF_POLICY
+from chunkrl.course.explorers.online_curves import ONLINE_CURVES
 from chunkrl.course.explorers.open_loop import OPEN_LOOP
 from chunkrl.course.explorers.optimism import OPTIMISM
 from chunkrl.course.explorers.rankings import RANKINGS
@@ -58,6 +59,7 @@ EXPLORERS: dict[str, Explorer] = {
         TUNING,
         TWO_PAPERS,
         WANDERING,
+        ONLINE_CURVES,
     )
 }
 
