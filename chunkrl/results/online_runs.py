@@ -99,7 +99,7 @@ def evaluations(name: str, rows: list[dict]) -> Iterator[Evaluation]:
 def episodes(rows: Dataset) -> Iterator[tuple[int, bool, np.ndarray]]:
     """The first step of every finished episode, whether it succeeded, and the hand's path [m]."""
     ends = np.flatnonzero(rows.terminal)
-    for first, last in zip([0, *(ends[:-1] + 1)], ends, strict=True):
+    for first, last in zip(np.r_[0, ends + 1][: len(ends)], ends, strict=True):
         seen = np.concatenate([rows.obs[first : last + 1], rows.next_obs[last : last + 1]])
         yield int(first), bool(rows.mask[last] == 0), metres(seen[:, EFFECTOR])
 

@@ -204,8 +204,8 @@ EXERCISES = (
         objective="You can say which logs make chunks worth exploring with.",
         question=(
             "Your logs come from a person who *corrected*: watched the peg, and answered every "
-            "slip with the right push. Nothing else is in them, no habits, no plans. You explore with "
-            "what was cloned. Chunks of 15, or one action at a time?"
+            "slip with the right push. Nothing else is in them, no habits, no plans. You explore "
+            "with what was cloned. Chunks of 15, or one action at a time?"
         ),
         kind=MultipleChoice(
             {
@@ -284,8 +284,8 @@ EXERCISES = (
         ),
         why=(
             "The more often an agent succeeds, the more often it is put back, and the more "
-            "coherent the bug made it look. Next: the recipe of this notebook takes the mean of episodes; "
-            "who counts more there?"
+            "coherent the bug made it look. Next: the numbers below are means of episodes. Who "
+            "counts more there?"
         ),
     ),
 )

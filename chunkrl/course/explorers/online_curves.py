@@ -127,7 +127,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         text = f"{names} {gap:+.{digits}f}"
         if low < high:
             text += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-        a.text(-0.5, 0.99 * a.get_ylim()[1], text, fontsize=8.5, va="top")
+        a.text(-0.5, 0.99 * a.get_ylim()[1], text, fontsize=8, va="top")
     plots.headline(success, headline(numbers))
 
 
