@@ -112,14 +112,20 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     for place, (method, series) in enumerate(SHOWN.items()):
         style: dict[str, Any] = plots.learned(series)
         mean, low, high = np.clip(numbers.curve[method].T, 0.0, 1.0)
-        line = style | {"linestyle": "-", "linewidth": 1.0, "elinewidth": 0.7, "markersize": 4.5}
+        line: dict[str, Any] = style | {
+            "linestyle": "-",
+            "linewidth": 1.0,
+            "elinewidth": 0.7,
+            "markersize": 4.5,
+        }
         aside = numbers.at[method] / 1000 + 0.25 * (place - len(SHOWN) / 2)
         success.errorbar(aside, mean, [mean - low, high - mean], **line)
         for a, found, digits in zip(both, (numbers.way, numbers.cosine), (1, 2), strict=True):
             seeds = found[method]
             if len(seeds):
                 beside = np.linspace(-0.25, 0.25, len(seeds)) if len(seeds) > 1 else [0.0]
-                a.plot(place + np.array(beside), seeds, **(style | {"markersize": 4.0}))
+                small: dict[str, Any] = style | {"markersize": 4.0}
+                a.plot(place + np.array(beside), seeds, **small)
                 y = float(seeds.max()) + 0.04 * a.get_ylim()[1]
                 a.text(place, y, f"{seeds.mean():.{digits}f}", ha="center", fontsize=8.5)
     names = f"{spelled(OURS)} minus {spelled(OTHER)}"

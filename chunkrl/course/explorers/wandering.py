@@ -72,7 +72,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     )
     mean.set_yscale("log")
     mean.set_ylim(BOTTOM, ROOF)
-    mean.set_yticks([10, 30, 100, 300, TOP], ["10", "30", "100", "300", "more"])
+    mean.set_yticks([10, 30, 100, 300, TOP], ["10", "30", "100", "300", "2000+"])
     mean.minorticks_off()
     mean.set_xlim(0, MOST + 1)
     alive = plots.label(
@@ -99,10 +99,10 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     times = np.arange(EVERY, SHOWN + 1, EVERY)
     for i in range(len(HANDS)):
         walks: dict[str, Any] = plots.estimated(i)
-        shape = {"marker": walks["marker"], "markersize": 3.0, "markerfacecolor": "white"}
+        dots: dict[str, Any] = walks | {"color": plots.BLACK, "markersize": 3.0}
         steps = np.minimum(numbers.steps[i], TOP)
-        mean.plot(H, np.where(steps < TOP, steps, np.nan), **line(i), **shape)
-        mean.plot(H[steps == TOP], steps[steps == TOP], **(line(i) | shape | {"linestyle": "none"}))
+        mean.plot(H, np.where(steps < TOP, steps, np.nan), **line(i))
+        mean.plot(H, steps, **dots)
         if numbers.found[i]:
             mean.errorbar(numbers.h, numbers.found[i], 2 * numbers.error[i], **walks)
         alive.plot(np.arange(SHOWN + 1), numbers.alive[i], **line(i))
