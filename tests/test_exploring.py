@@ -255,7 +255,7 @@ def test_folders_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> N
 
     def load(folder):
         config = {"method": "qc_fql", "seeds": [4, 5], "settings": {}}
-        config["settings"] = {"chunk": 10} if folder.name == "b" else {}
+        config["settings"] = {"horizon": 10} if folder.name == "b" else {}
         rows = [
             {"step": 60, "seed": s, "online": 60, "success": 1.0, "episodes": 2} for s in (4, 5)
         ]

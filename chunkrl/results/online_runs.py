@@ -138,7 +138,7 @@ def main(folders: tuple[Path, ...], /) -> None:
     motion: list[Motion] = []
     for folder in folders:
         run = experiment.load(folder)
-        chunk = run.config["settings"].get("chunk")
+        chunk = run.config["settings"].get("horizon")
         name = run.config["method"] + (f"_h{chunk}" if chunk else "")
         rows += evaluations(name, run.rows)
         for seed, met in zip(run.config["seeds"], collected(folder), strict=True):
