@@ -27,4 +27,5 @@ OUTLINE: tuple[Notebook, ...] = (
     Notebook("13", "How wrong is a value on a robot?", ("11", "12")),
     Notebook("14", "Write Q-chunking", ("12",)),
     Notebook("15", "What do the papers' tables really say?", ("12",)),
+    Notebook("16", "Does acting in chunks explore better?", ("08", "12")),
 )

@@ -46,7 +46,7 @@ def coverage(obs: np.ndarray, action: np.ndarray, length: int) -> Coverage:
 
     Octant 4 [dx > 0] + 2 [dy > 0] + [dz > 0]: the first three numbers of an action move the hand.
     """
-    position = _metres(obs[:, EFFECTOR])
+    position = metres(obs[:, EFFECTOR])
     index = np.floor((position - CORNER) / CELL).astype(int)
     if (index < 0).any() or (index >= SHAPE).any():
         raise DataError(f"the end effector leaves the box at {CORNER} m of {SHAPE} cells")
@@ -59,7 +59,7 @@ def coverage(obs: np.ndarray, action: np.ndarray, length: int) -> Coverage:
 
 def journeys(obs: np.ndarray, mask: np.ndarray, goal: np.ndarray, length: int) -> Journeys:
     """Distance of the cube from `goal` and success (mask 0), by trajectory.  -> Journeys"""
-    away = np.linalg.norm(_metres(obs[:, CUBE]) - goal, axis=-1)
+    away = np.linalg.norm(metres(obs[:, CUBE]) - goal, axis=-1)
     return Journeys(
         np.floor(100 * away).astype(np.uint8).reshape(-1, length),
         (mask == 0).reshape(-1, length),
@@ -74,7 +74,8 @@ def load_journeys() -> Journeys:
     return Journeys(**stored.arrays(HERE / "cube_journeys.npz", Journeys._fields, COMMAND))
 
 
-def _metres(scaled: np.ndarray) -> np.ndarray:
+def metres(scaled: np.ndarray) -> np.ndarray:
+    """Positions as OGBench's observation has them, in metres."""
     return scaled.astype(np.float64) * UNIT + MIDDLE
 
 

@@ -14,6 +14,7 @@ from chunkrl.course.explorers.horizon import HORIZON
 from chunkrl.course.explorers.imagination import IMAGINATION
 from chunkrl.course.explorers.lock_network import LOCK_NETWORK
 from chunkrl.course.explorers.off_policy import OFF_POLICY
+from chunkrl.course.explorers.online_curves import ONLINE_CURVES
 from chunkrl.course.explorers.open_loop import OPEN_LOOP
 from chunkrl.course.explorers.optimism import OPTIMISM
 from chunkrl.course.explorers.rankings import RANKINGS
@@ -26,6 +27,7 @@ from chunkrl.course.explorers.support import SUPPORT
 from chunkrl.course.explorers.target_parts import TARGET_PARTS
 from chunkrl.course.explorers.tuning import TUNING
 from chunkrl.course.explorers.two_papers import TWO_PAPERS
+from chunkrl.course.explorers.wandering import WANDERING
 from chunkrl.course.explorers.winners import WINNERS
 
 EXPLORERS: dict[str, Explorer] = {
@@ -56,6 +58,8 @@ EXPLORERS: dict[str, Explorer] = {
         RANKINGS,
         TUNING,
         TWO_PAPERS,
+        WANDERING,
+        ONLINE_CURVES,
     )
 }
 
