@@ -69,7 +69,7 @@ def best(numbers: Numbers) -> int:
     return int(H[numbers.regret.argmin()])
 
 
-TALLEST = 12.0  # reward: bars are cut here, and their number stands above
+TALLEST = 12.0  # reward: taller bars shrink to this, and their number stands above
 REGRET, CLAIM, STUCK = plots.estimated(1), plots.estimated(0), plots.estimated(3)
 DOTTED: dict[str, Any] = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1.2}
 GAP: dict[str, Any] = {"color": "white", "linewidth": 2.5, "zorder": 4}
@@ -95,7 +95,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.46, 0.13, 0.52, 0.66)),
         "chunk length h [steps]",
         "V* - true value [reward]",
-        f"real regret at the start, by cause; cut at {TALLEST:.0f}",
+        f"real regret at the start, by cause; * shrunk to {TALLEST:.0f}",
     )
     claim.set_ylim(-6.0, 106.0)
     regret.set_ylim(0.0, 1.6 * TALLEST)
@@ -148,7 +148,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 
 def _draw_regret(regret: Axes, numbers: Numbers) -> None:
-    level = np.zeros(len(H))
+    level, fits = np.zeros(len(H)), TALLEST / np.maximum(numbers.regret, TALLEST)
     for part, style in (
         (numbers.picking, PICKING),
         (numbers.missing, MISSING),
@@ -157,7 +157,7 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         shown = part > 0.02
         below = numbers.regret - level - part
         left, right = H[shown] - 0.35, H[shown] + 0.35
-        low, high = (np.minimum(x[shown], TALLEST) for x in (below, below + part))
+        low, high = ((fits * x)[shown] for x in (below, below + part))
         corners = np.array([[left, low], [left, high], [right, high], [right, low]])
         # One artist for all bars of a part: a slider waits for each of them.
         regret.add_collection(
@@ -166,12 +166,12 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         level = level + part
     off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
     regret.errorbar(H[seen], numbers.regret[seen], off[seen], **REGRET)
-    for up in (0.90, 0.93):  # a bar that goes on is broken
+    for up in (0.90, 0.93):  # a bar that is shrunk is broken
         regret.hlines(np.full((~seen).sum(), up * TALLEST), H[~seen] - 0.42, H[~seen] + 0.42, **GAP)
     for h, value, top in zip(H.tolist(), numbers.regret, numbers.regret + off, strict=True):
         at = top if value < TALLEST else TALLEST
-        told = f"{value:.1f}" if value < TALLEST else f"{value:.1f}\n(cut)"
-        regret.text(h, at + 0.3, told, ha="center", linespacing=0.9)
+        told = f"{value:.1f}" if value < TALLEST else f"{value:.1f}*"
+        regret.text(h, at + 0.3, told, ha="center")
 
 
 def describe(numbers: Numbers) -> str:
