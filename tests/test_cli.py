@@ -153,16 +153,11 @@ def test_mac_sees_normalised_observations_and_its_run_needs_no_data(trained, her
 
 
 def test_mac_acts_for_goals_too(trained, here, home):
-    """Of each transition is kept what its state counts as; the run goes on where it was stopped."""
+    """Of each transition is kept what its state counts as."""
     task = "cube-single-play-oraclerep-v0"
     words = ["train", "mac", "--task", task, "--preset", "smoke", "--transitions", "1000"]
     words += ["--updates", "100", "--episodes", "1", "--workers", "0", "--execute", "3"]
     here(*words, "--online", "200", "--folder", "goals")
-    here(*words, "--online", "100", "--folder", "parts")
-    here(*words, "--online", "200", "--folder", "parts")
-    a, b = (np.load(home / folder / runs.CHECKPOINT) for folder in ("goals", "parts"))
-    for leaf in set(a.files) - {checkpoint.DESCRIPTION}:
-        np.testing.assert_array_equal(a[leaf], b[leaf])
     with np.load(home / "goals" / "online" / "000000200.npz") as met:
         obs, goal, reached = np.split(met["obs"][0], [-6, -3], axis=1)
     assert obs.shape == (100, tasks.spec(tasks.get(task)).obs_dim)
