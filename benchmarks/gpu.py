@@ -24,7 +24,6 @@ import numpy as np
 import speed
 from speed import ACTION, OBS, agent_of, random_dataset, update_flops
 
-from chunkrl import train
 from chunkrl.data import chunks
 from chunkrl.train.runs import versions
 from chunkrl.types import ChunkBatch, ChunkDataset, Windows
@@ -60,21 +59,6 @@ def host_chunks(r: np.random.Generator, dataset: ChunkDataset, size: int, agent)
     )
 
 
-def usual_loop(agent, draw, batch_size: int, updates: int, dataset):
-    """A function that trains one seed as it is usually done: a call per update."""
-    r, key = np.random.default_rng(0), jax.random.key(1)
-    state = agent.init(jax.random.key(0))
-
-    def run():
-        nonlocal state
-        for i in range(updates):
-            batch = draw(r, dataset, batch_size, agent)
-            state, metrics = train.update(agent, state, batch, jax.random.fold_in(key, i))
-        return state, metrics
-
-    return run
-
-
 def row(method: str, size: str, precision: str, seeds: int, repeats: int, lock: Path) -> dict:
     """One row of the table."""
     agent, amount = agent_of(method, size)
@@ -91,7 +75,7 @@ def row(method: str, size: str, precision: str, seeds: int, repeats: int, lock: 
     n, products = 4096 if size == "paper" else 1024, 20
     runs = {
         "ours": ours,
-        "usual": usual_loop(agent, draw, amount.batch_size, few, host),
+        "usual": speed.usual_loop(agent, amount.batch_size, few, host, draw),
         "top": speed.matmul_ceiling(n, products),
     }
     with lock.open("w") as alone:

@@ -136,15 +136,15 @@ def compiled_loop(agent, batch_size: int, updates: int, dataset: Dataset, seeds:
     return run
 
 
-def usual_loop(agent, batch_size: int, updates: int, dataset: Dataset):
-    """The same for one seed as it is usually done: windows from the host, a call per update."""
+def usual_loop(agent, batch_size: int, updates: int, dataset, draw: Callable = host_windows):
+    """The same for one seed as it is usually done: a batch from the host, a call per update."""
     r, key = np.random.default_rng(0), jax.random.key(1)
     state = agent.init(jax.random.key(0))
 
     def run():
         nonlocal state
         for i in range(updates):
-            batch = host_windows(r, dataset, batch_size, agent)
+            batch = draw(r, dataset, batch_size, agent)
             state, metrics = train.update(agent, state, batch, jax.random.fold_in(key, i))
         return state, metrics
 
