@@ -307,6 +307,9 @@ def test_methods_of_goals_need_one_and_no_policy_longer_than_its_values():
     for name in (name for name, method in methods.ALL.items() if reaches(method)):
         with pytest.raises(ConfigError, match="goal_dim = 0: the method reaches goals"):
             make(name, O, A, goal_dim=0)
+    for given in ({"kappa_d": 0.6}, {"distill_loss": "quantile"}):
+        with pytest.raises(ConfigError, match="nothing is distilled, leave out kappa_d and"):
+            make("dqc", O, A, horizon=4, policy_chunk=4, **given)
     with pytest.raises(ConfigError, match="policy_chunk = 5: must be between 1 and the 4 steps"):
         make("dqc", O, A, horizon=4)
 

@@ -395,6 +395,11 @@ def dqc(
 
     Where both are as long, nothing is distilled.
     """
+    if horizon == policy_chunk and (kappa_d, distill_loss) != (DQC.kappa_d, DQC.distill_loss):
+        raise ConfigError(
+            f"horizon = policy_chunk = {horizon}: nothing is distilled, leave out kappa_d and"
+            " distill_loss"
+        )
     apart = {"distilled": True, "kappa_d": kappa_d, "distill_loss": distill_loss}
     whole = apart if horizon > policy_chunk else {"distilled": False}
     return decoupled(horizon, policy_chunk, **whole, **settings)
