@@ -48,9 +48,7 @@ def test_parts_sum_to_the_measured_error_on_1000_draws():
         typed, data = chunked(mdp, h), logged(mdp, d["behaviour"], h)
         truth = policy_value(typed, policy)
         by_data = data_target(mdp, policy, d["behaviour"], d["value"], n=n, h=h)
-        by_model = model_target(
-            mdp, policy, d["model"], d["value"], steps=n, h=h, behaviour=d["behaviour"]
-        )
+        by_model = model_target(typed, policy, d["model"], d["value"], steps=n // h)
         for parts, world, acting in (
             (by_data, data.mdp, data.frequency),
             (by_model, d["model"], policy),
@@ -123,25 +121,19 @@ def test_model_parts_have_their_causes():
     rng = np.random.default_rng(4)
     mdp = random_worlds.random_mdp(rng, STATES, ACTIONS, 0.9)
     policy = random_worlds.random_policy(rng, STATES, ACTIONS**2)
-    acting = random_worlds.random_policy(rng, STATES, ACTIONS**2)
-    looks, value = random_worlds.random_policy(rng, STATES, ACTIONS), rng.normal(size=STATES)
+    value = rng.normal(size=STATES)
     wrong = random_worlds.random_mdp(rng, STATES, ACTIONS**2, 0.9**2)
-    typed, data = chunked(mdp, 2), logged(mdp, looks, 2).mdp
+    typed = chunked(mdp, 2)
 
-    def parts(model=wrong, behaviour=looks, value=value, acting=acting):
-        state = model_target(
-            mdp, policy, model, value, steps=6, h=2, behaviour=behaviour, acting=acting
-        ).state
+    def parts(model=wrong, value=value):
+        state = model_target(typed, policy, model, value, steps=3).state
         return {name for name in PARTS if not zero(getattr(state, name))}
 
-    assert parts() == set(PARTS)
-    assert parts(model=data) == set(PARTS) - {"model"}  # all that reactive data can teach
-    assert parts(behaviour=None) == set(PARTS) - {"open_loop"}
-    assert parts(model=typed, behaviour=None) == {"bootstrap", "off_policy"}
-    assert parts(acting=policy) == set(PARTS) - {"off_policy"}
+    assert parts() == {"bootstrap", "model"}
+    assert parts(model=typed) == {"bootstrap"}
     truth = policy_value(typed, policy)
-    assert parts(value=truth) == set(PARTS) - {"bootstrap"}
-    assert parts(model=typed, behaviour=None, acting=policy, value=truth) == set()
+    assert parts(value=truth) == {"model"}
+    assert parts(model=typed, value=truth) == set()
 
 
 def test_what_was_never_logged_has_no_target():
@@ -157,18 +149,15 @@ def test_what_was_never_logged_has_no_target():
 def test_variance_of_reward_noise_and_of_the_mean():
     world = worlds.lock(6, slip=0.0, skill=1.0)
     policy = world.behaviour
-    right = data_target(
-        world.mdp, policy, policy, policy_value(world.mdp, policy), n=3, reward_std=2.0
-    )
-    np.testing.assert_allclose(right.state.variance[0], 4 * sum(0.99 ** (2 * k) for k in range(3)))
-    np.testing.assert_allclose(
-        right.state.squared_error(10), right.state.error**2 + right.state.variance / 10
-    )
+    right = data_target(world.mdp, policy, policy, policy_value(world.mdp, policy), n=3)
+    np.testing.assert_allclose(right.state.variance, 0, atol=1e-9)
 
 
 def test_steps_must_be_whole_chunks():
     world = worlds.lock(4)
     with pytest.raises(ConfigError, match="whole number of chunks"):
         data_target(world.mdp, np.full((5, 4), 0.25), world.behaviour, np.zeros(5), n=3, h=2)
-    with pytest.raises(ConfigError, match="MDP over chunks"):
-        model_target(world.mdp, np.full((5, 4), 0.25), world.mdp, np.zeros(5), steps=2, h=2)
+    with pytest.raises(ConfigError, match="steps=0"):
+        model_target(world.mdp, world.behaviour, world.mdp, np.zeros(5), steps=0)
+    with pytest.raises(ConfigError, match="one of this MDP"):
+        model_target(chunked(world.mdp, 2), world.behaviour, world.mdp, np.zeros(5), steps=2)

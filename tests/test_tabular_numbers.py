@@ -105,18 +105,13 @@ class TestWhereAValueComesFrom:
         target = returns.n_step_target(np.array([[1.0, 2.0, 4.0]]), np.array([8.0]), 0.5)
         np.testing.assert_allclose(target, [1 + 1 + 1 + 1])
 
-    def test_the_closed_forms_are_the_lock_s_own(self):
-        """The same two numbers from the decomposition of an n-step target on the lock."""
+    def test_the_closed_form_of_bias_is_the_lock_s_own(self):
+        """The same number from the decomposition of an n-step target on the lock."""
         world = worlds.lock(12, skill=1.0)
         value = policy_value(world.mdp, world.behaviour) + 0.7
         for n in (1, 4, 9):
-            parts = data_target(
-                world.mdp, world.behaviour, world.behaviour, value, n=n, reward_std=2.0
-            ).state
+            parts = data_target(world.mdp, world.behaviour, world.behaviour, value, n=n).state
             np.testing.assert_allclose(parts.error[0], returns.target_bias(n, 0.99, 0.7))
-            np.testing.assert_allclose(
-                parts.variance[0], returns.target_variance(n, 0.99, 2.0), rtol=1e-9
-            )
 
     def test_one_target_has_no_best_n_inside(self):
         """Fixed value error: bias^2 + variance / m is monotone in n, whatever m."""

@@ -13,14 +13,13 @@ from chunkrl.tabular.mdp import MDP, chain, one_hot, optimal, policy_value
 
 
 class Consistency(NamedTuple):
-    """The smallest eps_h for which data are open-loop consistent, state by state."""
+    """The smallest eps_h for which data are open-loop consistent, state by state.
+
+    The theorems need the largest over the states in which chunks start.
+    """
 
     weak: np.ndarray  # [S]
     strong: np.ndarray  # [S]  at least `weak`
-
-    def over(self, starts: np.ndarray) -> "Consistency":
-        """The largest over `starts` [S] bool, where chunks start: what the theorems need."""
-        return Consistency(self.weak[starts].max(), self.strong[starts].max())
 
 
 def total_variation(p: np.ndarray, q: np.ndarray, axes: int = 1) -> np.ndarray:
@@ -124,10 +123,8 @@ def verdict(mdp: MDP, behaviour: np.ndarray, h: int) -> Verdict:
     weak, strong = eps.weak.max(), max(eps.strong.max(), expert.strong.max())
     bias = policy_value(data.mdp, data.frequency) - policy_value(typed, data.frequency)
     regret = best.value - learned_chunks(mdp, behaviour, h).obtained
-    bias_bound, regret_bound = (
-        value_bias(weak, mdp.discount, h),
-        greedy_regret(strong, mdp.discount, h),
-    )
     scale = np.ptp(mdp.reward)
-    found = (np.abs(bias).max(), scale * bias_bound, regret.max(), scale * regret_bound)
-    return Verdict(*map(float, (weak, strong, *found)))
+    bias_bound = scale * value_bias(weak, mdp.discount, h)
+    regret_bound = scale * greedy_regret(strong, mdp.discount, h)
+    found = (weak, strong, np.abs(bias).max(), bias_bound, regret.max(), regret_bound)
+    return Verdict(*map(float, found))

@@ -135,16 +135,15 @@ def moments(
     first: np.ndarray,
     second: np.ndarray,
     behaviour: np.ndarray | None = None,
-    reward_std: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """E[y | s, chunk] and E[y^2 | s, chunk] of y = R^h + gamma^h y'.  [S], [S] -> 2 x [S, A^h]
 
     `first` and `second` are the moments of y' given s_h.  From the last action to the first,
 
-        E[y]   = r + gamma E[y'],    E[y^2] = std^2 + r^2 + 2 gamma r E[y'] + gamma^2 E[y'^2]
+        E[y]   = r + gamma E[y'],    E[y^2] = r^2 + 2 gamma r E[y'] + gamma^2 E[y'^2]
 
-    where rewards carry independent noise of `reward_std`.  With `behaviour` [S, A] the chunk was
-    logged by it and every term is weighted as in `logged`; without, the chunk is executed.
+    With `behaviour` [S, A] the chunk was logged by it and every term is weighted as in `logged`;
+    without, the chunk is executed.
     """
     weight = np.ones_like(mdp.reward) if behaviour is None else behaviour
     r, seen = mdp.reward[..., None], np.ones((len(first), 1))
@@ -154,8 +153,7 @@ def moments(
         follows, m1, m2 = np.moveaxis(ahead.reshape(*weight.shape, -1, 3), -1, 0)
         if behaviour is None:
             follows = np.ones_like(follows)
-        square = r**2 + reward_std**2
-        second = square * follows + 2 * mdp.discount * r * m1 + mdp.discount**2 * m2
+        second = r**2 * follows + 2 * mdp.discount * r * m1 + mdp.discount**2 * m2
         first = r * follows + mdp.discount * m1
         seen, first, second = (
             (weight[..., None] * x).reshape(len(weight), -1) for x in (follows, first, second)

@@ -1,13 +1,16 @@
 """The error of a value target, split exactly into its causes."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from chunkrl.errors import ConfigError
-from chunkrl.tabular.chunks import Logged, chunked, logged, moments
+from chunkrl.tabular.chunks import at_least_one, chunked, logged, moments
 from chunkrl.tabular.mdp import MDP, backup, check_policy, policy_value
+
+CAUSES = ("bootstrap", "off_policy", "open_loop", "model")
 
 
 class Parts(NamedTuple):
@@ -29,10 +32,6 @@ class Parts(NamedTuple):
     def error(self) -> np.ndarray:
         return self.target - self.truth
 
-    def squared_error(self, samples: int = 1) -> np.ndarray:
-        """Expected squared error of the mean of `samples` independent targets."""
-        return self.error**2 + self.variance / samples
-
 
 class Decomposition(NamedTuple):
     """The parts of a target for V(s), and of the same target for Q(s, chunk)."""
@@ -49,7 +48,6 @@ def data_target(
     *,
     n: int,
     h: int = 1,
-    reward_std: float = 0.0,
 ) -> Decomposition:
     """The target R^n + gamma^n Vhat(s_{t+n}) along logged data, for a critic that reads h actions.
 
@@ -69,80 +67,67 @@ def data_target(
     Vhat = V^pi; off_policy if mu = pi or, for a given chunk, n = h; open_loop if h = 1, nothing
     is random, or chunks were typed blind.
     """
-    data, reacts = logged(mdp, behaviour, h), np.shape(behaviour) == mdp.reward.shape
-    path = behaviour if reacts else None
+    if n < h or n % h:
+        raise ConfigError(f"{n} steps are not a whole number of chunks of {h}")
+    truth, data = chunked(mdp, h), logged(mdp, behaviour, h)
+    reacts = np.shape(behaviour) == mdp.reward.shape
+    moments_of = partial(moments, mdp, h, behaviour=behaviour if reacts else None)
     state, chunk = _decompose(
-        chunked(mdp, h), policy, data, data.mdp, data.frequency, value, n, h,
-        lambda m1, m2: moments(mdp, h, m1, m2, path, reward_std),
-    )  # fmt: skip
+        truth, policy, data.mdp, data.frequency, value, n // h, "open_loop", moments_of
+    )
     never = data.frequency == 0
     return Decomposition(state, Parts(*(np.where(never, np.nan, part) for part in chunk)))
 
 
 def model_target(
-    mdp: MDP,
-    policy: np.ndarray,
-    model: MDP,
-    value: np.ndarray,
-    *,
-    steps: int,
-    h: int = 1,
-    behaviour: np.ndarray | None = None,
-    acting: np.ndarray | None = None,
+    mdp: MDP, policy: np.ndarray, model: MDP, value: np.ndarray, *, steps: int
 ) -> Decomposition:
-    """The target of a rollout of `steps` = K h steps in a learned model, then gamma^steps Vhat.
+    """The target of a rollout of K = `steps` steps in a learned `model`, then gamma^K Vhat.
 
-    Truth is V^pi as in `data_target`.  `model` is an MDP over chunks, fitted to data of
-    `behaviour`: what those say without limit, (r_D, P_D), would be a perfect model; without
-    `behaviour` (and for chunks never logged) the true (r_h, P_h).  `acting` [S, A^h] chooses in the
-    model, by default pi.  With w_k the law of the imagined state after k chunks,
+    Truth is V^pi of `policy` [S, A], which also chooses in the model, and its Q^pi.  With w_k the
+    law of the imagined state after k steps,
 
-        bootstrap   gamma^{Kh} w_K [Vhat - V^pi]
-        off_policy  sum_{k<K} gamma^{kh} w_k sum_c (acting - pi) Q^pi
-        open_loop   sum_{k<K} gamma^{kh} w_k sum_c acting [(r_D - r_h) + gamma^h (P_D - P_h) V^pi]
-        model       sum_{k<K} gamma^{kh} w_k sum_c acting [(r_m - r_D) + gamma^h (P_m - P_D) V^pi]
+        bootstrap   gamma^K w_K [Vhat - V^pi]
+        model       sum_{k<K} gamma^k w_k sum_a pi(a | s) [(r_m - r) + gamma (P_m - P) V^pi](s, a)
+
+    and nothing is off-policy or open loop.  For chunks of h actions give `chunked(mdp, h)` and a
+    model of those.
     """
-    truth = chunked(mdp, h)
-    if model.transition.shape != truth.transition.shape or model.discount != truth.discount:
+    if model.transition.shape != mdp.transition.shape or model.discount != mdp.discount:
         raise ConfigError(
-            f"the model must be an MDP over chunks of {h}: transition {truth.transition.shape}, "
-            f"discount {truth.discount}; it has {model.transition.shape}, {model.discount}"
+            f"the model must be one of this MDP: transition {mdp.transition.shape}, discount "
+            f"{mdp.discount}; it has {model.transition.shape}, {model.discount}"
         )
-    data = None if behaviour is None else logged(mdp, behaviour, h)
-    return _decompose(
-        truth, policy, data, model, policy if acting is None else acting, value,
-        steps, h, lambda m1, m2: moments(model, 1, m1, m2),
-    )  # fmt: skip
+    return _decompose(mdp, policy, model, policy, value, steps, "model", partial(moments, model, 1))
 
 
 def _decompose(
     truth: MDP,
     policy: np.ndarray,
-    data: Logged | None,
     world: MDP,
     acting: np.ndarray,
     value: np.ndarray,
-    steps: int,
-    h: int,
+    chunks: int,
+    cause: str,
     path: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> Decomposition:
-    """K chunks in `world` chosen by `acting`, then `value`; `path` gives a chunk's moments."""
-    if steps < h or steps % h:
-        raise ConfigError(f"{steps} steps are not a whole number of chunks of {h}")
+    """Chunks in `world` chosen by `acting`, then `value`; `path` gives a chunk's moments.
+
+    `cause` names what is wrong where `world` differs from `truth`.
+    """
+    at_least_one(steps=chunks)
     check_policy(policy, truth.reward.shape)
-    check_policy(acting, truth.reward.shape, "acting")
     v = policy_value(truth, policy)
     q = backup(truth, v)
-    says = q if data is None else np.where(data.frequency > 0, backup(data.mdp, v), q)
-    nothing = np.zeros_like(q)
-    fresh = np.stack([nothing, nothing, says - q, backup(world, v) - says])  # made by each chunk
-    fresh_off = ((acting - policy) * q).sum(-1)
+    fresh_off = ((acting - policy) * q).sum(-1)  # made by each chunk, as `fresh` is
+    fresh = np.zeros((len(CAUSES), *q.shape))
+    fresh[CAUSES.index(cause)] = backup(world, v) - q
 
-    carried = world._replace(reward=nothing)
-    parts = np.zeros((4, len(v)))  # bootstrap, off-policy, open-loop, model
+    carried = world._replace(reward=np.zeros_like(q))
+    parts = np.zeros((len(CAUSES), len(v)))
     parts[0] = value - v
     first, second = value, value**2
-    for _ in range(steps // h):
+    for _ in range(chunks):
         at_chunk = backup(carried, parts) + fresh  # [4, S, A^h]
         parts = (acting * at_chunk).sum(-1)
         parts[1] += fresh_off

@@ -60,20 +60,9 @@ def rollout(
     return Rollouts(np.stack(state, -1), np.stack(action, -1))
 
 
-def targets(
-    mdp: MDP,
-    walks: Rollouts,
-    value: np.ndarray,
-    *,
-    reward_std: float = 0.0,
-    rng: np.random.Generator | None = None,
-) -> np.ndarray:
-    """R^n + gamma^n V(s_{t+n}) of each walk; rewards with independent noise.  -> [*B]"""
+def targets(mdp: MDP, walks: Rollouts, value: np.ndarray) -> np.ndarray:
+    """R^n + gamma^n V(s_{t+n}) of each walk.  -> [*B]"""
     reward = mdp.reward[walks.state[..., :-1], walks.action]
-    if reward_std:
-        if rng is None:
-            raise ConfigError("noisy rewards need an rng")
-        reward = reward + reward_std * rng.standard_normal(reward.shape)
     n = walks.action.shape[-1]
     return reward @ mdp.discount ** np.arange(n) + mdp.discount**n * value[walks.state[..., -1]]
 
