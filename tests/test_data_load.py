@@ -97,6 +97,7 @@ def test_scores_as_ogbench_does(tmp_path, name):
         arrays = trajectories([9, 4], widths, seed=len(split))
         if name != TASK:
             arrays["button_states"] = np.random.default_rng(0).integers(0, 2, (15, 9))
+        arrays["actions"][:2] = [[1], [-1]]
         save(tmp_path, solved(arrays, env, [2, 7]), f"data{suffix}.npz")
     path = tmp_path / "data.npz"
     reference = ogbench_utils().make_env_and_datasets(
@@ -104,7 +105,7 @@ def test_scores_as_ogbench_does(tmp_path, name):
     )
     env.close()
     for split, theirs in zip(("train", "val"), reference, strict=True):
-        ours = load_task(name, path=path, split=split, action_clip=0.25)
+        ours = load_task(name, path=path, split=split)
         assert 0 < theirs["masks"].sum() < len(theirs["masks"])  # both outcomes are there
         assert task.sparse == (theirs["rewards"].min() < -1)  # and what sparse rewards flatten
         expected = np.sign(theirs["rewards"]) if task.sparse else theirs["rewards"]
@@ -113,7 +114,9 @@ def test_scores_as_ogbench_does(tmp_path, name):
         np.testing.assert_array_equal(ours.terminal, theirs["terminals"])
         np.testing.assert_array_equal(ours.obs, theirs["observations"])
         np.testing.assert_array_equal(ours.next_obs, theirs["next_observations"])
-        np.testing.assert_array_equal(ours.action, np.clip(theirs["actions"], -0.75, 0.75))
+        np.testing.assert_array_equal(
+            ours.action, np.clip(theirs["actions"], *np.float32([1e-5 - 1, 1 - 1e-5]))
+        )
         assert {values.dtype for values in ours} == {np.dtype(np.float32)}
 
 
@@ -122,8 +125,8 @@ def test_chunks_hold_the_same_data_with_every_state(tmp_path):
     env = tasks.make_env(tasks.get(TASK))
     path = save(tmp_path, solved(trajectories([9, 5]), env, [2, 12]))
     env.close()
-    whole = load_task(TASK, path=path, action_clip=0.25)
-    ours = load_chunks(TASK, path, chunk=3, action_clip=0.25)
+    whole = load_task(TASK, path=path)
+    ours = load_chunks(TASK, path, chunk=3)
     rows = np.delete(np.arange(16), [9, 15])
     for name in ("obs", "action", "reward", "mask"):
         values = getattr(ours, name)

@@ -5,6 +5,7 @@ import pytest
 
 from chunkrl import data
 from chunkrl.data.dataset import load
+from chunkrl.envs.family import restore
 from chunkrl.envs.ogbench import sim_state as states
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError, DataError
@@ -38,7 +39,7 @@ def test_a_reset_shows_what_was_logged_and_goes_on_as_logged(play):
     for state, obs, actions, expected in zip(
         logged.state, logged.obs, logged.action, logged.next_obs, strict=True
     ):
-        seen = states.restore(env, state)
+        seen = restore(env, state)
         np.testing.assert_allclose(np.delete(seen, FORCE), np.delete(obs, FORCE), atol=1e-5)
         assert 0 <= seen[FORCE] <= 1
         followed = np.array([env.step(action)[0] for action in actions])
@@ -112,7 +113,7 @@ def test_data_and_environments_without_such_states_are_refused(tmp_path):
         states.draw(tmp_path / "bare.npz", 1, 1)
     maze = tasks.make_env(tasks.get("pointmaze-medium-navigate-singletask-task1-v0"))
     with pytest.raises(ConfigError, match="manipulation"):
-        states.restore(maze, states.SimState(np.zeros(2), np.zeros(2)))
+        restore(maze, states.SimState(np.zeros(2), np.zeros(2)))
 
 
 def test_a_goal_is_told_in_a_restored_state_too():
@@ -124,6 +125,6 @@ def test_a_goal_is_told_in_a_restored_state_too():
     state = states.SimState(raw.data.qpos.copy(), raw.data.qvel.copy())
     expected = raw.compute_observation()
     for number, goal in zip((1, 4), goals, strict=True):
-        seen = states.restore(env, state, 5, number)
+        seen = restore(env, state, 5, number)
         np.testing.assert_array_equal(seen[28:], goal)
         np.testing.assert_allclose(seen[12:15], expected[12:15], atol=1e-3)

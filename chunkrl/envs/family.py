@@ -20,6 +20,7 @@ FAMILIES = {
 }
 # fmt: on
 SuccessTiming = Literal["pre", "post", "own"]
+CLIP = np.float32(1e-5)  # actions of data keep this distance from their bounds
 TRANSFORM = "gymnasium.wrappers.TransformAction"
 TRANSPARENT = (wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker)
 
@@ -181,9 +182,9 @@ def offered(env: Any, name: str, opaque: bool = False) -> Callable[..., Any] | N
     return offered(env.env, name, opaque) if through else None
 
 
-def limited(env: gymnasium.Env) -> bool:
-    """Whether a wrapper cuts the episodes."""
-    return env.has_wrapper_attr("_max_episode_steps")
+def inside(actions: np.ndarray) -> np.ndarray:
+    """Actions of data, clipped to +-(1 - 1e-5).  [T, A] -> [T, A]"""
+    return actions.clip(CLIP - 1, 1 - CLIP)
 
 
 def require_unit_box(space: Any) -> None:

@@ -10,20 +10,11 @@ import numpy as np
 from chunkrl import disk
 from chunkrl.data.dataset import load
 from chunkrl.data.normalise import Normaliser
-from chunkrl.envs.family import (
-    Spec,
-    SuccessTiming,
-    Task,
-    require_unit_box,
-    require_vector,
-    reset,
-    timing,
-)
+from chunkrl.envs import family
+from chunkrl.envs.family import Spec, SuccessTiming, Task
 from chunkrl.envs.rendering import not_drawing
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.types import Dataset, Reads, Windows
-
-CLIP = np.float32(1e-5)  # actions of data keep this distance from their bounds
 
 
 def names() -> tuple[str, ...]:
@@ -59,7 +50,7 @@ def make_env(
     ends: bool = True,
 ) -> gymnasium.Env:
     """The environment of `task`; bounded actions are rescaled to [-1, 1].  Raises ConfigError."""
-    timing(task, success_timing)
+    family.timing(task, success_timing)
     if not ends:
         raise ConfigError(f"{task.name} decides by itself when an episode ends: it cannot go on")
     try:
@@ -71,7 +62,7 @@ def make_env(
     if isinstance(space, gymnasium.spaces.Box) and space.is_bounded("both"):
         same = ((space.low == -1) & (space.high == 1)).all()
         env = env if same else gymnasium.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
-    require_unit_box(env.action_space)
+    family.require_unit_box(env.action_space)
     return env
 
 
@@ -79,7 +70,7 @@ def make_env(
 def spec(task: Task) -> Spec:
     """The sizes of `task`; builds its environment once.  Raises ConfigError without a limit."""
     env = make_env(task)
-    obs = require_vector(reset(env, 0))
+    obs = family.require_vector(family.reset(env, 0))
     limit = env.spec.max_episode_steps if env.spec else None
     env.close()
     if limit is None:
@@ -106,7 +97,7 @@ def data(task: Task, reads: Reads, path: str | Path) -> tuple[Dataset, Normalise
     for name, size in (("observations", sizes.obs_dim), ("actions", sizes.action_dim)):
         if (width := found[name].shape[1]) != size:
             raise DataError(f"{path}: {name!r} has {width} columns, {task.name} has {size}.")
-    action = found["actions"].clip(CLIP - 1, 1 - CLIP)
     names = ("rewards", "masks", "terminals", "next_observations")
+    action = family.inside(found["actions"])
     rows = Dataset(found["observations"], action, *(found[name] for name in names))
     return rows, Normaliser.identity(sizes.obs_dim)

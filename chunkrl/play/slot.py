@@ -101,7 +101,8 @@ class Slot:
             outcome.success = float(bool(info["success"]))
         if not outcome.done:
             outcome.obs = family.require_vector(obs).astype(np.float32)
-            if self.steps >= LONGEST and not family.limited(self.env):
+            cut = self.env.has_wrapper_attr("_max_episode_steps")
+            if self.steps >= LONGEST and not cut:
                 raise ConfigError(
                     f"an episode has not ended within {self.steps} steps, and nothing limits its "
                     "length: give max_episode_steps"

@@ -23,12 +23,10 @@ def official_path(dataset: str, folder: str | Path | None = None) -> Path:
     return data_dir(folder) / f"{dataset}.npz"
 
 
-def generated_path(
-    dataset: str, transitions: int, seed: int = 0, folder: str | Path | None = None
-) -> Path:
+def generated_path(dataset: str, transitions: int, seed: int = 0) -> Path:
     """Where a locally made file lies; its name tells its size, so none passes for the official."""
     suffix = f"-seed{seed}" if seed else ""
-    return data_dir(folder) / "generated" / f"{dataset}-{transitions}{suffix}.npz"
+    return data_dir() / "generated" / f"{dataset}-{transitions}{suffix}.npz"
 
 
 def val_path(path: Path) -> Path:
@@ -67,20 +65,20 @@ def warn_of_versions(path: Path) -> None:
         warnings.warn(text, VersionWarning, stacklevel=3)
 
 
-def locate(dataset: str, transitions: int | None = None, folder: str | Path | None = None) -> Path:
+def locate(dataset: str, transitions: int | None = None) -> Path:
     """The train file of `dataset`: the official one, or the local one of at least `transitions`.
 
     Raises DataError, with the command that gets the file, where it is not there.
     """
     if transitions is None:
-        path, command = official_path(dataset, folder), f"chunkrl data download {dataset}"
+        path, command = official_path(dataset), f"chunkrl data download {dataset}"
     else:
-        path = generated_path(dataset, whole(dataset, transitions), folder=folder)
+        path = generated_path(dataset, whole(dataset, transitions))
         command = f"chunkrl data make {dataset} --transitions {transitions}"
     if path.exists():
         warn_of_versions(path)
         return path
-    others = sorted(path.stem for path in (data_dir(folder) / "generated").glob(f"{dataset}-*.npz"))
+    others = sorted(path.stem for path in (data_dir() / "generated").glob(f"{dataset}-*.npz"))
     sizes = [name for name in others if not name.endswith("-val")]
     hint = f" Made locally and there: {', '.join(sizes)}." if sizes else ""
     raise DataError(f"No data at {path}. Get it with `{command}`.{hint}")

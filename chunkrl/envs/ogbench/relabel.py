@@ -11,6 +11,7 @@ from chunkrl.data import chunks
 from chunkrl.data.dataset import Arrays, load
 from chunkrl.data.normalise import Normaliser
 from chunkrl.disk import user_path
+from chunkrl.envs import family
 from chunkrl.envs.family import Task
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.files import locate, val_path
@@ -23,12 +24,10 @@ __all__ = ["data", "get", "load_chunks", "load_task", "make_env", "names", "spec
 
 def load_task(
     task: str | Task,
-    data_dir: str | Path | None = None,
-    split: Literal["train", "val"] = "train",
-    action_clip: float = 1e-5,
-    *,
-    transitions: int | None = None,
     path: str | Path | None = None,
+    *,
+    split: Literal["train", "val"] = "train",
+    transitions: int | None = None,
     min_length: int = 1,
 ) -> Dataset:
     """The dataset of a single task, scored on s_t by OGBench's own `relabel_dataset`.
@@ -36,19 +35,19 @@ def load_task(
         reward_t = (sub-goals met in s_t) - (sub-goals), or -[that != 0] where the task is sparse
         mask_t   = 0 where all are met; the trajectory goes on regardless
 
-    Actions are clipped to +-(1 - action_clip).  float32 host arrays, one row per transition.
+    Actions are clipped to +-(1 - 1e-5).  float32 host arrays, one row per transition.
 
-    Reads the official file in `data_dir` (default: `data_dir()`), or the locally generated one of
-    `transitions`, or the train file `path`; "val" reads the validation file beside it.  `rewards`
-    and `masks` of a file are used only without the simulator's state; else a UserWarning says so.
+    Reads the train file `path`, or the locally generated one of `transitions`, or the official
+    one; "val" reads the validation file beside it.  `rewards` and `masks` of a file are used only
+    without the simulator's state; else a UserWarning says so.
     Raises what `load` raises, and DataError where the data do not fit this task's environment.
     """
     task = tasks.get(task) if isinstance(task, str) else task
     if task.goals:
         raise ConfigError(f"{task.name} has goals and no reward: `load_chunks` reads its data.")
-    file = _file(task, data_dir, split, transitions, path)
+    file = _file(task, path, split, transitions)
     data = load(file, min_length=min_length)
-    scored = _score(file, data, task, action_clip)
+    scored = _score(file, data, task)
     return Dataset(**scored, terminal=data["terminals"], next_obs=data["next_observations"])
 
 
@@ -56,11 +55,8 @@ def load_chunks(
     task: str | Task,
     path: str | Path | None = None,
     chunk: int = 10,
-    data_dir: str | Path | None = None,
-    split: Literal["train", "val"] = "train",
-    action_clip: float = 1e-5,
     *,
-    transitions: int | None = None,
+    split: Literal["train", "val"] = "train",
 ) -> ChunkDataset:
     """The same data as `load_task`, every stored state a row, for chunks of `chunk` actions.
 
@@ -68,10 +64,10 @@ def load_chunks(
     A trajectory needs `chunk` + 2 transitions: chunks stop two states before its end, as in MAC.
     """
     task = tasks.get(task) if isinstance(task, str) else task
-    file = _file(task, data_dir, split, transitions, path)
+    file = _file(task, path, split)
     data = load(file, compact=True, min_length=chunk + 2)
     last = chunks.final_rows(data["valids"] == 0)
-    return chunks.dataset(**_score(file, data, task, action_clip), last=last, chunk=chunk)
+    return chunks.dataset(**_score(file, data, task), last=last, chunk=chunk)
 
 
 def data(task: Task, reads: Reads, path: str | Path) -> tuple[Any, Normaliser]:
@@ -89,17 +85,25 @@ def data(task: Task, reads: Reads, path: str | Path) -> tuple[Any, Normaliser]:
     if isinstance(reads, Windows):
         dataset = load_task(task, path=path, min_length=reads.length)
         return dataset, Normaliser.identity(dataset.obs.shape[1])
-    val = load_chunks(task, path, reads.length, split="val")
-    obs, goal = (Normaliser.fit(np.asarray(x)) for x in (val.obs, val.goal))
-    found = load_chunks(task, path, reads.length)
-    return found._replace(obs=obs.apply(found.obs), goal=goal.apply(found.goal)), obs.join(goal)
+    obs, goal = normalisers(task, path, reads.length)
+    return normalised(load_chunks(task, path, reads.length), obs, goal), obs.join(goal)
 
 
-def _file(task: Task, data_dir, split: str, transitions: int | None, path) -> Path:
+def normalisers(task: Task, path: str | Path, chunk: int) -> tuple[Normaliser, Normaliser]:
+    """Of observations and of goals, from the validation file beside `path`."""
+    val = load_chunks(task, path, chunk, split="val")
+    return Normaliser.fit(np.asarray(val.obs)), Normaliser.fit(np.asarray(val.goal))
+
+
+def normalised(data: ChunkDataset, obs: Normaliser, goal: Normaliser) -> ChunkDataset:
+    return data._replace(obs=obs.apply(data.obs), goal=goal.apply(data.goal))
+
+
+def _file(task: Task, path, split: str, transitions: int | None = None) -> Path:
     """The file of `split` that the arguments of `load_task` mean."""
     if split not in ("train", "val"):
         raise ConfigError(f"split must be 'train' or 'val', not {split!r}.")
-    file = user_path(path) if path else locate(task.dataset, transitions, data_dir)
+    file = user_path(path) if path else locate(task.dataset, transitions)
     if split == "val" and not val_path(file).exists():
         raise DataError(
             f"{file} has no {val_path(file).name} beside it, which `chunkrl data make` and `chunkrl"
@@ -108,7 +112,7 @@ def _file(task: Task, data_dir, split: str, transitions: int | None, path) -> Pa
     return val_path(file) if split == "val" else file
 
 
-def _score(file: Path, data: Arrays, task: Task, action_clip: float) -> Arrays:
+def _score(file: Path, data: Arrays, task: Task) -> Arrays:
     """Observations, clipped actions, and what `task` makes of the states, by the names of `types`.
 
     That is reward and mask of a single task; with goals, reward 0, mask 1 and the goal.
@@ -133,8 +137,7 @@ def _score(file: Path, data: Arrays, task: Task, action_clip: float) -> Arrays:
         _check_fits(file, data, task, env, used)
         if not used:
             (add_oracle_reps if task.goals else relabel_dataset)(task.env_name, env, data)
-    limit = np.float32(1 - action_clip)
-    arrays = {"obs": data["observations"], "action": np.clip(data["actions"], -limit, limit)}
+    arrays = {"obs": data["observations"], "action": family.inside(data["actions"])}
     if task.goals:
         none = np.zeros(len(arrays["obs"]), np.float32)
         return arrays | {"reward": none, "mask": none + 1, "goal": data["oracle_reps"]}

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from chunkrl.envs.family import restore as restore
 from chunkrl.envs.rendering import import_mujoco
 from chunkrl.errors import ConfigError, DataError
 
