@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -42,6 +43,9 @@ class Stopping(Here):
     def __init__(self, jobs):
         self.jobs = jobs
 
+    def __call__(self, *_, **__):
+        return self
+
     def submit(self, function, /, *args, **kwargs):
         self.jobs -= 1
         if self.jobs < 0:
@@ -52,8 +56,16 @@ class Stopping(Here):
 SCENE = ("scene-noisy-v0", 160, 41)  # one recipe for all tests: its environment is built once
 
 
-def make(path, dataset="pointmaze-medium-stitch-v0", transitions=80, states=21, **settings):
-    return generate(dataset, transitions, path, states=states, **{"executor": Here()} | settings)
+def make(
+    path,
+    dataset="pointmaze-medium-stitch-v0",
+    transitions=80,
+    states=21,
+    pool=lambda *_, **__: Here(),
+    **settings,
+):
+    with mock.patch("chunkrl.envs.ogbench.generate.ProcessPoolExecutor", pool):
+        return generate(dataset, transitions, path, states=states, **settings)
 
 
 def bytes_of(path):
@@ -63,7 +75,7 @@ def bytes_of(path):
 def test_this_process_and_two_workers_write_the_same_bytes(tmp_path):
     """Scene keeps the most state between episodes: locks, targets, button states."""
     one = make(tmp_path / "one.npz", *SCENE)
-    two = make(tmp_path / "two.npz", *SCENE, executor=None, workers=2)
+    two = make(tmp_path / "two.npz", *SCENE, pool=concurrent.futures.ProcessPoolExecutor, workers=2)
     assert bytes_of(one) == bytes_of(two)
     first = load(one)["actions"][: SCENE[2] - 1]
     assert not np.array_equal(load(val_path(one))["actions"], first)
@@ -118,7 +130,7 @@ def test_a_stopped_run_goes_on_and_repairs_its_parts(tmp_path, damage):
     whole = make(tmp_path / "whole.npz")
     path = tmp_path / "resumed.npz"
     with pytest.raises(KeyboardInterrupt):
-        make(path, executor=Stopping(3))
+        make(path, pool=Stopping(3))
     parts = sorted((tmp_path / "resumed.parts").glob("*.npz"))
     assert len(parts) == 3
     kept = parts[0].stat().st_mtime_ns
@@ -129,9 +141,9 @@ def test_a_stopped_run_goes_on_and_repairs_its_parts(tmp_path, damage):
     with pytest.raises(DataError, match="seed = 0 instead of 1"):
         make(path, seed=1)
     with pytest.raises(KeyboardInterrupt):
-        make(path, executor=Stopping(2))  # the damaged part and one more
+        make(path, pool=Stopping(2))  # the damaged part and one more
     assert parts[0].stat().st_mtime_ns == kept
-    assert bytes_of(make(path, executor=Stopping(1))) == bytes_of(whole)  # 5 episodes in all
+    assert bytes_of(make(path, pool=Stopping(1))) == bytes_of(whole)  # 5 episodes in all
 
 
 @pytest.mark.parametrize("step", ["val.npz", "train.npz", ".stopped.json", "stopped.parts"])
@@ -153,7 +165,7 @@ def test_a_kill_after_the_last_episode_loses_nothing(tmp_path, monkeypatch, step
         with pytest.raises(KeyboardInterrupt):
             make(path)
     assert path.with_suffix(".parts").exists()
-    assert bytes_of(make(path, executor=Stopping(0))) == bytes_of(whole)
+    assert bytes_of(make(path, pool=Stopping(0))) == bytes_of(whole)
     assert sorted(file.name for file in tmp_path.glob("*stopped*")) == [
         "stopped-val.npz",
         "stopped.json",
@@ -211,7 +223,7 @@ def test_kill_9_at_random_instants_loses_only_unfinished_episodes(tmp_path):
     whole = make(tmp_path / "whole.npz", transitions=6000)
     kept = {part: part.stat().st_mtime_ns for part in path.parent.glob("killed.parts/*.npz")}
     with pytest.raises(KeyboardInterrupt):
-        make(path, transitions=6000, executor=Stopping(0))
+        make(path, transitions=6000, pool=Stopping(0))
     assert kept == {part: part.stat().st_mtime_ns for part in kept}
     assert len(kept) >= reached
     assert bytes_of(make(path, transitions=6000)) == bytes_of(whole)
@@ -257,7 +269,7 @@ def _hungry(*_):
 def test_a_dead_worker_is_a_sentence_with_its_cause(tmp_path, monkeypatch, death, cause):
     monkeypatch.setattr(sys.modules["chunkrl.envs.ogbench.generate"], "_work", death)
     with pytest.raises(WorkerError, match=f"collects pointmaze-medium-stitch-v0 {cause}") as error:
-        make(tmp_path / "dead.npz", executor=None, workers=1)
+        make(tmp_path / "dead.npz", pool=concurrent.futures.ProcessPoolExecutor, workers=1)
     assert f"kept in {tmp_path / 'dead.parts'}" in str(error.value)
     assert "__main__" not in str(error.value)  # a guard would not have helped
 
@@ -298,7 +310,7 @@ def test_a_full_disk_is_a_sentence_and_work_goes_on_afterwards(tmp_path, limit):
     assert not list(tmp_path.glob("*.npz"))
     kept = list(tmp_path.glob("x.parts/*-*.npz"))
     assert len(kept) == (22 if limit == 8000 else 0)
-    last = make(path, transitions=400, executor=Stopping(22 - len(kept)))
+    last = make(path, transitions=400, pool=Stopping(22 - len(kept)))
     assert bytes_of(last) == bytes_of(make(tmp_path / "whole.npz", transitions=400))
     assert len(os.listdir(tmp_path)) == 6
 
@@ -312,7 +324,7 @@ def test_no_space_left_is_the_same_sentence(tmp_path, monkeypatch, number):
         patch.setattr(np, "savez_compressed", full)
         with pytest.raises(WriteError, match=r"val\.npz cannot be written: .* Free some space"):
             make(tmp_path / "x.npz")
-    assert make(tmp_path / "x.npz", executor=Stopping(0)).exists()
+    assert make(tmp_path / "x.npz", pool=Stopping(0)).exists()
 
 
 @pytest.mark.parametrize(
@@ -347,7 +359,7 @@ def test_the_bytes_of_a_state_are_foreseen(dataset):
 def test_recipes_that_are_none(tmp_path, text):
     path = make(tmp_path / "x.npz")
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "y.npz", executor=Stopping(1))
+        make(tmp_path / "y.npz", pool=Stopping(1))
     for file in (tmp_path / "x.json", tmp_path / "y.parts" / "recipe.json"):
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError, match=r"x\.json.*(no recipe|None instead of).*remove both"):
@@ -422,7 +434,7 @@ def test_ctrl_c_ends_soon_and_work_goes_on(tmp_path, moment):
     wait_for_orphans(run.pid)
     kept = len(list(tmp_path.glob("x.parts/*-*.npz")))
     with pytest.raises(KeyboardInterrupt):
-        make(path, transitions=12000, executor=Stopping(2))
+        make(path, transitions=12000, pool=Stopping(2))
     assert not list(tmp_path.glob(".*")) + list(tmp_path.glob("x.parts/.*"))
     assert len(list(tmp_path.glob("x.parts/*-*.npz"))) == kept + 2
 

@@ -71,7 +71,7 @@ print(kills - 1)
 MAKE = """
 import concurrent.futures
 from chunkrl.envs.ogbench import oracles, recipes
-from chunkrl.envs.ogbench.generate import generate
+import chunkrl.envs.ogbench.generate as made
 
 class Here(concurrent.futures.Executor):
     def submit(self, function, /, *args, **kwargs):
@@ -83,8 +83,8 @@ def prepare(folder):
     oracles.episode(recipes.recipe("pointmaze-medium-stitch-v0", states=6), "train", 0)
 
 def work(folder):
-    generate("pointmaze-medium-stitch-v0", 10, folder + "/x.npz", states=6, executor=Here(),
-             progress=False)
+    made.ProcessPoolExecutor = lambda *_, **__: Here()
+    made.generate("pointmaze-medium-stitch-v0", 10, folder + "/x.npz", states=6, progress=False)
 """
 SHARDS = """
 from chunkrl.envs.ogbench.convert import convert

@@ -87,7 +87,7 @@ def same_window(batch, i, kept, start, length):
 grown = st.lists(st.integers(1, BLOCK), max_size=14)
 few = st.sampled_from([3, 8])  # capacities: each is compiled
 draw_chunks = jax.jit(chunks.sample, static_argnums=(2, 3, 4))
-draw_goals = jax.jit(goals.sample, static_argnums=(2, 3, 4, 5, 6, 7))
+draw_goals = jax.jit(goals.sample, static_argnums=(2, 3, 4, 5, 6), static_argnames="negative")
 
 
 @settings(max_examples=25, deadline=None)
@@ -163,7 +163,7 @@ def test_goals_are_later_states_of_the_episode_so_far_or_any(sizes, capacity, le
     buffer, kept = chunked(sizes, capacity, length)
     mixtures = goals.GoalMixture(0, 1, 0), goals.GoalMixture(0, 0, 1)
     drawn = jax.random.key(seed), buffer.at(0), 6000, length, 0.9
-    batch = draw_goals(*drawn, *mixtures, False)
+    batch = draw_goals(*drawn, *mixtures, negative=False)
     first, later, anywhere = (
         np.asarray(x[:, 0] / 2).astype(int) for x in (batch.obs, batch.value_goal, batch.actor_goal)
     )

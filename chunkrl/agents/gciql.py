@@ -32,7 +32,7 @@ class GCIQL(IQL):
     def draw(self, key, dataset: ChunkDataset, size: int) -> ChunkBatch:
         """`size` single transitions, each with a goal for the values and one for the policy."""
         mixtures = self.value_goals, self.actor_goals
-        return goals.sample(key, dataset, size, 1, self.discount, *mixtures, self.negative)
+        return goals.sample(key, dataset, size, 1, self.discount, *mixtures, negative=self.negative)
 
     def views(self, batch: ChunkBatch) -> tuple[Batch, Batch]:
         return goals.told(batch, batch.value_goal), goals.told(batch, batch.actor_goal)

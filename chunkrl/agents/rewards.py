@@ -67,7 +67,9 @@ class GoalReward:
 
     def draw(self, key, dataset: ChunkDataset, size: int, length: int, discount: float):
         mixtures = (self.value_goals, self.actor_goals or self.value_goals)
-        batch = goals.sample(key, dataset, size, length, discount, *mixtures, self.negative)
+        batch = goals.sample(
+            key, dataset, size, length, discount, *mixtures, negative=self.negative
+        )
         return batch if self.actor_goals else batch._replace(actor_goal=batch.value_goal)
 
     def init(self, net: Network, key_reward, key_success, *inputs) -> tuple[Any, Any]:

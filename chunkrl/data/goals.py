@@ -127,17 +127,10 @@ def draw_rows(
 
 
 def sample(
-    key,
-    data: ChunkExperience,
-    size: int,
-    length: int,
-    discount: float,
-    value_goals: GoalMixture = VALUE,
-    actor_goals: GoalMixture = ACTOR,
-    negative: bool = True,
+    key, data: ChunkExperience, size: int, length: int, discount: float, *mixtures, negative=True
 ) -> ChunkBatch:
-    """`size` chunks, their starts uniform, each with a goal for the value and one for the actor."""
-    start, value, actor = draw_rows(key, data, size, length, discount, value_goals, actor_goals)
+    """The chunks that begin at rows of `draw_rows`, told their goals; see `take`."""
+    start, value, actor = draw_rows(key, data, size, length, discount, *mixtures)
     return take(data, start, length, value, actor, negative)
 
 

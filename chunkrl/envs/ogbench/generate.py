@@ -1,10 +1,9 @@
 """Make OGBench's datasets locally, with its own scripted oracles, in many processes."""
 
-import contextlib
 import dataclasses
 import os
 import shutil
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -42,7 +41,6 @@ def generate(
     workers: int | None = None,
     progress: bool = True,
     states: int | None = None,
-    executor: Executor | None = None,
 ) -> Path:
     """Collect `transitions` train transitions of `dataset`, and a tenth of that for validation.
 
@@ -51,10 +49,10 @@ def generate(
     (1000 transitions for manipulation; `states` changes that), so the number is rounded up.
 
     The arrays depend on the recipe, the versions named in it and the machine's floating point; a
-    smaller dataset of the same seed is the beginning of a larger one.  Finished episodes are kept
-    in `<path>.parts`, where a run that was stopped goes on.  Waits where another process makes the
-    same file.  A file of other versions is used, with a warning.  `executor` replaces the pool of
-    `workers` processes (default: one per core).
+    smaller dataset of the same seed is the beginning of a larger one.  `workers` processes (None:
+    one per core) collect episodes; finished ones are kept in `<path>.parts`, where a run that was
+    stopped goes on.  Waits where another process makes the same file.  A file of other versions is
+    used, with a warning.
 
     Raises ConfigError for an unknown dataset or sizes that do not fit this machine, DataError where
     `path` holds something else, WriteError where the disk is full, WorkerError when a process dies.
@@ -81,7 +79,7 @@ def generate(
         elif there and not parts.exists():  # else stopped between the arrays and the recipe
             raise DataError(f"{there[0]} was not made here. Choose another path or remove it.")
         if not whole or not all(file.exists() for file in files.values()):
-            _make(plan, train, files, description, workers, executor, progress)
+            _make(plan, train, files, description, workers, progress)
         disk.sweep(target.parent, recipe_file.name)
         shutil.rmtree(parts, ignore_errors=True)
     warn_of_versions(target)
@@ -94,7 +92,6 @@ def _make(
     files: dict[str, Path],
     description: dict[str, Any],
     workers: int | None,
-    executor: Executor | None,
     progress: bool,
 ) -> None:
     """Collect what is missing, and put the episodes together in `files`, the recipe last."""
@@ -116,7 +113,7 @@ def _make(
     else:
         disk.write_json(recipe_file, description)
     episodes = {k: [parts / f"{k}-{i:06d}.npz" for i in range(n)] for k, n in counts.items()}
-    _collect(plan, [*episodes["train"], *episodes["val"]], workers, executor, progress)
+    _collect(plan, [*episodes["train"], *episodes["val"]], workers, progress)
     for split in files:  # here first: without room for both, neither gets its name
         arrays = {}
         for key in read(episodes[split][0]):  # at most the dataset and one array are in memory
@@ -145,13 +142,7 @@ def _is_whole(part: Path, plan: Recipe) -> bool:
         return False
 
 
-def _collect(
-    plan: Recipe,
-    episodes: list[Path],
-    workers: int | None,
-    executor: Executor | None,
-    progress: bool,
-) -> None:
+def _collect(plan: Recipe, episodes: list[Path], workers: int | None, progress: bool) -> None:
     """Collect the episodes that are not on disk yet."""
     missing = [part for part in episodes if not _is_whole(part, plan)]
     if not missing:
@@ -159,23 +150,21 @@ def _collect(
     steps = plan.states - 1
     spawn = Spawn()
     count = min(workers or os.cpu_count() or 1, len(missing))
-    pool = executor or ProcessPoolExecutor(count, mp_context=spawn)
     kept = f"Finished episodes are kept in {missing[0].parent}: call again to go on."
     look = {"unit": "transition", "unit_scale": True, "disable": not progress}
     done = (len(episodes) - len(missing)) * steps
-    jobs: list[Future] = []
     with (
-        contextlib.nullcontext() if executor else pool,
+        ProcessPoolExecutor(count, mp_context=spawn) as pool,
         tqdm(total=len(episodes) * steps, initial=done, desc=f"{plan.dataset}", **look) as bar,
     ):
         try:
-            jobs += [pool.submit(_work, plan, part) for part in missing]
+            jobs = [pool.submit(_work, plan, part) for part in missing]
             for job in as_completed(jobs):
                 job.result()
                 bar.update(steps)
         except BrokenProcessPool as error:
-            cause = "died" if executor else spawn.explain()
-            raise WorkerError(f"A process that collects {plan.dataset} {cause}. {kept}") from error
+            cause = f"A process that collects {plan.dataset} {spawn.explain()}"
+            raise WorkerError(f"{cause}. {kept}") from error
         except MemoryError as error:
             raise WorkerError(
                 f"A process that collects {plan.dataset} got no memory: allow more (`ulimit -v`) or"
@@ -185,8 +174,6 @@ def _collect(
             # Nobody who pressed Ctrl-C waits for the end of an episode.  The pool gives up on jobs
             # whose process is gone; it would stumble over those that were cancelled.
             spawn.kill()
-            for job in jobs if executor else []:
-                job.cancel()
 
 
 def _work(plan: Recipe, part: Path) -> None:
