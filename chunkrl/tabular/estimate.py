@@ -16,15 +16,6 @@ class Rollouts(NamedTuple):
     action: np.ndarray  # [*B, T]
 
 
-class Estimate(NamedTuple):
-    """Mean and variance of sampled targets over the last axis, with their standard errors."""
-
-    mean: np.ndarray
-    mean_error: np.ndarray
-    variance: np.ndarray
-    variance_error: np.ndarray
-
-
 def draw(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One index per row, with the row's probabilities.  [*B, K] -> [*B]"""
     ceiling = np.cumsum(weights, -1)
@@ -70,20 +61,6 @@ def targets(mdp: MDP, walks: Rollouts, value: np.ndarray) -> np.ndarray:
 def first_chunk(walks: Rollouts, actions: int, h: int) -> np.ndarray:
     """The index of the first h actions of each walk: what a chunked critic reads.  -> [*B]"""
     return chunk_index(walks.action[..., :h], actions)
-
-
-def summarise(samples: np.ndarray) -> Estimate:
-    """Mean and variance over the last axis and their standard errors, by the first four moments.
-
-    se(mean) = sqrt(var / m); se(var) = sqrt((mu_4 - var^2) / m), to first order in 1 / m.
-    """
-    m = samples.shape[-1]
-    if m < 2:
-        raise ConfigError("a variance needs at least two samples")
-    mean, variance = samples.mean(-1), samples.var(-1, ddof=1)
-    fourth = ((samples - mean[..., None]) ** 4).mean(-1)
-    spread = np.sqrt(np.maximum(fourth - variance**2, 0) / m)
-    return Estimate(mean, np.sqrt(variance / m), variance, spread)
 
 
 def count_model(

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
+from chunkrl.statistics import mean_and_error
 from chunkrl.tabular import estimate
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.errors import Parts, data_target
@@ -57,7 +58,7 @@ def compute(target: str, steps: int, skill: float, slip: float, critic: float) -
         samples = sampled(world, value, steps, h, chunk, best.choice)
     else:
         samples = sampled(world, value, steps, h, chunk)
-    means = [estimate.summarise(samples)] if len(samples) >= FEWEST else []
+    means = [mean_and_error(samples)] if len(samples) >= FEWEST else []
     return Numbers(
         target,
         steps,
@@ -68,8 +69,8 @@ def compute(target: str, steps: int, skill: float, slip: float, critic: float) -
         np.array([at.bootstrap, at.off_policy, at.open_loop, at.error]),
         float(np.sqrt(at.variance)),
         len(samples),
-        np.array([each.mean - at.truth for each in means]),
-        np.array([each.mean_error for each in means]),
+        np.array([mean - at.truth for mean, _ in means]),
+        np.array([error for _, error in means]),
     )
 
 
