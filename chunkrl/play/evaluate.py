@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,9 +133,9 @@ class Evaluator(Lockstep):
             from chunkrl.envs.rendering import warn_if_drawn
 
             warn_if_drawn()
-        turns = cycle(range(1, goals + 1) if goals else [None])
         played = []
-        for i, goal in zip(range(episodes), turns, strict=False):
+        for i in range(episodes):
+            goal = i % goals + 1 if goals else None
             begin = Start(environment_seed(seed, i), goal, record=i < record, trace=trace)
             played.append(Episode(i, begin))
         self.play(act, played, seed, self.execute)
