@@ -213,6 +213,20 @@ def export(
         print(f"{file}: differs from the agent by {found:.1e} at most, in {done.compared}")
 
 
+@app.command
+def report(
+    folders: Annotated[Positional[tuple[Path, ...]], about("of runs, any methods, tasks, seeds")],
+    to: Annotated[Path, about("the page to write")] = Path("report.html"),
+) -> None:
+    """Compare runs on one page: IQM, mean, probability of improvement, profiles, curves, tuning.
+
+    All intervals resample seeds.  The page needs nothing beside it and holds each seed's numbers.
+    """
+    from chunkrl.experiments import evidence
+
+    print(evidence.write(folders, to))
+
+
 @data_app.command
 def make(
     dataset: Annotated[Positional[str], about("such as cube-double-play")],
