@@ -3,6 +3,7 @@
 import importlib.metadata
 import inspect
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -154,14 +155,23 @@ def evaluate(
     success_timing: Annotated[Timing, about("score the state before or after a step")] = None,
     video: Annotated[File, about(".webp file of the first seed's first episode")] = None,
     workers: Annotated[Count, about("processes; default: one per core; 0: this one plays")] = None,
+    delay: Annotated[Count, about("steps by which chunks, but the first, are late")] = None,
+    rtc: Annotated[bool, about("with --delay: go on from the chunk before")] = False,
 ) -> None:
-    """Play episodes with the agents of a run folder; add what they did to evaluation.json there."""
+    """Play episodes with the agents of a run folder; add what they did to evaluation.json there.
+
+    With --delay the robot goes on with the chunk before until the next one is there: --execute and
+    --delay together are at most a chunk.  --rtc is real-time chunking (arXiv 2506.07339).
+    """
     from chunkrl import disk
     from chunkrl.experiments import experiment
     from chunkrl.play.evaluate import Evaluator
+    from chunkrl.play.latency import Late
     from chunkrl.play.video import save, webp_path
     from chunkrl.train import runs
 
+    if rtc and delay is None:
+        raise ConfigError("--rtc says how to bear a delay: give --delay, which may be 0")
     folder = disk.user_path(folder)
     loaded = experiment.load(folder)
     if execute is not None:
@@ -175,9 +185,14 @@ def evaluate(
     timing = success_timing or runs.read_config(folder, ["success_timing"])["success_timing"]
     step = loaded.rows[-1]["step"]
     how = {"execute": execute, "success_timing": timing, "episode_seed": seed, "step": step}
+    player: Any = Evaluator
+    if delay is not None:
+        player, how = partial(Late, delay=delay), how | {"delay": delay, "rtc": rtc}
     frames, told = [], []
-    with Evaluator(loaded.task, workers, success_timing=timing, execute=execute) as play:
+    with player(loaded.task, workers=workers, success_timing=timing, execute=execute) as play:
         for i, trained in enumerate(loaded.config["seeds"]):
+            if rtc:
+                play.resume = loaded.resume(i)
             result = play.run(loaded.act(i), episodes, seed, record=int(bool(video) and i == 0))
             frames += result.frames
             row = runs.summary(result)

@@ -121,6 +121,22 @@ def test_evaluate_plays_a_stored_run(trained, chunkrl, home):
     assert (home / "clip.webp").read_bytes()[:4] == b"RIFF"
 
 
+def test_evaluate_plays_late_chunks(trained, here):
+    """Each way of bearing the delay is kept beside the others; what makes no sense is refused."""
+    words = ["evaluate", str(trained[1]), "--episodes", "1", "--workers", "0", "--execute", "3"]
+    for more in ((), ("--delay", "2"), ("--delay", "2", "--rtc")):
+        here(*words, *more)
+    results = json.loads((trained[1] / "evaluation.json").read_text())
+    ways = {(r.get("delay"), r.get("rtc")) for r in results if r["execute"] == 3}
+    assert ways == {(None, None), (2, False), (2, True)}
+    for more, refused in (
+        (["--rtc"], "give --delay"),
+        (["--delay", "4"], "delay = 4: must be between 0 and 3"),
+    ):
+        with pytest.raises(SystemExit, match=refused):
+            here(*words, *more)
+
+
 def test_mac_sees_normalised_observations_and_its_run_needs_no_data(trained, here, chunkrl, home):
     """The validation file lies in [-1, 1]; what it took for that is kept with the run."""
     words = ["train", "mac", "--preset", "smoke", "--transitions", "1000", "--folder", "mac"]

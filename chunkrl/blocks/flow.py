@@ -45,3 +45,26 @@ def integrate(velocity: Velocity, noise, steps: int, integrator: str = "euler"):
 
     # Unrolled as far as the papers go: a network is small, and the loop itself takes time.
     return jax.lax.scan(step, noise, jnp.arange(steps) / steps, unroll=min(steps, 10))[0]
+
+
+def guided(velocity: Velocity, known, weight, limit: float) -> Velocity:
+    """The velocity, bent so that the flow ends near `known` where `weight` is not 0.
+
+        v(x, t) + min(limit, (1 - t) / (t r^2)) J^T weight (known - x_1),  x_1 = x + (1 - t) v(x, t)
+
+    with J = d x_1 / d x and r^2 = (1 - t)^2 / (t^2 + (1 - t)^2), as real-time chunking has it
+    (arXiv 2506.07339).  Weights 0 leave the flow as it is.  2 x [*B, D]
+    """
+
+    def field(x, t):
+        def end(x):
+            v = velocity(x, t)
+            return x + (1 - t) * v, v
+
+        x_1, pull, v = jax.vjp(end, x, has_aux=True)
+        (toward,) = pull(weight * (known - x_1))
+        left = jnp.maximum(1 - t, 1e-9)  # no step begins at t = 1
+        strength = (t**2 + left**2) / (jnp.maximum(t, 1e-9) * left)
+        return v + jnp.minimum(limit, strength) * toward
+
+    return field

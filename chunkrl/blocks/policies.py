@@ -65,6 +65,15 @@ class Flow(Imitating):
         """The same clipped, as actions are.  [*B, O], [*B, D] -> [*B, D]"""
         return self.end(params, obs, noise).clip(-1, 1)
 
+    def resume(self, params, obs, noise, known, weight):
+        """A sample that goes on from what is `known` of it: see `flow.guided`.  -> [*B, D]
+
+        The limit is the paper's 5 of 5 steps, and with fewer their number: a first step that
+        closes more than the gap would go beyond it.
+        """
+        field = flow.guided(self.velocity(params, obs), known, weight, min(self.steps, 5))
+        return flow.integrate(field, noise, self.steps).clip(-1, 1)
+
 
 def magnitude(value):
     """mean |Q|, a constant to divide by, for any scale (arXiv 2106.06860, eq. 5).  [B] -> []"""
@@ -127,6 +136,11 @@ class OneStep:
     def sample(self, params, obs, noise):
         """clip mu(s, z).  [*B, O], [*B, D] -> [*B, D]"""
         return self.head.apply(params.head, obs, noise).clip(-1, 1)
+
+    def resume(self, params, obs, noise, known, weight):
+        """As `Flow.resume`, of the head as a flow of one step: mu(s, z) = z + v.  -> [*B, D]"""
+        velocity = lambda x, t: self.head.apply(params.head, obs, x) - x
+        return flow.integrate(flow.guided(velocity, known, weight, 1), noise, 1).clip(-1, 1)
 
 
 class GaussianParams(NamedTuple):

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from chunkrl import agents, checks, disk, train
@@ -40,6 +41,21 @@ class Experiment(NamedTuple):
     def act(self, index: int = 0) -> Callable:
         """The acting function of seed number `index`, for `Evaluator.run`."""
         return normalised(self.normaliser, train.policy(self.agent, self.states, index))
+
+    def resume(self, index: int = 0) -> Callable:
+        """The same where a chunk goes on from the one before, for `play.latency.Late`.
+
+        Raises ConfigError where what is cloned is no flow.
+        """
+        policy = getattr(self.agent, "policy", None)
+        if not hasattr(policy, "resume"):
+            raise ConfigError(
+                f"{self.config['method']} draws its chunks from no flow, which real-time chunking"
+                " needs: leave it out, or take qc, qc-fql or mac"
+            )
+        state = jax.tree.map(lambda leaf: leaf[index], self.states)
+        bound = partial(train.resume, self.agent, state)
+        return lambda obs, *others: bound(self.normaliser.apply(obs), *others)
 
     def index_of(self, seed: int | None) -> int:
         """The number of `seed` among those of the run; None is the first.  Raises ConfigError."""

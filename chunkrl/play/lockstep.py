@@ -114,6 +114,10 @@ class Lockstep:
             self._workers.close()
             self._workers = None
 
+    def choose(self, act: Act, asked: dict[int, Episode], batch: np.ndarray, keys: jax.Array):
+        """The policy's chunks for what the episodes `asked` show.  -> [B, h, A]"""
+        return act(batch, keys)
+
     def _decide(
         self, act: Act, begun: dict[int, Episode], seed: int, execute: int | None
     ) -> dict[int, np.ndarray]:
@@ -128,7 +132,8 @@ class Lockstep:
         for row, episode in asked.items():
             batch[row], number[row] = episode.shown[-1].obs, episode.number
             decision[row] = len(episode.shown) - 1
-        chosen = np.asarray(act(batch, decision_keys(seed, number, decision)))
+        keys = decision_keys(seed, number, decision)
+        chosen = np.asarray(self.choose(act, asked, batch, keys))
         if chosen.ndim != 3 or len(chosen) != self.envs or chosen.shape[1] < (execute or 1):
             raise ConfigError(
                 f"the policy returned {chosen.shape} for {self.envs} observations: expected "

@@ -9,9 +9,9 @@ from chunkrl.train.offline import (
     restore,
 )
 from chunkrl.train.online import Online, require_online
-from chunkrl.train.programs import act, init, policy, update, update_many
+from chunkrl.train.programs import act, init, policy, resume, update, update_many
 
 __all__ = [
     "Online", "act", "enable_compilation_cache", "fit", "init", "load", "policy", "require_device",
-    "require_online", "require_seeds", "restore", "update", "update_many",
+    "require_online", "require_seeds", "restore", "resume", "update", "update_many",
 ]  # fmt: skip

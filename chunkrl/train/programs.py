@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -132,3 +133,29 @@ def act(agent: Agent, state, obs, keys) -> jax.Array:
 def policy(agent: Agent, states, index: int = 0) -> Callable:
     """The acting function (obs [B, O], keys [B]) -> chunks [B, h, A] of seed number `index`."""
     return partial(act, agent, jax.tree.map(lambda leaf: leaf[index], states))
+
+
+@partial(jax.jit, static_argnums=0)
+def resume(agent: Any, state, obs, keys, known, weight) -> jax.Array:
+    """Chunks [B, h, A] that go on from what is `known` [B, h, A] of them, as `weight` [B, h] says.
+
+    The agent acts as ever; what its policy proposes is bound (`Flow.resume`).
+    """
+
+    def one(obs, key, known, weight):
+        bound = Resuming(agent.policy, known.ravel(), jnp.repeat(weight, known.shape[-1]))
+        return replace(agent, policy=bound).act(state, obs, key)
+
+    return jax.vmap(one)(obs, keys, known, weight)
+
+
+class Resuming(NamedTuple):
+    """A policy whose samples go on from a chunk that is `known`."""
+
+    policy: Any
+    known: jax.Array  # [D]
+    weight: jax.Array  # [D]
+
+    def sample(self, params, obs, noise):
+        whole = lambda x: jnp.broadcast_to(x, noise.shape)
+        return self.policy.resume(params, obs, noise, whole(self.known), whole(self.weight))

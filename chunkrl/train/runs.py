@@ -25,7 +25,9 @@ from chunkrl.train import checkpoint
 INTEGERS = ("step", "seed", "episodes", "online", "collected")
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.csv", "checkpoint.npz"
 EVALUATION = "evaluation.json"
-PROTOCOL = ("seed", "step", "execute", "success_timing", "episode_seed", "episodes")
+PROTOCOL = (
+    "seed", "step", "execute", "success_timing", "episode_seed", "episodes", "delay", "rtc",
+)  # fmt: skip
 
 # What config.json holds under a name, where it holds the name.
 WHAT = {
