@@ -12,7 +12,7 @@ import toys
 from toys import num_params
 
 from chunkrl import train
-from chunkrl.agents import METHODS, MODEL_BASED, make, methods, presets
+from chunkrl.agents import METHODS, make, methods, presets
 from chunkrl.agents.actor_critic import Params
 from chunkrl.agents.rebrac import Transitions
 from chunkrl.agents.settings import SETTINGS
@@ -436,7 +436,6 @@ def test_the_table_of_the_flow_q_family():
         "fql": (1, 1, OneStep),
         "fql_n": (1, "h", OneStep),
     } == METHODS
-    assert MODEL_BASED == ("mac", "mac_gau", "mac_fql", "mac_no_teacher", "mve")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import toys
 
 from chunkrl import train
-from chunkrl.agents import MODEL_BASED, make, named
+from chunkrl.agents import make, named
 from chunkrl.agents.dynamics import ChunkModel, ModelParams
 from chunkrl.agents.model_based import (
     MACState,
@@ -30,6 +30,7 @@ from chunkrl.errors import ConfigError
 from chunkrl.types import ChunkBatch, Chunks, GoalChunks
 
 O, A, G, B, H = 7, 2, 3, 16, (16, 16)  # noqa: E741
+MODEL_BASED = ("mac", "mac_gau", "mac_fql", "mac_no_teacher", "mve")
 
 
 def agent_of(name="mac", **changes):
@@ -58,7 +59,10 @@ def started(agent, seed=0):
     return state._replace(target_value=moved), batch_of(agent), agent.noise(jax.random.key(1), B)
 
 
-@pytest.mark.parametrize(("name", "goal_dim"), [*((name, 0) for name in MODEL_BASED), ("mac", G)])
+@pytest.mark.parametrize(
+    ("name", "goal_dim"),
+    [*((name, 0) for name in MODEL_BASED), ("mac", G)],
+)
 def test_an_update_moves_every_array_and_only_later_the_target(name, goal_dim):
     """With goals there is no reward network.  The target is late: unmoved where it was a copy."""
     agent = agent_of(name, goal_dim=goal_dim)

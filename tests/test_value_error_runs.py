@@ -88,9 +88,24 @@ def test_a_critic_alone_is_its_own_value():
     assert not np.allclose(other, chunks)
 
 
-def test_goals_are_not_rewards():
-    agent, state = agent_and_state("mac", **MAC, goal_dim=3)
-    with pytest.raises(ConfigError, match="rewards"):
+@pytest.mark.parametrize("method", ["iql", "ifql", "rebrac"])
+def test_agents_of_single_actions_have_values_too(method):
+    """V is the one that targets end in, where it is learned; `candidates` say nothing."""
+    agent, state = agent_and_state(method, **TINY)
+    rng = np.random.default_rng(3)
+    obs, action = (rng.uniform(-1, 1, (5, n)).astype(np.float32) for n in (OBS, ACTION))
+    own = beliefs.of(agent, state, Normaliser.identity(OBS), candidates=2)
+    q = agent.critic.apply(state.params.critic, obs, action).min(0)
+    np.testing.assert_allclose(own.critic(obs, action[:, None]), q, rtol=1e-5)
+    value = q if method == "rebrac" else agent.value.apply(state.params.value, obs)
+    np.testing.assert_allclose(own.value(obs, action[:, None]), value, rtol=1e-5)
+    assert own.act(obs, jax.random.split(jax.random.key(0), 5)).shape == (5, 1, ACTION)
+
+
+@pytest.mark.parametrize("method", ["mac", "gciql", "sharsa", "dqc"])
+def test_goals_are_not_rewards(method):
+    agent, state = agent_and_state(method, **MAC, policy_chunk=2, goal_dim=3)
+    with pytest.raises(ConfigError, match="has no values of a task"):
         beliefs.of(agent, state, Normaliser.identity(OBS))
 
 

@@ -1,5 +1,5 @@
 """Algorithms: hyperparameters whose methods are pure functions."""
 
-from chunkrl.agents.methods import METHODS, MODEL_BASED, make, named
+from chunkrl.agents.methods import METHODS, make, named
 
-__all__ = ["METHODS", "MODEL_BASED", "make", "named"]
+__all__ = ["METHODS", "make", "named"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,8 @@ import optax
 from chunkrl.agents.settings import Recorded
 from chunkrl.blocks.networks import Aggregate, Network, Tree, aggregated, ensemble, scalar_mlp
 from chunkrl.blocks.optim import descend
-from chunkrl.blocks.policies import Policy, best_of_n
+from chunkrl.blocks.policies import Policy, choose
+from chunkrl.blocks.targets import Squared, ValueHead
 from chunkrl.data import windows
 from chunkrl.types import Batch, Metrics, Windows
 
@@ -22,7 +24,7 @@ class Params(NamedTuple):
 
 
 class State(NamedTuple):
-    params: Params  # differentiated and optimised
+    params: Any  # differentiated and optimised: a tuple with a field `critic`
     target_critic: Tree  # no gradient, no slots in the optimiser
     opt_state: optax.OptState
 
@@ -52,6 +54,7 @@ class Critics(Recorded):
     tau: float
     loss: Callable
     goal_dim = 0
+    head: ValueHead = Squared()
 
     @property
     def seen_dim(self) -> int:
@@ -80,6 +83,13 @@ class Critics(Recorded):
         obs, chunk = jnp.zeros((1, self.seen_dim)), jnp.zeros((1, self.chunk * self.action_dim))
         return self.critic.init(key_critic, obs, chunk), self.policy.init(key_policy, obs)
 
+    def init(self, key) -> State:
+        return self.begin(Params(*self.init_networks(*jax.random.split(key))))
+
+    def begin(self, params) -> State:
+        """What training starts from, the target critic a copy."""
+        return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
+
     def q(self, critic, obs, chunk):
         """Action value, aggregated over the ensemble.  [*B, O], [*B, hA] -> [*B]"""
         return aggregated(self.critic.apply(critic, obs, chunk), self.aggregate)
@@ -87,6 +97,15 @@ class Critics(Recorded):
     def flat_chunk(self, batch: Batch):
         """The first h actions, time-major: [a_t, a_{t+1}, ...].  [B, n, A] -> [B, hA]"""
         return batch.action[:, : self.chunk].reshape(len(batch.action), -1)
+
+    def discounted(self, batch: Batch, following):
+        """sum_{i<n} gamma^i r_{t+i} + gamma^n mask `following`.  [B] -> [B]"""
+        return batch.returns[:, -1] + self.discount**self.backup * batch.mask[:, -1] * following
+
+    def td_errors(self, critic, batch: Batch, target):
+        """(Q_k(s, a) - y)^2 of each critic, or the head's own error.  [B] or [E, B] -> [E, B]"""
+        output = self.critic.apply(critic, batch.obs, self.flat_chunk(batch))
+        return self.head.error(output, jnp.broadcast_to(target, output.shape))
 
     def step(self, state, batch, noise) -> tuple[Any, Metrics]:
         """One step of one Adam over all losses, then one of the target critic."""
@@ -143,10 +162,6 @@ class ChunkedActorCritic(Critics):
         """Actions executed before acting again: the whole chunk."""
         return self.chunk
 
-    def init(self, key) -> State:
-        params = Params(*self.init_networks(*jax.random.split(key)))
-        return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
-
     def noise(self, key, size: int) -> Noise:
         """The noise of one update on `size` windows."""
         key_propose, key_flow, key_t, key_improve = jax.random.split(key, 4)
@@ -163,10 +178,7 @@ class ChunkedActorCritic(Critics):
 
         The online critic chooses (eq. 11); `td_target` evaluates its choice with the target critic.
         """
-        if self.candidates == 1:
-            return self.policy.sample(params.policy, obs, noise[0])
-        chunks = self.policy.sample(params.policy, obs[None], noise)
-        return best_of_n(chunks, lambda chunks: self.q(params.critic, obs[None], chunks))
+        return choose(self.policy, params.policy, obs, noise, partial(self.q, params.critic))
 
     def td_target(self, state: State, batch: Batch, next_chunk):
         """sum_{i<n} gamma^i r_{t+i} + gamma^n mask Q'(s_{t+n}, a').  [B, hA] -> [B]
@@ -174,18 +186,14 @@ class ChunkedActorCritic(Critics):
         With n = h the critic has seen every action that made the rewards (eqs. 6, 7 and 11); h < n
         is the uncorrected n-step target (eq. 4): the actions after the first h are the data's.
         """
-        bootstrap = self.discount**self.backup * batch.mask[:, -1]
-        return batch.returns[:, -1] + bootstrap * self.q(
-            state.target_critic, batch.next_obs, next_chunk
-        )
+        return self.discounted(batch, self.q(state.target_critic, batch.next_obs, next_chunk))
 
     def critic_loss(self, params: Params, batch: Batch, target):
         """mean over critics and windows of valid (Q_k(s, a) - y)^2 (eqs. 4, 7 and 11).  [B] -> []
 
         Windows that cross the end of a trajectory weigh 0 but stay in the denominator.
         """
-        q = self.critic.apply(params.critic, batch.obs, self.flat_chunk(batch))  # [E, B]
-        return ((q - target[None]) ** 2 * batch.valid[None, :, -1]).mean()
+        return (self.td_errors(params.critic, batch, target) * batch.valid[None, :, -1]).mean()
 
     def clone(self, params, batch: Batch, noise, t):
         """The policy's cloning of the data's chunks, their actions beyond an end masked.  -> []"""

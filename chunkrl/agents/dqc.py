@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
+from chunkrl.agents.actor_critic import State
 from chunkrl.agents.ifql import Choosing, Noise
 from chunkrl.blocks.networks import Tree
 from chunkrl.blocks.policies import Flow, best_of_n
@@ -20,12 +20,6 @@ class Params(NamedTuple):
     value: Tree
     policy: Tree
     whole: Tree  # of h actions; None where there is no critic of whole chunks
-
-
-class State(NamedTuple):
-    params: Params
-    target_critic: Tree
-    opt_state: optax.OptState
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ class DQC(Choosing):
             self.policy.init(keys[2], seen[:, : self.obs_dim]),
             self.critic.init(keys[3], seen, whole) if self.distilled else None,
         )
-        return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
+        return self.begin(params)
 
     def draw(self, key, dataset: ChunkDataset, size: int) -> Batch:
         """`size` chunks told a goal, from all starts; goals from anywhere are starts too."""

@@ -57,10 +57,6 @@ class GCSACBC(Reaching, SingleActions):
     value_goals: goals.GoalMixture = goals.VALUE
     actor_goals: goals.GoalMixture = goals.ACTOR
 
-    def init(self, key) -> State:
-        params = Params(*self.init_networks(*jax.random.split(key)))
-        return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
-
     def draw(self, key, dataset: ChunkDataset, size: int) -> ChunkBatch:
         """`size` runs of n steps, each with a goal for the critic and one for the policy."""
         return self.reach(dataset, self.draw_rows(key, dataset, size))
@@ -74,18 +70,16 @@ class GCSACBC(Reaching, SingleActions):
 
         The least of the critics is taken of their values, not of their outputs.
         """
-        seen = jnp.concatenate([batch.next_obs, batch.value_goal], axis=-1)
-        action = self.policy.sample(state.params.policy, seen, noise)
-        values = self.head.value(self.critic.apply(state.target_critic, seen, action))
-        bootstrap = self.discount**self.backup * batch.mask
-        target = batch.reward + bootstrap * aggregated(values, self.aggregate)
+        window = goals.told(batch, batch.value_goal)
+        action = self.policy.sample(state.params.policy, window.next_obs, noise)
+        values = self.head.value(self.critic.apply(state.target_critic, window.next_obs, action))
+        target = self.discounted(window, aggregated(values, self.aggregate))
         return target.clip(-1 / (1 - self.discount), 0) if self.negative else target.clip(0, 1)
 
     def critic_loss(self, params: Params, batch: ChunkBatch, target):
         """mean over critics and transitions of (Q_k(s, a, g) - y)^2, or cross entropy.  -> []"""
-        seen = jnp.concatenate([batch.obs, batch.value_goal], axis=-1)
-        output = self.critic.apply(params.critic, seen, batch.chunk)  # [E, B]
-        return self.head.error(output, jnp.broadcast_to(target, output.shape)).mean()
+        window = goals.told(batch, batch.value_goal)
+        return self.td_errors(params.critic, window, target).mean()
 
     def policy_loss(self, params: Params, frozen: Params, batch: ChunkBatch, noise):
         """SAC's, and alpha mean |Q| mean |a - a_data|^2 for the same a ~ pi(. | s, g).  -> [], info

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import jax
 
-from chunkrl.agents.actor_critic import ChunkedActorCritic
-from chunkrl.agents.implicit import ImplicitValues, Params, State
+from chunkrl.agents.actor_critic import ChunkedActorCritic, State
+from chunkrl.agents.implicit import ImplicitValues, Params
 from chunkrl.blocks.networks import Aggregate
 from chunkrl.types import Batch
 

@@ -4,11 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from chunkrl.agents.actor_critic import Critics
+from chunkrl.agents.actor_critic import Critics, State
 from chunkrl.blocks.networks import Network, Tree, aggregated, scalar_mlp
-from chunkrl.blocks.targets import Squared, ValueHead, expectile_error
+from chunkrl.blocks.targets import expectile_error
 from chunkrl.types import Batch, Metrics
 
 
@@ -18,12 +17,6 @@ class Params(NamedTuple):
     policy: Tree
 
 
-class State(NamedTuple):
-    params: Params
-    target_critic: Tree
-    opt_state: optax.OptState
-
-
 class ImplicitValues(Critics):
     """V(s) as an upper expectile of Q(s, a) over the data's actions (arXiv 2110.06169, alg. 1).
 
@@ -31,7 +24,6 @@ class ImplicitValues(Critics):
     """
 
     expectile: float
-    head: ValueHead = Squared()
 
     @property
     def value(self) -> Network:
@@ -41,8 +33,11 @@ class ImplicitValues(Critics):
         key_critic, key_value, key_policy = jax.random.split(key, 3)
         critic, policy = self.init_networks(key_critic, key_policy)
         value = self.value.init(key_value, jnp.zeros((1, self.seen_dim)))
-        params = Params(critic, value, policy)
-        return State(params, jax.tree.map(jnp.copy, critic), self.tx.init(params))
+        return self.begin(Params(critic, value, policy))
+
+    def v(self, value, obs):
+        """State value.  [*B, O] -> [*B]"""
+        return self.head.value(self.value.apply(value, obs))
 
     def regression(self, output, target):
         """|tau - 1[d < 0]| d^2 with d = y - V, tau the expectile, or cross entropy.  -> [B]"""
@@ -58,13 +53,11 @@ class ImplicitValues(Critics):
 
         V moves slowly enough itself.
         """
-        value = self.head.value(self.value.apply(params.value, batch.next_obs))
-        return batch.returns[:, -1] + self.discount**self.backup * batch.mask[:, -1] * value
+        return self.discounted(batch, self.v(params.value, batch.next_obs))
 
     def critic_loss(self, params: Any, batch: Batch, target):
         """mean over windows of valid sum_k (Q_k(s, a) - y)^2 (eq. 6), or cross entropy.  -> []"""
-        output = self.critic.apply(params.critic, batch.obs, self.flat_chunk(batch))  # [E, B]
-        error = self.head.error(output, jnp.broadcast_to(target, output.shape))
+        error = self.td_errors(params.critic, batch, target)  # [E, B]
         return (error.sum(axis=0) * batch.valid[:, -1]).mean()
 
     def slow_q(self, target_critic, batch: Batch):

@@ -6,8 +6,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from chunkrl.agents.actor_critic import SingleActions
-from chunkrl.agents.implicit import ImplicitValues, Params, State
+from chunkrl.agents.actor_critic import SingleActions, State
+from chunkrl.agents.implicit import ImplicitValues, Params
 from chunkrl.blocks.networks import Aggregate, Tree
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.types import Batch

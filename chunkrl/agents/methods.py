@@ -31,9 +31,8 @@ from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.agents.rlpd import RLPD, MaximumEntropy
 from chunkrl.agents.settings import checked, parameters
 from chunkrl.agents.sharsa import SHARSA, DoubleSHARSA
-from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
-from chunkrl.blocks.targets import Logistic, Regression, Squared
+from chunkrl.blocks.targets import Logistic, Squared
 from chunkrl.data import goals
 from chunkrl.errors import ConfigError
 from chunkrl.types import Agent
@@ -62,7 +61,10 @@ class Method:
     def __call__(self, obs_dim: int, action_dim: int, **settings: Any) -> Agent:
         """The agent; settings of other types or out of bounds are refused (ConfigError)."""
         given = {"obs_dim": obs_dim, "action_dim": action_dim, **settings}
-        return self.build(**checked(self.name, self.build, given))
+        known = checked(self.name, self.build, given)
+        if known.get("goal_dim") == 0 < self.parameters["goal_dim"][1]:
+            raise ConfigError("goal_dim = 0: the method reaches goals, of at least one number")
+        return self.build(**known)
 
     def preset(self, name: str, **changes: Any) -> Preset:
         """The preset `name` with every change that is not None.  Raises ConfigError."""
@@ -280,7 +282,6 @@ def reaching(
     extraction: Weighting | Climbing,
     obs_dim: int,
     action_dim: int,
-    goal_dim: int = 1,
     goal_reward: Literal[-1, 1] = -1,
     std: Literal["one", "free"] = "one",
     hidden: tuple[int, ...] = GCIQL.hidden,
@@ -288,8 +289,8 @@ def reaching(
 ) -> GCIQL:
     """Values of states and goals, with a policy that is extracted in the given way."""
     policy = Gaussian(action_dim, hidden, squash=False, std=std)
-    told = {"goal_dim": some_goal(goal_dim), "negative": goal_reward == -1}
-    return GCIQL(obs_dim, action_dim, policy, extraction, hidden=hidden, **told, **learning)
+    told = {"negative": goal_reward == -1, "hidden": hidden}
+    return GCIQL(obs_dim, action_dim, policy, extraction, **told, **learning)
 
 
 @method(presets.GOALS)
@@ -310,7 +311,6 @@ def anchored(
     backup: int,
     obs_dim: int,
     action_dim: int,
-    goal_dim: int = 1,
     value_loss: Literal["squared", "logistic"] = "logistic",
     target_entropy: float = Regular.target_entropy,
     hidden: tuple[int, ...] = GCSACBC.hidden,
@@ -318,8 +318,8 @@ def anchored(
 ) -> GCSACBC:
     """Critics of goals and the tanh-Gaussian that climbs them, close to the data."""
     policy = Regular(action_dim, hidden, target_entropy=target_entropy)
-    told = {"goal_dim": some_goal(goal_dim), "head": HEADS[value_loss]}
-    return GCSACBC(obs_dim, action_dim, policy, backup=backup, hidden=hidden, **told, **learning)
+    told = {"head": HEADS[value_loss], "hidden": hidden}
+    return GCSACBC(obs_dim, action_dim, policy, backup=backup, **told, **learning)
 
 
 @method(presets.GOALS)
@@ -346,7 +346,7 @@ def hierarchical(
     **learning: Annotated[Any, SHARSA],
 ) -> Any:
     """Flows of subgoals and of actions, chosen by values."""
-    flows = (Flow(dim, hidden, flow_steps, norm=True) for dim in (some_goal(goal_dim), action_dim))
+    flows = (Flow(dim, hidden, flow_steps, norm=True) for dim in (goal_dim, action_dim))
     told = {"goal_dim": goal_dim, "head": HEADS[value_loss], "hidden": hidden}
     return kind(obs_dim, action_dim, *flows, backup=horizon, **told, **learning)
 
@@ -368,7 +368,6 @@ def decoupled(
     policy_chunk: int,
     obs_dim: int,
     action_dim: int,
-    goal_dim: int = 1,
     flow_steps: int = 10,
     hidden: tuple[int, ...] = DQC.hidden,
     **learning: Annotated[Any, DQC],
@@ -379,33 +378,27 @@ def decoupled(
             f"policy_chunk = {policy_chunk}: must be between 1 and the {horizon} steps of values"
         )
     flow = Flow(policy_chunk * action_dim, hidden, flow_steps, norm=True)
-    told = {"goal_dim": some_goal(goal_dim), "hidden": hidden, "execute": policy_chunk}
-    return DQC(obs_dim, action_dim, flow, policy_chunk, horizon, **{**told, **learning})
+    told = {"hidden": hidden, "execute": policy_chunk, **learning}
+    return DQC(obs_dim, action_dim, flow, policy_chunk, horizon, **told)
+
+
+PLAIN = ("kappa_d", "distill_loss")  # of what is distilled; without, Q learns the target itself
 
 
 @method(presets.DECOUPLED)
 def dqc(
-    horizon: int = 25,
-    policy_chunk: int = 5,
-    kappa_d: float = DQC.kappa_d,
-    distill_loss: Regression = DQC.distill_loss,
-    **settings: Annotated[Any, decoupled, "execute"],
+    horizon: int = 25, policy_chunk: int = 5, **settings: Annotated[Any, decoupled, "execute"]
 ) -> DQC:
     """Decoupled Q-chunking: long chunks valued, short ones played (arXiv 2512.10926, sec. 5).
 
     Where both are as long, nothing is distilled.
     """
-    if horizon == policy_chunk and (kappa_d, distill_loss) != (DQC.kappa_d, DQC.distill_loss):
+    if horizon == policy_chunk and settings.keys() & {*PLAIN}:
         raise ConfigError(
             f"horizon = policy_chunk = {horizon}: nothing is distilled, leave out kappa_d and"
             " distill_loss"
         )
-    apart = {"distilled": True, "kappa_d": kappa_d, "distill_loss": distill_loss}
-    whole = apart if horizon > policy_chunk else {"distilled": False}
-    return decoupled(horizon, policy_chunk, **whole, **settings)
-
-
-PLAIN = ("kappa_d", "distill_loss")  # of what is distilled; without, Q learns the target itself
+    return decoupled(horizon, policy_chunk, distilled=horizon > policy_chunk, **settings)
 
 
 @method(presets.DECOUPLED)
@@ -443,41 +436,22 @@ def require_some_of(chunk: int, execute: int) -> None:
         raise ConfigError(f"execute = {execute}: must be between 1 and the chunk's {chunk} actions")
 
 
-def some_goal(goal_dim: int) -> int:
-    """`goal_dim`; raises ConfigError where there is no goal to reach."""
-    if goal_dim < 1:
-        raise ConfigError("goal_dim = 0: the method reaches goals, of at least one number")
-    return goal_dim
-
-
-def implicit_best_of_n(
-    chunk: int,
-    backup: int,
-    expectile: float = IFQL.expectile,
-    aggregate: Aggregate = IFQL.aggregate,
-    **settings: Annotated[Any, best_of_n],
-) -> IFQL:
-    """The values of `iql`, of chunks, and a critic that picks among proposals of a cloned flow."""
-    values = {"expectile": expectile, "aggregate": aggregate}
-    return best_of_n(chunk, backup, kind=IFQL, **values, **settings)
-
-
 @method(presets.ONE_STEP)
-def ifql(**settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+def ifql(**settings: Annotated[Any, best_of_n, IFQL]) -> IFQL:
     """Values of `iql`, and the best of N actions of a cloned flow (arXiv 2502.02538, sec. 5)."""
-    return implicit_best_of_n(1, 1, **settings)
+    return best_of_n(1, 1, kind=IFQL, **settings)
 
 
 @method(presets.ONE_STEP)
-def ifql_n(horizon: int = 5, **settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+def ifql_n(horizon: int = 5, **settings: Annotated[Any, best_of_n, IFQL]) -> IFQL:
     """`ifql` with uncorrected n-step returns (arXiv 2507.07969, sec. 5)."""
-    return implicit_best_of_n(1, horizon, **settings)
+    return best_of_n(1, horizon, kind=IFQL, **settings)
 
 
 @method(presets.ONE_STEP)
-def qc_ifql(horizon: int = 5, **settings: Annotated[Any, implicit_best_of_n]) -> IFQL:
+def qc_ifql(horizon: int = 5, **settings: Annotated[Any, best_of_n, IFQL]) -> IFQL:
     """`ifql` whose actions are chunks (arXiv 2507.07969, sec. 5)."""
-    return implicit_best_of_n(horizon, horizon, **settings)
+    return best_of_n(horizon, horizon, kind=IFQL, **settings)
 
 
 @method(presets.ONE_STEP, alpha_critic=presets.PENALTY)
@@ -528,7 +502,6 @@ def qc_rlpd(
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}
 AGENTS: dict[str, Any] = {name: method(1, 1) for name, method in ALL.items()}  # at their defaults
-MODEL_BASED = tuple(n for n, a in AGENTS.items() if isinstance(a, ModelBasedActorCritic))
 # Of the flow-Q family: chunk, backup, policy.  Where the chunk is "h", a setting, so is the backup.
 METHODS = {
     name: ("h" if agent.chunk > 1 else 1, "h" if agent.backup > 1 else 1, type(agent.policy))

@@ -13,7 +13,7 @@ from chunkrl.agents.settings import Recorded
 from chunkrl.blocks import backend, targets
 from chunkrl.blocks.networks import Aggregate, Network, Tree, aggregated, ensemble
 from chunkrl.blocks.optim import descend, mean_of_blocks
-from chunkrl.blocks.policies import Policy, best_of_n
+from chunkrl.blocks.policies import Policy, choose
 from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics, Reads
 
 
@@ -204,10 +204,7 @@ class ModelBasedActorCritic(Recorded):
 
     def propose(self, params: MACParams, seen, noise):
         """argmax_j Q(s, a_j), N samples a_j (MAC, alg. 1).  [*B, O + G], [N, *B, D] -> [*B, D]"""
-        if len(noise) == 1:
-            return self.policy.sample(params.policy, seen, noise[0])
-        proposals = self.policy.sample(params.policy, seen[None], noise)
-        return best_of_n(proposals, lambda chunks: self.q(params.critic, seen[None], chunks))
+        return choose(self.policy, params.policy, seen, noise, partial(self.q, params.critic))
 
     def imagine(self, params: MACParams, obs, goal, noise) -> Transitions:
         """K chunks of the policy inside the model (MAC, arXiv 2512.08108, alg. 1), from s_0 = s:

@@ -77,13 +77,11 @@ class ReBRAC(SingleActions):
         window = batch.window
         distance = ((next_action - batch.next_action) ** 2).sum(axis=-1)
         following = self.q(target.critic, window.next_obs, next_action)
-        following = following - self.alpha_critic * distance
-        return window.returns[:, -1] + self.discount * window.mask[:, -1] * following
+        return self.discounted(window, following - self.alpha_critic * distance)
 
     def critic_loss(self, params: Params, batch: Transitions, target):
         """mean over critics and transitions of (Q_k(s, a) - y)^2 (sec. 3).  [B] -> []"""
-        q = self.critic.apply(params.critic, batch.window.obs, batch.window.action[:, 0])  # [E, B]
-        return ((q - target[None]) ** 2).mean()
+        return self.td_errors(params.critic, batch.window, target).mean()
 
     def policy_loss(self, params: Params, batch: Transitions, q):
         """-mean min_k Q_k(s, mu(s)) / mean |Q| + alpha mean |mu(s) - a|^2 (sec. 3).  -> []"""

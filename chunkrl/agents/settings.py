@@ -82,15 +82,16 @@ SIZES = ("obs_dim", "action_dim", "goal_dim")  # those that the data decide
 def parameters(function: Callable) -> dict[str, tuple[Any, Any]]:
     """The settings of a method: name -> (type, default).
 
-    Its own, and of the function or class that its `**settings: Annotated[Any, FUNCTION, "fixed"]`
-    names those that SETTINGS explains and the method has not fixed.
+    Its own, and of the functions or classes that `**settings: Annotated[Any, FUNCTION, "fixed"]`
+    names those that SETTINGS explains and the method has not fixed; of two defaults the latter.
     """
     found, passed = {}, {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            source, *fixed = parameter.annotation.__metadata__
-            known = parameters(source).items()
-            passed = {k: v for k, v in known if k in SETTINGS and k not in fixed}
+            told = parameter.annotation.__metadata__
+            for source in filter(callable, told):
+                known = parameters(source).items()
+                passed |= {k: v for k, v in known if k in SETTINGS and k not in told}
         else:
             found[name] = parameter.annotation, parameter.default
     return {**passed, **found}

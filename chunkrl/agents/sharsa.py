@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
+from chunkrl.agents import implicit
+from chunkrl.agents.actor_critic import State
 from chunkrl.agents.implicit import ImplicitValues
 from chunkrl.agents.reaching import Reaching
 from chunkrl.blocks.networks import Aggregate, Tree
@@ -23,24 +24,6 @@ class Params(NamedTuple):
     critic: tuple[Tree, ...]
     value: tuple[Tree, ...]
     policy: tuple[Tree, Tree]
-
-
-class State(NamedTuple):
-    params: Params
-    target_critic: tuple[Tree, ...]
-    opt_state: optax.OptState
-
-
-class Level(NamedTuple):
-    """What a level's values are computed from."""
-
-    params: Any
-    target_critic: Tree
-
-
-class Values(NamedTuple):
-    critic: Tree
-    value: Tree
 
 
 class Noise(NamedTuple):
@@ -128,15 +111,11 @@ class SHARSA(Reaching):
 
     def init(self, key) -> State:
         key_high, key_low, *keys = jax.random.split(key, 2 + 2 * len(self.levels))
-        seen, actions = jnp.zeros((1, self.seen_dim)), [x.action_dim for x in self.levels]
-        critic = (
-            x.critic.init(k, seen, jnp.zeros((1, dim)))
-            for x, k, dim in zip(self.levels, keys[::2], actions, strict=True)
-        )
+        seen, pairs = jnp.zeros((1, self.seen_dim)), zip(self.levels, keys[::2], strict=True)
+        critic = (x.critic.init(k, seen, jnp.zeros((1, x.action_dim))) for x, k in pairs)
         value = (x.value.init(k, seen) for x, k in zip(self.levels, keys[1::2], strict=True))
         policy = self.subgoals.init(key_high, seen), self.policy.init(key_low, seen)
-        params = Params(tuple(critic), tuple(value), policy)
-        return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
+        return self.begin(Params(tuple(critic), tuple(value), policy))
 
     def draw(self, key, dataset: ChunkDataset, size: int) -> Runs:
         """`size` runs of n steps, each with a goal for the values and one for the policies."""
@@ -178,8 +157,9 @@ class SHARSA(Reaching):
         """Losses of values and flows, added over the levels.  -> [], metrics"""
         metrics = {"td": jnp.zeros(()), "value": jnp.zeros(())}
         for i, (level, window) in enumerate(zip(self.levels, self.windows(batch), strict=True)):
-            now, frozen = (Values(p.critic[i], p.value[i]) for p in (params, state.params))
-            found = level.value_losses(now, Level(frozen, state.target_critic[i]), window)
+            of_level = lambda p, i=i: implicit.Params(p.critic[i], p.value[i], ())
+            frozen = State(of_level(state.params), state.target_critic[i], ())
+            found = level.value_losses(of_level(params), frozen, window)
             metrics |= {name: metrics[name] + found[name] for name in ("td", "value")}
         subgoal, action = self.cloning(params, batch, noise)
         metrics["clone"] = subgoal + action

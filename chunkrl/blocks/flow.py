@@ -5,8 +5,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from chunkrl.blocks import integrators
-
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]  # ([*B, D], [*B, 1]) -> [*B, D]
 
 
@@ -32,16 +30,14 @@ def conditional_velocity(x_t, x, t):
     return (x - x_t) / (1 - t)
 
 
-def integrate(velocity: Velocity, noise, steps: int, integrator: str = "euler"):
-    """`steps` equal steps of dx/dt = velocity(x, t) from `noise` at t = 0 to t = 1.
+def integrate(velocity: Velocity, noise, steps: int):
+    """`steps` Euler steps of dx/dt = velocity(x, t) from `noise` at t = 0 to t = 1.
 
-    [*B, D] -> [*B, D].  Forward Euler, as in the papers; `integrators.INTEGRATORS` has others.
+    [*B, D] -> [*B, D].  As in the papers; `integrators` has others, for NumPy.
     """
-    slope = integrators.named(integrator)
 
     def step(x, t):
-        t = jnp.full((*x.shape[:-1], 1), t)
-        return x + slope(velocity, x, t, 1 / steps) / steps, None
+        return x + velocity(x, jnp.full((*x.shape[:-1], 1), t)) / steps, None
 
     # Unrolled as far as the papers go: a network is small, and the loop itself takes time.
     return jax.lax.scan(step, noise, jnp.arange(steps) / steps, unroll=min(steps, 10))[0]

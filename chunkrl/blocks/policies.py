@@ -8,6 +8,7 @@ is always an argument.  `params` is differentiated; `frozen`, the same parameter
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -257,6 +258,14 @@ class Entropic(Gaussian):
 
 
 Policy = Flow | OneStep | Gaussian
+
+
+def choose(policy: Policy, params, obs, noise, q: Callable):
+    """argmax_j q(s, a_j) of N samples a_j ~ pi(. | s).  [*B, O], [N, *B, D] -> [*B, D]"""
+    if len(noise) == 1:
+        return policy.sample(params, obs, noise[0])
+    chunks = policy.sample(params, obs[None], noise)
+    return best_of_n(chunks, partial(q, obs[None]))
 
 
 def best_of_n(chunks, score: Callable):

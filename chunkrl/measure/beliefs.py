@@ -44,21 +44,24 @@ class Beliefs(NamedTuple):
 
 
 def of(agent: Any, state: Any, normaliser: Normaliser, candidates: int | None = None) -> Beliefs:
-    """The beliefs of an agent that chooses among chunks; `state` is that of one seed.
+    """The beliefs of an agent that learns from rewards; `state` is that of one seed.
 
-    The policy chooses among `candidates` chunks (default: as many as when it acts).  V(s) is the
-    value that the targets of an agent with a model end in; a critic alone believes V(s) = Q(s, a),
-    where a is the chunk that the policy chose.  Raises ConfigError for agents without these.
+    The policy chooses among `candidates` chunks (default: as many as when it acts), if it makes
+    several.  V(s) is the value that the agent's targets end in; a critic alone believes
+    V(s) = Q(s, a), where a is the chunk that the policy chose.  Raises ConfigError for agents
+    without these.
     """
-    imagines = isinstance(agent, ModelBasedActorCritic)
-    if not imagines and not hasattr(agent, "candidates"):
+    if not hasattr(agent, "q"):
         raise ConfigError(f"{type(agent).__name__} has no values of a task")
-    if candidates:
+    imagines, reward = isinstance(agent, ModelBasedActorCritic), task_reward(agent)
+    if candidates and hasattr(agent, "candidates"):
         agent = replace(agent, **{"act_candidates" if imagines else "candidates": candidates})
-    reward = task_reward(agent.model.reward) if imagines else OWN
     act = partial(train.act, agent, state)
     critic = partial(_q, agent, state.params.critic, normaliser)
-    value = partial(_v, agent, agent.end.params(state), normaliser) if imagines else critic
+    value = critic
+    if hasattr(agent, "v"):
+        ends = agent.end.params(state) if imagines else state.params.value
+        value = partial(_v, agent, ends, normaliser)
     return Beliefs(
         agent.discount,
         agent.chunk,
@@ -80,13 +83,13 @@ def model_of(model: ChunkModel, params: Any, normaliser: Normaliser) -> Model:
 # Compiled once per agent and shape: the parameters of seeds are arguments.
 @partial(jax.jit, static_argnums=0)
 def _q(agent, params, normaliser, obs, chunks):
-    reward = agent.model.reward if isinstance(agent, ModelBasedActorCritic) else OWN
-    return agent.q(params, normaliser.apply(obs), _flat(chunks)) * reward.parts(agent.chunk)
+    value = agent.q(params, normaliser.apply(obs), _flat(chunks))
+    return value * task_reward(agent).parts(agent.chunk)
 
 
 @partial(jax.jit, static_argnums=0)
 def _v(agent, params, normaliser, obs, chunks):
-    return agent.v(params, normaliser.apply(obs)) * agent.model.reward.parts(agent.chunk)
+    return agent.v(params, normaliser.apply(obs)) * task_reward(agent).parts(agent.chunk)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -97,7 +100,7 @@ def _predict(model, params, normaliser, obs, actions):
 @partial(jax.jit, static_argnums=(0, 1))
 def _outcome(part, model, params, normaliser, obs, actions):
     reward, mask = model.outcome(params, normaliser.apply(obs), _flat(actions))
-    return reward * task_reward(model.reward).parts(model.chunk) if part == "reward" else mask
+    return reward * task_reward(model).parts(model.chunk) if part == "reward" else mask
 
 
 def model_for(agent: Any, steps: int) -> ChunkModel:
@@ -130,9 +133,10 @@ def trained(
     ]
 
 
-def task_reward(reward: Any) -> LearnedReward:
-    """`reward`, where it is the task's.  Raises ConfigError for one that only reaches goals."""
-    if not isinstance(reward, LearnedReward):
+def task_reward(part: Any) -> LearnedReward:
+    """How an agent or a model counts the task's rewards.  Raises ConfigError where goals pay."""
+    reward = getattr(getattr(part, "model", part), "reward", OWN)
+    if not isinstance(reward, LearnedReward) or getattr(part, "goal_dim", 0):
         raise ConfigError("an agent that reaches goals has no values of a task with rewards")
     return reward
 

@@ -87,7 +87,8 @@ def measure_run(
 
     The data are the run's, or the train file `source` of the same task.
 
-    `candidates` are the N of the policy (default: the agent's while it learns); `steps` are those
+    `candidates` are the N of the policy (default: the agent's while it learns; of one that proposes
+    a single action they say nothing); `steps` are those
     of models trained alone for `model_updates` (default: as many as the agent), besides the agent's
     own; `lengths` are the n of n-step targets.
     """
@@ -104,7 +105,8 @@ def measure_run(
     logged = states.draw(path, count, max(agent.chunk, *lengths, 1))
     if logged.obs.shape[1] != (width := config["settings"]["obs_dim"]):
         raise ConfigError(f"{path} is of another task: the run's observations have {width} numbers")
-    candidates = candidates or (agent.candidates,)
+    own = getattr(agent, "candidates", None)
+    candidates = (candidates or (own,)) if own else (1,)
     extra = []  # [J - 1][seeds], trained on the run's data as the run itself was
     for model in (beliefs.model_for(agent, n) for n in steps):
         data = relabel.data(run.task, model.reads, path)

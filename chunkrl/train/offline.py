@@ -1,11 +1,11 @@
 """Training: several seeds at once, evaluated on the way, with exact resumption."""
 
-import operator
 import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -118,16 +118,18 @@ def fit(
             for step in range(first, total + 1, every):
                 if step > start:
                     if phase and step > updates:
-                        states, report, columns = phase.advance(states, step)
+                        states, reports, columns = phase.advance(states, step)
                     else:
                         keys = jax.vmap(jax.random.fold_in, (0, None))(key_train, step)
                         # No name for the data: a replaced shard would stay on the device.
                         states, report = update_many(
                             agent, every, batch_size, states, source.at(step - every), keys
                         )
-                        columns = [{}] * len(seeds)
-                    new = _rows(jax.device_get(report), step, every, seeds)
-                    rows += map(operator.or_, new, columns)
+                        told, count = jax.device_get(report), len(seeds)
+                        reports = [jax.tree.map(itemgetter(i), told) for i in range(count)]
+                        columns = [{}] * count
+                    for seed, report, more in zip(seeds, reports, columns, strict=True):
+                        rows.append(_row(report, step, every, seed) | more)
                     bar.update(every)
                 new = rows[-len(seeds) :]
                 if evaluate and (step in last or step % (evaluate_every or total) == 0):
@@ -150,24 +152,22 @@ def _played(evaluate: Callable, act: Callable, row: dict) -> dict:
     return runs.summary(evaluate(act, int(entropy >> 1)))  # int32
 
 
-def _rows(report: Report, step: int, every: int, seeds: Sequence[int]) -> list[dict]:
-    """A row per seed for the `every` updates that end at `step`.
+def _row(report: Report, step: int, every: int, seed: int) -> dict:
+    """The row of a seed for the `every` updates that end at `step`.
 
     Raises TrainingError where a parameter is not finite, naming the update that began it.
     """
-    for i, seed in enumerate(seeds):
-        if not report.finite[i]:
-            first = min(int(bad[i]) for bad in report.bad.values())
-            names = ", ".join(name for name, bad in report.bad.items() if bad[i] == first)
-            what = f"{names} at update {step - every + first + 1}"
-            if first == every:
-                what = "a parameter after the last update"
-            raise TrainingError(
-                f"seed {seed}: not finite: {what}. The last good checkpoint is kept; lower the "
-                "learning rate, or look for outliers in the data with `chunkrl data check`"
-            )
-    means = [{k: float(mean[i]) for k, mean in report.mean.items()} for i in range(len(seeds))]
-    return [{"step": step, "seed": seed} | row for seed, row in zip(seeds, means, strict=True)]
+    if not report.finite:
+        first = min(map(int, report.bad.values()))
+        names = ", ".join(name for name, bad in report.bad.items() if bad == first)
+        what = f"{names} at update {step - every + first + 1}"
+        if first == every:
+            what = "a parameter after the last update"
+        raise TrainingError(
+            f"seed {seed}: not finite: {what}. The last good checkpoint is kept; lower the "
+            "learning rate, or look for outliers in the data with `chunkrl data check`"
+        )
+    return {"step": step, "seed": seed, **{k: float(mean) for k, mean in report.mean.items()}}
 
 
 def load(folder: str | Path, agent: Agent) -> tuple[Any, list[dict]]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,8 +20,8 @@ from chunkrl.errors import ConfigError, DataError
 from chunkrl.play.collect import Player
 from chunkrl.play.slot import Slots
 from chunkrl.play.workers import PATIENCE, Workers
-from chunkrl.train import compiler, memory
-from chunkrl.train.programs import Report, all_finite, drawn_together, most_rows, stack, unstack
+from chunkrl.train import memory, programs
+from chunkrl.train.programs import Report, drawn
 from chunkrl.types import Agent, ChunkDataset, Dataset, Metrics
 
 if TYPE_CHECKING:
@@ -82,12 +82,10 @@ class Tally(NamedTuple):
 def _nothing(agent: Agent, batch_size: int, data) -> Tally:
     """That of no updates."""
 
-    def metrics(key):
-        key_init, key_draw, key_noise = jax.random.split(key, 3)
-        batch, noise = agent.draw(key_draw, data, batch_size), agent.noise(key_noise, batch_size)
-        return agent.step(agent.init(key_init), batch, noise)[1]
+    def metrics(*keys):
+        return agent.step(agent.init(keys[0]), *drawn(agent, data, batch_size, keys[1]))[1]
 
-    shapes = jax.eval_shape(metrics, jax.random.key(0))
+    shapes = jax.eval_shape(metrics, *jax.random.split(jax.random.key(0)))
     total = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
     bad = jax.tree.map(lambda _: np.array(NEVER, np.int32), shapes)
     return jax.device_put(Tally(np.zeros((), np.int32), total, bad, np.array(True)))
@@ -105,10 +103,9 @@ def _learn(agent: Agent, block: int, utd: int, batch_size: int, state, tally, da
         written = before + 1 + i // utd
         then = data._replace(new=data.new._replace(written=written))
         own = jax.random.fold_in(jax.random.fold_in(key, written), i % utd)
-        key_draw, key_noise = jax.random.split(own)
-        return agent.draw(key_draw, then, batch_size), agent.noise(key_noise, batch_size)
+        return drawn(agent, then, batch_size, own)
 
-    group = drawn_together(draw, block * utd)
+    group = programs.drawn_together(draw, block * utd)
 
     def several(number, carry):
         first = number * group
@@ -126,13 +123,7 @@ def _learn(agent: Agent, block: int, utd: int, batch_size: int, state, tally, da
 
     groups, begun = (count * utd + group - 1) // group, (state, tally.total, tally.bad)
     state, total, bad = jax.lax.fori_loop(0, groups, several, begun)
-    return state, Tally(tally.updates + count * utd, total, bad, all_finite(state))
-
-
-@cache
-def _program(rows: int) -> Callable:
-    options = compiler.options(rows)
-    return jax.jit(_learn, static_argnums=(0, 1, 2, 3), donate_argnums=4, compiler_options=options)
+    return state, Tally(tally.updates + count * utd, total, bad, programs.all_finite(state))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -196,7 +187,8 @@ class Seat:
         phase, written = self.phase, self.buffer.written
         count = written - self.learned
         if count > 0:
-            program = _program(most_rows(phase.agent, phase.batch_size))
+            rows = programs.most_rows(phase.agent, phase.batch_size)
+            program = programs.learning(_learn, 4, rows)
             sizes = phase.agent, phase.block, phase.online.utd, phase.batch_size
             data = self.buffer.at(phase.updates + written)
             keys = self.key_learn, np.int32(count)
@@ -204,20 +196,19 @@ class Seat:
             self.learned = written
         return state
 
-    def tell(self, since: int) -> tuple[dict, dict, bool, dict]:
-        """Means of the metrics since transition `since`, where they were not finite, whether the
-        parameters are, and what the episodes were like that ended."""
+    def tell(self, since: int) -> tuple[Report, dict]:
+        """The updates since transition `since`, and what the episodes were like that ended."""
         tally, self.tally = jax.device_get(self.tally), self.phase.nothing
         names = tally.total if tally.updates else ()  # none before updates begin
         mean = {k: float(tally.total[k]) / int(tally.updates) for k in names}
-        bad = {k: int(tally.bad[k]) - since - 1 for k in names}
+        bad = {k: min(int(tally.bad[k]) - since - 1, self.phase.every) for k in names}
         ended, self.player.ended = self.player.ended, []
         row: dict[str, Any] = {"online": self.buffer.written, "collected": len(ended)}
         if ended:
             success, total, length = np.mean(ended, axis=0, dtype=float).tolist()
             row |= {"collected_success": success, "collected_return": total}
             row |= {"collected_length": length}
-        return mean, bad, bool(tally.finite), row
+        return Report(mean, bad, bool(tally.finite)), row
 
 
 def require_online(online: Online, agent: Agent) -> None:
@@ -280,31 +271,28 @@ class Phase:
         if self.environments:
             self.environments.close()
 
-    def advance(self, states, step: int) -> tuple[Any, Report, list[dict]]:
-        """Act and learn until `step`, updates on logs counted.  -> states, report, columns"""
+    def advance(self, states, step: int) -> tuple[Any, list[Report], list[dict]]:
+        """Act and learn until `step`, updates on logs counted.  -> states, and of seeds what each
+        says and its columns."""
         if not self.seats:
             self._begin(step - self.every - self.updates)
         until = step - self.updates
         with ThreadPoolExecutor(len(self.seats)) as threads:
             try:
                 run = lambda seat, state: seat.advance(state, until)
-                states = stack([*threads.map(run, self.seats, unstack(states))])
+                states = programs.stack([*threads.map(run, self.seats, programs.unstack(states))])
             except BaseException:
                 self.stopped = True
                 raise
-        told = [seat.tell(until - self.every) for seat in self.seats]
-        for seat, (_, _, finite, _) in zip(self.seats, told, strict=True):
-            if finite and seat.buffer.written < until:
+        reports, columns = zip(*(seat.tell(until - self.every) for seat in self.seats), strict=True)
+        for seat, report in zip(self.seats, reports, strict=True):
+            if report.finite and seat.buffer.written < until:
                 seen = np.isfinite(seat.player.obs).all()
                 raise ConfigError(
                     "the policy returned an action that is not finite: "
                     + ("did it diverge?" if seen else "the environment showed it what is not")
                 )
-        gather = lambda dicts: {k: np.array([d[k] for d in dicts]) for k in dicts[0]}
-        mean, bad, finite, columns = zip(*told, strict=True)
-        # As `update_many` says it: the number of updates where there was none.
-        bad = [{k: min(at, self.every) for k, at in one.items()} for one in bad]
-        return states, Report(gather(mean), gather(bad), np.array(finite)), list(columns)
+        return states, list(reports), list(columns)
 
     def keep(self, step: int) -> dict[str, Any]:
         """Write what was added up to `step`, and say how to go on, for the checkpoint."""

@@ -13,13 +13,19 @@ import jax
 import jax.numpy as jnp
 
 from chunkrl.train import compiler
-from chunkrl.types import Agent, Array, Metrics
+from chunkrl.types import Agent, Metrics
 
 
 @partial(jax.jit, static_argnums=0)
 def init(agent: Agent, keys) -> Any:
     """Fresh training states, one per key.  [S] -> leaves [S, ...]"""
     return jax.vmap(agent.init)(keys)
+
+
+def drawn(agent: Agent, dataset, batch_size: int, key) -> tuple[Any, Any]:
+    """A batch, and the noise of one update on it."""
+    key_draw, key_noise = jax.random.split(key)
+    return agent.draw(key_draw, dataset, batch_size), agent.noise(key_noise, batch_size)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -29,11 +35,11 @@ def update(agent: Agent, state, batch, key) -> tuple[Any, Metrics]:
 
 
 class Report(NamedTuple):
-    """What a call of `update_many` says about each seed."""
+    """What updates of a seed, or of each of several, say."""
 
-    mean: Mapping[str, Array]  # [S]  each metric's mean over the updates
-    bad: Mapping[str, Array]  # [S]   the first update at which it was not finite; else all
-    finite: Array  # [S]  whether every parameter is finite afterwards
+    mean: Mapping[str, Any]  # []  each metric's mean over the updates
+    bad: Mapping[str, Any]  # []   the first update at which it was not finite; else all
+    finite: Any  # []  whether every parameter is finite afterwards
 
 
 def update_many(
@@ -49,14 +55,13 @@ def update_many(
 
     # On a CPU batched matrix products leave the cores idle, and those of one seed are too small to
     # fill them: there each seed is a program in a thread of its own.
-    program = _seed(most_rows(agent, batch_size))
+    program = learning(_update_seed, 3, most_rows(agent, batch_size))
 
-    def run(state_and_key):
-        state, key = state_and_key
+    def run(state, key):
         return jax.block_until_ready(program(agent, updates, batch_size, state, dataset, key))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return stack(list(pool.map(run, unstack((states, keys)))))
+        return stack([*pool.map(run, *zip(*unstack((states, keys)), strict=True))])
 
 
 # Drawn in one go: what so many updates need, at most, and so many bytes, which a cache still holds.
@@ -64,9 +69,7 @@ MOST_UPDATES, MOST_BYTES = 50, 2**22
 
 
 def _update_seed(agent: Agent, updates: int, batch_size: int, state, dataset, key):
-    def draw(i):
-        key_draw, key_noise = jax.random.split(jax.random.fold_in(key, i))
-        return agent.draw(key_draw, dataset, batch_size), agent.noise(key_noise, batch_size)
+    draw = lambda i: drawn(agent, dataset, batch_size, jax.random.fold_in(key, i))
 
     # Drawn one at a time, random numbers take as long as a small network.
     def several(state, steps):
@@ -98,11 +101,10 @@ def most_rows(agent: Agent, batch_size: int) -> int:
 
 
 @cache
-def _seed(rows: int) -> Callable:
-    options = compiler.options(rows)
-    return jax.jit(
-        _update_seed, static_argnums=(0, 1, 2), donate_argnums=3, compiler_options=options
-    )
+def learning(function: Callable, sizes: int, rows: int) -> Callable:
+    """`function` of so many sizes, then a state that is donated; networks see `rows` at once."""
+    options, static = compiler.options(rows), (*range(sizes),)
+    return jax.jit(function, static_argnums=static, donate_argnums=sizes, compiler_options=options)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)

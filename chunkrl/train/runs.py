@@ -234,11 +234,16 @@ def require_same(folder: Path, config: dict, whole: bool = False) -> None:
     theirs, ours = read_config(folder), plain(config)
     names = (ours.keys() | theirs.keys() if whole else ours.keys()) - CIRCUMSTANCES
     for key in sorted(names, key=lambda key: (key == "agent", key)):  # which follows from the rest
-        for what, old, new in _differences(key, theirs.get(key), ours.get(key)):
-            raise TrainingError(
-                f"{folder} holds a run with {what} = {SHORT.repr(old)}, not {SHORT.repr(new)}:"
-                " choose another folder, or delete this one"
-            )
+        _require_equal(folder, key, theirs.get(key), ours.get(key))
+
+
+def _require_equal(folder: Path, name: str, old: Any, new: Any) -> None:
+    """Raise TrainingError where two values differ, telling what differs first."""
+    for what, theirs, ours in _differences(name, old, new):
+        raise TrainingError(
+            f"{folder} holds a run with {what} = {SHORT.repr(theirs)}, not {SHORT.repr(ours)}:"
+            " choose another folder, or delete this one"
+        )
 
 
 def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -297,11 +302,8 @@ def resume(
             f"{folder} holds a run that acts and learns online since update {theirs['updates']}:"
             " say with `online` for how many steps, or choose another folder"
         )
-    for what, old, new in _differences("online", theirs, online) if theirs else ():
-        raise TrainingError(
-            f"{folder} holds a run with {what} = {SHORT.repr(old)}, not {SHORT.repr(new)}:"
-            " choose another folder, or delete this one"
-        )
+    if theirs:
+        _require_equal(folder, "online", theirs, online)
     write_csv(folder / METRICS, rows)  # a run that was killed wrote the checkpoint last
     return states, rows, step, players
 
@@ -317,14 +319,14 @@ def restore(folder: Path, like: Any) -> tuple[Any, list[dict], int]:
     return states, rows, step
 
 
-def stored(folder: Path, needs: Iterable[str] = ()) -> tuple[dict, list[dict], int]:
+def stored(folder: Path) -> tuple[dict, list[dict], int]:
     """The configuration, rows and step of the checkpoint in `folder`.
 
-    Raises TrainingError where there is none, where a file is damaged, where config.json is of
-    another run and where it lacks one of `needs`.  Checkpoints made before they had the name of
-    their run are taken for that of config.json, with the rows of metrics.csv up to their step.
+    Raises TrainingError where there is none, where a file is damaged and where config.json is of
+    another run.  Checkpoints made before they had the name of their run are taken for that of
+    config.json, with the rows of metrics.csv up to their step.
     """
-    config = read_config(folder, {"seeds", "every", *needs})
+    config = read_config(folder, ("seeds", "every"))
     path = folder / CHECKPOINT
     if not path.exists():
         raise TrainingError(f"{folder} has no checkpoint yet: train for longer")
