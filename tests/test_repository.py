@@ -50,3 +50,12 @@ def test_import_is_light():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"ogbench", "mujoco", "gymnasium", "matplotlib", "ipywidgets"}
     assert heavy.isdisjoint(run.stdout.split())
+
+
+def test_no_merge_was_left_half_done():
+    """Marks of a conflict stand at the beginning of a line, in texts of every kind."""
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    marks = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
+    names = files.stdout.decode().rstrip("\0").split("\0")
+    assert "CHANGELOG.md" in names
+    assert [name for name in names if marks.search((ROOT / name).read_bytes())] == []
