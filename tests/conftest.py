@@ -55,6 +55,18 @@ def parity_folder() -> Path:
     return VECTORS
 
 
+@pytest.fixture
+def compiled_well(monkeypatch):
+    """Of a training with so many updates that they repay a better compilation."""
+    from chunkrl.train import compiler, programs
+
+    better = compiler.OPTIONS | {"xla_backend_optimization_level": 1}
+    monkeypatch.setattr(compiler, "OPTIONS", better)
+    programs._seed.cache_clear()
+    yield
+    programs._seed.cache_clear()
+
+
 class Declared:
     """The folder of vectors, out of which a test may take the one file that it declares."""
 
@@ -106,11 +118,12 @@ def release() -> None:
 LONGEST = (
     "test_cli",
     "test_probes",
+    "test_online",
+    "test_explore",
     "test_browser",
     "test_train",
     "test_value_error_runs",
     "test_model_based",
-    "test_explore",
     "test_parity_mac",
     "13_robot_values",
     "12_robot",
@@ -128,6 +141,19 @@ LONGEST = (
 def pytest_collection_modifyitems(items):
     rank = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+# Notebooks with loops of thousands of updates, which repay a better compilation.
+LOOPS = ("05_flows", "06_why_chunks", "14_write_q_chunking")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """The kernel of a notebook starts with its first cell, and inherits how to compile."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.path.stem in LOOPS:
+            patch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"].replace("level=0", "level=1"))
+        return (yield)
 
 
 def pytest_configure(config):

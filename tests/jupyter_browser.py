@@ -199,7 +199,7 @@ class Panel:
     def move(self) -> None:
         """Move one control, a slider where there is one: the picture changes."""
         if self.handles:
-            moved = [self.press(self.handles[0], key) for key in ("Home", "End")]
+            moved = (self.press(self.handles[0], key) for key in ("Home", "End"))
             assert any(wait is not None for wait in moved), "a slider did not move"
         else:
             menu = self.root.locator("select").first

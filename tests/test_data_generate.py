@@ -209,7 +209,7 @@ def test_kill_9_at_random_instants_loses_only_unfinished_episodes(tmp_path):
     rng = np.random.default_rng(0)
     reached = 0
     for _ in range(3):
-        run = job(path, 6000, 2, start_new_session=True)
+        run = job(path, 4000, 2, start_new_session=True)
         goal = reached + rng.integers(5, 40)
         while (found := len(list(path.parent.glob("killed.parts/*.npz")))) < goal:
             assert run.poll() is None, "it ended before it could be killed"
@@ -220,13 +220,13 @@ def test_kill_9_at_random_instants_loses_only_unfinished_episodes(tmp_path):
         reached = found
         wait_for_orphans(run.pid)
     assert not path.exists()
-    whole = make(tmp_path / "whole.npz", transitions=6000)
+    whole = make(tmp_path / "whole.npz", transitions=4000)
     kept = {part: part.stat().st_mtime_ns for part in path.parent.glob("killed.parts/*.npz")}
     with pytest.raises(KeyboardInterrupt):
-        make(path, transitions=6000, pool=Stopping(0))
+        make(path, transitions=4000, pool=Stopping(0))
     assert kept == {part: part.stat().st_mtime_ns for part in kept}
     assert len(kept) >= reached
-    assert bytes_of(make(path, transitions=6000)) == bytes_of(whole)
+    assert bytes_of(make(path, transitions=4000)) == bytes_of(whole)
 
 
 def wait_for_orphans(session):

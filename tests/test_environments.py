@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces, wrappers
-from toys import Line, Toy
+from toy_envs import Line, Toy
 
 from chunkrl.envs import family
 from chunkrl.envs.family import Task, reset, restore

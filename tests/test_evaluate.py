@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toys import GoalToy, Toy
+from toy_envs import GoalToy, Toy
 
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError, WorkerError

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toys
+import toy_envs
 
 from chunkrl import agents, cli
 from chunkrl.agents import methods
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 OBS, ACTION = 3, 2  # of the toy
 SHIPPED = ("fql", "mac", "qc", "qc_fql")
 FILES = {"agent.json", "agent.npz", "agent.onnx", "check.npz", "player.py"}
-gymnasium.register("TakenAway-v0", toys.Toy, max_episode_steps=7)
+gymnasium.register("TakenAway-v0", toy_envs.Toy, max_episode_steps=7)
 
 # Each method as it is, and what its acting may be set to.
 OWN = ("sharsa", "double_sharsa", "dqc", "dqc_naive", "dqc_n", "dqc_one_step")

@@ -26,7 +26,6 @@ import pytest
 from chunkrl import train
 from chunkrl.agents import methods
 from chunkrl.data import chunks
-from chunkrl.train import compiler, programs
 from chunkrl.types import Dataset, GoalChunks, Halves, Windows
 
 H, HALF, EPISODES = 2, 0.5, 256
@@ -88,16 +87,6 @@ PASSES = {
     "rlpd_ac": CHUNKED,
     "qc_rlpd": CHUNKED,
 }
-
-
-@pytest.fixture(autouse=True)
-def compiled_well(monkeypatch):
-    """So many updates repay better compilation than that of the other tests."""
-    better = compiler.OPTIONS | {"xla_backend_optimization_level": 1}
-    monkeypatch.setattr(compiler, "OPTIONS", better)
-    programs._seed.cache_clear()
-    yield
-    programs._seed.cache_clear()
 
 
 def follow(probe, state, action):
@@ -219,6 +208,7 @@ def test_the_best_values_are_as_told():
         assert outcome.tolist() == [-1, -1, 1]
 
 
+@pytest.mark.usefixtures("compiled_well")
 @pytest.mark.parametrize("name", methods.ALL)
 def test_methods_learn_what_they_can_and_nothing_else(name):
     method = methods.ALL[name]

@@ -1,7 +1,6 @@
 """Replay against brute force: a list of transitions and Python's own loops."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -86,21 +85,28 @@ def same_window(batch, i, kept, start, length):
 
 grown = st.lists(st.integers(1, BLOCK), max_size=14)
 few = st.sampled_from([3, 8])  # capacities: each is compiled
+draw_windows = jax.jit(windows.sample, static_argnums=(2, 3, 4))
 draw_chunks = jax.jit(chunks.sample, static_argnums=(2, 3, 4))
 draw_goals = jax.jit(goals.sample, static_argnums=(2, 3, 4, 5, 6), static_argnames="negative")
+take = jax.jit(windows.take, static_argnums=(2, 3))
+pick = jax.jit(windows.pick, static_argnums=1)
+MOST = LOGS + 9  # rows of any buffer here; as many indices serve all, the last of them again
+
+
+def indices(count):
+    return np.minimum(np.arange(MOST), count - 1)
 
 
 @settings(max_examples=25, deadline=None)
 @given(grown, st.integers(1, 9), st.integers(1, 5))
 def test_every_window_is_one_of_consecutive_transitions(sizes, capacity, length):
     """None crosses the place where the ring is written, at whatever fill; reachable are all."""
-    jax.clear_caches()  # of programs for shapes that no other example has
     buffer, kept = filled(sizes, capacity)
     data = buffer.at(0)
     count = len(kept) - length + 1
     assert int(windows.size(data)) == len(kept)
     assert int(windows.starts(data, length)) == count
-    batch = windows.take(data, jnp.arange(count), length, 0.9)
+    batch = take(data, indices(count), length, 0.9)
     for start in range(count):
         same_window(batch, start, kept, start, length)
 
@@ -110,7 +116,7 @@ def test_every_window_is_one_of_consecutive_transitions(sizes, capacity, length)
 def test_the_newest_rows_begin_windows_once_enough_follow_them(sizes, capacity, length, seed):
     """Drawn starts are uniform over {0, ..., size - h}: the last h - 1 rows are never first."""
     buffer, kept = filled(sizes, capacity)
-    batch = windows.sample(jax.random.key(seed), buffer.at(0), 3000, length, 0.9)
+    batch = draw_windows(jax.random.key(seed), buffer.at(0), 3000, length, 0.9)
     first, ended = np.asarray(batch.obs[:, 0]), np.asarray(batch.next_obs[:, 0]) - 0.5
     assert set(first.tolist()) == set(map(float, kept[: len(kept) - length + 1]))
     assert ended.max() == kept[-1]  # the newest transition is in a window at once, as its end
@@ -123,7 +129,7 @@ def test_the_newest_rows_begin_windows_once_enough_follow_them(sizes, capacity, 
 def test_half_of_a_batch_is_new(sizes, capacity):
     buffer, kept = filled(sizes, capacity, halves=True)
     assert isinstance(buffer.at(0), Halves)
-    batch = windows.sample(jax.random.key(0), buffer.at(0), 1001, 2, 0.9)
+    batch = draw_windows(jax.random.key(0), buffer.at(0), 1001, 2, 0.9)
     logged = np.asarray(batch.obs[:, 0]) < LOGS
     assert logged.tolist() == [True] * 501 + [False] * 500
     assert set(batch.obs[:501, 0].tolist()) == set(map(float, range(LOGS - 1)))
@@ -206,10 +212,8 @@ def test_a_block_may_be_written_before_the_updates_that_do_not_know_of_it(sizes,
     data = buffer.at(0)
     data = data._replace(new=data.new._replace(written=data.new.written - hidden))
     for name in Dataset._fields:
-        rows = jnp.arange(len(kept))
-        np.testing.assert_array_equal(
-            windows.pick(data, name, rows), windows.pick(before.at(0), name, rows)
-        )
+        rows = indices(len(kept))
+        np.testing.assert_array_equal(pick(data, name, rows), pick(before.at(0), name, rows))
 
 
 def filled_to(count, capacity):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toys import Line
+from toy_envs import Line
 
 from chunkrl.envs.ogbench import tasks
 from chunkrl.envs.ogbench.sim_state import Logged, SimState

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from conftest import release
 
 from chunkrl import data, train
 from chunkrl.data.normalise import Normaliser
@@ -139,6 +140,7 @@ def critic_run(tiny_file):
 
 
 def test_a_run_is_measured_for_every_seed_policy_and_model(tiny_file, tmp_path, capsys):
+    release()  # the programs of this test take most of a gigabyte
     folder, out = tmp_path / "run", tmp_path / "out.npz"
     trained("mac", tiny_file, MAC, folder)
     main(

@@ -12,7 +12,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toys import Toy
+from toy_envs import Toy
 
 from chunkrl.envs.family import Task
 from chunkrl.errors import WorkerError
@@ -65,7 +65,7 @@ def test_a_stopped_worker_is_given_up(monkeypatch):
 
 def test_a_step_that_takes_too_long_is_given_up():
     with pytest.raises(WorkerError, match=r"has not moved for .* s: one step of its environment"):
-        play(partial(Toy, broken="sleep"), patience=15)
+        play(partial(Toy, broken="sleep"), patience=5)
 
 
 def test_a_worker_shows_that_it_moves_at_every_step():
@@ -100,7 +100,7 @@ def held(lock):
 
 SCRIPT = """
 import numpy as np
-from toys import Toy
+from toy_envs import Toy
 from chunkrl.envs.family import Task
 from chunkrl.errors import ChunkRLError
 from chunkrl.play.evaluate import Evaluator
@@ -198,7 +198,7 @@ def test_workers_do_not_outlive_a_killed_parent(fault):
         import time
         from functools import partial
         import numpy as np
-        from toys import Toy
+        from toy_envs import Toy
         from chunkrl.play.slot import Start
         from chunkrl.play.workers import Workers
         if __name__ == "__main__":

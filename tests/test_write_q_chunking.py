@@ -73,6 +73,7 @@ def readers():
     return Pieces(cells["sample"], cells["best"], cells["loss"], cells["update"])
 
 
+@pytest.mark.usefixtures("compiled_well")
 def test_what_a_reader_wrote_learns_the_lock(readers, tmp_path, monkeypatch) -> None:
     """Its flow alone walks like the hand that logged, the critic's choice is nearly the best."""
     sizes = {"obs_dim": 9, "action_dim": 1, "h": 4, "hidden": (64, 64), "lr": 3e-3}
