@@ -143,6 +143,11 @@ class ChunkedActorCritic(Critics):
         """Actions executed before acting again: the whole chunk."""
         return self.chunk
 
+    @property
+    def noise_dim(self) -> int:
+        """Normal numbers of a sample of the policy."""
+        return self.chunk * self.action_dim
+
     def init(self, key) -> State:
         params = Params(*self.init_networks(*jax.random.split(key)))
         return State(params, jax.tree.map(jnp.copy, params.critic), self.tx.init(params))
@@ -152,7 +157,7 @@ class ChunkedActorCritic(Critics):
         key_propose, key_flow, key_t, key_improve = jax.random.split(key, 4)
         dim = self.chunk * self.action_dim
         return Noise(
-            jax.random.normal(key_propose, (self.candidates, size, dim)),
+            jax.random.normal(key_propose, (self.candidates, size, self.noise_dim)),
             jax.random.normal(key_flow, (size, dim)),
             jax.random.uniform(key_t, (size, 1)),
             jax.random.normal(key_improve, (size, dim)),
@@ -210,6 +215,6 @@ class ChunkedActorCritic(Critics):
 
     def act(self, state: State, obs, key):
         """The chunk to execute at `obs`.  [*B, O] -> [*B, h, A]"""
-        shape = (self.candidates, *obs.shape[:-1], self.chunk * self.action_dim)
+        shape = (self.candidates, *obs.shape[:-1], self.noise_dim)
         chunk = self.propose(state.params, obs, jax.random.normal(key, shape))
         return chunk.reshape(*obs.shape[:-1], self.chunk, self.action_dim)
