@@ -358,6 +358,8 @@ OTHER = {
     "expectile": 0.5,
     "beta": 7.0,
     "max_weight": 7.0,
+    "edit_scale": 0.7,
+    "latent_scale": 7.0,
     "std": "free",
     "alpha_critic": 0.5,
     "policy_every": 3,
