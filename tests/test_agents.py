@@ -331,7 +331,7 @@ OTHER = {
     "fourier_dim": 8,
     "normalize_q": True,
     "num_critics": 3,
-    "aggregate": 0.5,
+    "aggregate": 0.25,
     "target_entropy": -1.0,
     "hidden": (8,),
     "discount": 0.5,

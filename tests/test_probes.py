@@ -45,6 +45,7 @@ SETTINGS = {
     "rollout": 1,
     "rollout_batch": 32,
     "edit_scale": 2.0,
+    "latent_scale": 2.0,
 }
 
 # They pay for chance as well, by a temperature that falls with the learning rate, and clone less.

@@ -75,7 +75,7 @@ class SlowFlow(Extraction):
         flow = jax.tree.map(jnp.copy, params.policy.flow)
         return State(params, target_critic, flow, opt_state)
 
-    def slow(self, state: State) -> State:
+    def slow(self, state: State) -> Any:
         """`state` with the slow copy in the flow's place."""
         policy = state.params.policy._replace(flow=state.target_flow)
         return state._replace(params=state.params._replace(policy=policy))

@@ -1,7 +1,7 @@
 """QAM: a flow that the critic's slope tilts, without a gradient through its own steps."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -116,7 +116,7 @@ class QAM(SlowFlow):
     def tx(self) -> optax.GradientTransformation:
         return optax.chain(optax.clip_by_global_norm(1.0), super().tx)  # as published
 
-    def slow(self, state: State) -> State:
+    def slow(self, state: State) -> Any:
         """`state` with slow copies in the places of flow and critic."""
         state = super().slow(state)
         return state._replace(params=state.params._replace(critic=state.target_critic))
