@@ -104,10 +104,9 @@ class AdjointMatching(OnFlow):
 
 @dataclass(frozen=True)
 class QAM(SlowFlow):
-    """Q-learning with adjoint matching: pi(a | s) ~ pi_b(a | s) exp(beta Q(s, a)).
+    """Q-learning with adjoint matching: pi(a | s) = pi_b(a | s) exp(beta Q(s, a)) / Z(s).
 
-    arXiv 2601.14234, without its variants that edit or distill.  Slow copies of critic and flow
-    say where to.
+    arXiv 2601.14234, without its variants that edit or distill.  Q and pi_b are slow copies.
     """
 
     policy: AdjointMatching
