@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from chunkrl.agents import methods
+from chunkrl.agents.dsrl import Latent
+from chunkrl.agents.fedit import Edited
 from chunkrl.agents.gcsacbc import Regular
+from chunkrl.agents.qam import AdjointMatching
 from chunkrl.agents.rlpd import MaximumEntropy
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep
 
@@ -57,6 +60,9 @@ POLICIES = {
     Gaussian: "Gaussian",
     MaximumEntropy: "tanh-Gaussian",
     Regular: "tanh-Gaussian",
+    AdjointMatching: "second flow",
+    Edited: "edits of its chunks by a tanh-Gaussian",
+    Latent: "noise that a tanh-Gaussian",
 }
 
 

@@ -43,6 +43,8 @@ SETTINGS = {
     "discount": 0.5,
     "rollout": 1,
     "rollout_batch": 32,
+    "edit_scale": 2.0,
+    "latent_scale": 2.0,
 }
 
 # They pay for chance as well, by a temperature that falls with the learning rate, and clone less.
@@ -51,6 +53,9 @@ ENTROPIC = {"target_entropy": -3.0, "alpha": 0.003, "lr": 2e-2}
 # The values of goals lie close to each other: they are reached by chance, in one row of many; if
 # ends of trajectories counted as goals, they would drown the others in trajectories so short.
 TOLD = {"alpha": 0.01, "beta": 30.0, "lr": 1e-2, "false_ends": False, "flow_steps": 10}
+
+# A coarse path of a flow is tilted coarsely.
+TILTED = {"beta": 10.0, "flow_steps": 10}
 
 ALL = {"bandit", "joint", "credit"}
 CHUNKED, SINGLE = ALL, ALL - {"joint"}
@@ -86,6 +91,9 @@ PASSES = {
     "rlpd": SINGLE,
     "rlpd_ac": CHUNKED,
     "qc_rlpd": CHUNKED,
+    "qam": CHUNKED,
+    "fedit": CHUNKED,  # by edits that lead from any action to any other
+    "dsrl": CHUNKED,
 }
 
 
@@ -217,6 +225,7 @@ def test_methods_learn_what_they_can_and_nothing_else(name):
     settings |= ENTROPIC if "target_entropy" in method.parameters else {}
     told = isinstance(method(1, 1).reads, GoalChunks)
     settings |= TOLD if told else {}
+    settings |= TILTED if name == "qam" else {}
     agent = method(1 + told, 1, **{k: v for k, v in settings.items() if k in method.parameters})
     scores = {}
     for probe in sorted(ALL):

@@ -162,12 +162,17 @@ class ChunkedActorCritic(Critics):
         """Actions executed before acting again: the whole chunk."""
         return self.chunk
 
+    @property
+    def noise_dim(self) -> int:
+        """Normal numbers of a sample of the policy."""
+        return self.chunk * self.action_dim
+
     def noise(self, key, size: int) -> Noise:
         """The noise of one update on `size` windows."""
         key_propose, key_flow, key_t, key_improve = jax.random.split(key, 4)
         dim = self.chunk * self.action_dim
         return Noise(
-            jax.random.normal(key_propose, (self.candidates, size, dim)),
+            jax.random.normal(key_propose, (self.candidates, size, self.noise_dim)),
             jax.random.normal(key_flow, (size, dim)),
             jax.random.uniform(key_t, (size, 1)),
             jax.random.normal(key_improve, (size, dim)),
@@ -218,6 +223,6 @@ class ChunkedActorCritic(Critics):
 
     def act(self, state: State, obs, key):
         """The chunk to execute at `obs`.  [*B, O] -> [*B, h, A]"""
-        shape = (self.candidates, *obs.shape[:-1], self.chunk * self.action_dim)
+        shape = (self.candidates, *obs.shape[:-1], self.noise_dim)
         chunk = self.propose(state.params, obs, jax.random.normal(key, shape))
         return chunk.reshape(*obs.shape[:-1], self.chunk, self.action_dim)

@@ -13,7 +13,10 @@ from typing import Annotated, Any, Literal
 from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dqc import DQC
+from chunkrl.agents.dsrl import DSRL, Latent
 from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.extraction import Extraction
+from chunkrl.agents.fedit import Edited, FEdit
 from chunkrl.agents.gciql import GCIQL
 from chunkrl.agents.gcsacbc import GCSACBC, Regular
 from chunkrl.agents.ifql import IFQL
@@ -26,6 +29,7 @@ from chunkrl.agents.model_based import (
     SlowValue,
 )
 from chunkrl.agents.presets import Preset, strength
+from chunkrl.agents.qam import QAM, AdjointMatching
 from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.agents.rlpd import RLPD, MaximumEntropy
@@ -498,6 +502,49 @@ def qc_rlpd(
 ) -> RLPD:
     """`rlpd_ac` that clones the data's chunks too (arXiv 2507.07969, eq. 29)."""
     return maximum_entropy(horizon, alpha=alpha, **settings)
+
+
+def extraction(
+    kind: type,
+    policy: Callable,
+    obs_dim: int,
+    action_dim: int,
+    horizon: int = 5,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = WIDTHS,
+    **learning: Annotated[Any, Extraction, "candidates"],
+) -> Any:
+    """Ten critics of chunks and `policy(D, hidden=..., steps=...)`, built on a cloned flow."""
+    steered = policy(horizon * action_dim, hidden=hidden, steps=flow_steps)
+    return kind(obs_dim, action_dim, steered, horizon, horizon, hidden=hidden, **learning)
+
+
+@method(presets.ONE_STEP)
+def qam(beta: float = AdjointMatching.beta, **settings: Annotated[Any, extraction]) -> QAM:
+    """A flow that adjoint matching tilts towards high values (arXiv 2601.14234)."""
+    return extraction(QAM, partial(AdjointMatching, beta=beta), **settings)
+
+
+@method(presets.ONE_STEP)
+def fedit(
+    edit_scale: float = Edited.scale,
+    target_entropy: float = Edited.target_entropy,
+    **settings: Annotated[Any, extraction],
+) -> FEdit:
+    """Small edits of a cloned flow's chunks (arXiv 2507.07986)."""
+    policy = partial(Edited, scale=edit_scale, target_entropy=target_entropy)
+    return extraction(FEdit, policy, **settings)
+
+
+@method(presets.ONE_STEP)
+def dsrl(
+    latent_scale: float = Latent.scale,
+    target_entropy: float = Latent.target_entropy,
+    **settings: Annotated[Any, extraction],
+) -> DSRL:
+    """Noise chosen for a cloned flow, by SAC (arXiv 2506.15799)."""
+    policy = partial(Latent, scale=latent_scale, target_entropy=target_entropy)
+    return extraction(DSRL, policy, **settings)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}
