@@ -26,6 +26,7 @@ _UNREAD = rf"{_KEY}|batch\d*\.(terminals|next_goals)|out\.(velocity|euler_path|s
 _ONE_UPDATE = rf"{_UNREAD}|adam_|grad\d|out\d|loss\d\.(?!total|reward)"
 _UPDATE = rf"{_ONE_UPDATE}|after1\."  # followed to the last step
 _BEST_OF_N = r"act_\w+\.(best|cand)|\w+\.onestep"
+_SAMPLED = rf"{_UNREAD}|grad|rand\.dyn_noise|act_\w+\.(mean|std|noise_temp0)"
 KEPT = {
     "data_mac": "ac_single_terminal|raw",
     "data_qc": "ring|init_ring|seeded",
@@ -53,6 +54,7 @@ KEPT = {
     "rebrac": rf"{_KEY}|grad",
     "update_rebrac_biglr": rf"{_UPDATE}|after2",
     "rlpd_h1": _UNREAD,
+    "mopo_rb": rf"{_SAMPLED}|out\.(?!penalty$)",
 }
 
 

@@ -363,8 +363,12 @@ OTHER = {
     "policy_every": 3,
     "action_noise": 0.5,
     "noise_clip": 0.25,
+    "num_models": 3,
+    "penalty": 0.5,
+    "samples": 3,
 }
-GOALS_ALONE, REWARDS_ALONE = {"goal_reward", "clone_value_goal"}, {"sum_reward", "true_mask"}
+GOALS_ALONE = {"goal_reward", "clone_value_goal"}
+REWARDS_ALONE = {"sum_reward", "true_mask"}
 
 
 def reaches(method):

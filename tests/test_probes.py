@@ -87,6 +87,8 @@ PASSES = {
     "rlpd": SINGLE,
     "rlpd_ac": CHUNKED,
     "qc_rlpd": CHUNKED,
+    "mopo": SINGLE,
+    "mobile": SINGLE,
 }
 
 

@@ -11,6 +11,7 @@ from chunkrl.agents import make, methods
 O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
 
 VALUES = {"td": "critic", "value": "value"}
+MODEL = {"dynamics": "dynamics", "reward": "reward", "success_loss": "success"}
 ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "iql": {**VALUES, "policy": "policy"},
     "iql_ddpgbc": {**VALUES, "policy": "policy"},
@@ -28,6 +29,8 @@ ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "dqc_n": {**VALUES, "clone": "policy"},
     "dqc_one_step": {**VALUES, "clone": "policy"},
     "rebrac": {"td": "critic", "policy": "policy"},
+    "mopo": {**MODEL, "td": "critic", "policy": "policy"},
+    "mobile": {**MODEL, "td": "critic", "policy": "policy"},
 }
 SETTINGS = {
     "horizon": 4,
@@ -65,7 +68,8 @@ def test_each_loss_moves_its_own_networks_and_all_of_them(name, std):
     """With everything else held constant; what they move are all parameters that there are."""
     if std == "free" and "std" not in methods.named(name).parameters:
         return
-    agent, state, batch, noise = started(name, std=std)
+    told = {"goal_dim": 0} if "reward" in ROUTES[name] else {}
+    agent, state, batch, noise = started(name, std=std, **told)
     loss = lambda params: agent.loss(params, state, batch, noise)
     (total, metrics), routes = jax.jit(loss)(state.params), ROUTES[name]
     fields = state.params._asdict().items()

@@ -14,6 +14,7 @@ from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dqc import DQC
 from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.gaussian_model import GaussianModel
 from chunkrl.agents.gciql import GCIQL
 from chunkrl.agents.gcsacbc import GCSACBC, Regular
 from chunkrl.agents.ifql import IFQL
@@ -25,6 +26,7 @@ from chunkrl.agents.model_based import (
     OnlineValue,
     SlowValue,
 )
+from chunkrl.agents.mopo import MOBILE, MOPO
 from chunkrl.agents.presets import Preset, strength
 from chunkrl.agents.rebrac import ReBRAC
 from chunkrl.agents.rewards import GoalReward, LearnedReward
@@ -180,12 +182,8 @@ def model_based(
 ) -> ModelBasedActorCritic:
     """MAC's agent around `policy(D, hidden=...)`, for goals where `goal_dim` > 0, else rewards."""
     require_some_of(horizon, execute)
-    idle = {"sum_reward": sum_reward, "true_mask": true_mask}
-    if not goal_dim:
-        idle = {"goal_reward": goal_reward == 1, "clone_value_goal": clone_value_goal}
-    for name in (name for name, given in idle.items() if given):
-        where = "with goals" if goal_dim else "with rewards"
-        raise ConfigError(f"{name} changes nothing on a task {where}: leave it out")
+    told = {"goal_reward": goal_reward == 1, "clone_value_goal": clone_value_goal}
+    require_use(goal_dim, {"sum_reward": sum_reward, "true_mask": true_mask}, told)
     reward = LearnedReward(sum_reward, true_mask)
     if goal_dim:
         actor_goals = None if clone_value_goal else goals.ACTOR
@@ -437,6 +435,13 @@ def dqc_one_step(
     return decoupled(1, 1, distilled=False, **settings)
 
 
+def require_use(goal_dim: int, rewards: Mapping[str, bool], told: Mapping[str, bool]) -> None:
+    """Raise ConfigError where a setting of tasks with rewards, or with goals, is given in vain."""
+    for name in (name for name, given in (rewards if goal_dim else told).items() if given):
+        where = "with goals" if goal_dim else "with rewards"
+        raise ConfigError(f"{name} changes nothing on a task {where}: leave it out")
+
+
 def require_some_of(chunk: int, execute: int) -> None:
     """Raise ConfigError where more actions are to be executed than a chunk has."""
     if execute > chunk:
@@ -524,6 +529,44 @@ def qc_rlpd(
 ) -> RLPD:
     """`rlpd_ac` that clones the data's chunks too (arXiv 2507.07969, eq. 29)."""
     return maximum_entropy(horizon, alpha=alpha, **settings)
+
+
+def single_steps(
+    kind: type,
+    policy: Callable[..., Policy],
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 0,
+    num_models: int = GaussianModel.num_models,
+    hidden: tuple[int, ...] = GaussianModel.hidden,
+    discount: float = GaussianModel.discount,
+    lr: float = GaussianModel.lr,
+    **learning: Annotated[Any, MOPO],
+) -> Any:
+    """Learning in an ensemble, with rewards and ends of single steps as the data have them."""
+    reward = GoalReward() if goal_dim else LearnedReward(true_mask=True)
+    told = {"goal_dim": goal_dim, "hidden": hidden, "discount": discount, "lr": lr}
+    model = GaussianModel(obs_dim, action_dim, reward=reward, num_models=num_models, **told)
+    return kind(model, policy(action_dim, hidden), **learning)
+
+
+@method(presets.DYNA)
+def mopo(
+    target_entropy: float = Regular.target_entropy, **settings: Annotated[Any, single_steps]
+) -> MOPO:
+    """SAC in a model, where rewards pay for its deviation (arXiv 2005.13239)."""
+    return single_steps(MOPO, partial(Regular, target_entropy=target_entropy), **settings)
+
+
+@method(presets.DYNA)
+def mobile(
+    samples: int = MOBILE.samples,
+    target_entropy: float = Regular.target_entropy,
+    **settings: Annotated[Any, single_steps],
+) -> MOBILE:
+    """`mopo` that doubts values: MOBILE (ICML 2023) as MAC has it (arXiv 2512.08108, baselines)."""
+    policy = partial(Regular, target_entropy=target_entropy)
+    return single_steps(MOBILE, policy, samples=samples, **settings)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}

@@ -46,7 +46,7 @@ SETTINGS = {
     "action_noise": Setting("deviation of the noise on next actions", 0),
     "noise_clip": Setting("bound of that noise", 0),
     # the critic
-    "expectile": Setting("of the critic over the data's actions, that V is", 0, 1),
+    "expectile": Setting("that V is of Q over the data's actions, or Q of imagined returns", 0, 1),
     "kappa_d": Setting("expectile, or quantile, of whole chunks' values that Q is", 0, 1),
     "kappa_b": Setting("quantile, or expectile, of Q over the data's actions that V is", 0, 1),
     "distill_loss": Setting("of Q on the values of whole chunks"),
@@ -72,6 +72,10 @@ SETTINGS = {
     "step_discount": Setting("an imagined chunk counts gamma, in place of gamma^h"),
     "value_loss": Setting("of value and critic; logistic: values are probabilities"),
     "value_end": Setting("which value ends the returns: its slow copy, or itself"),
+    # models that know their doubt
+    "num_models": Setting("models in the ensemble", 1, 1000),
+    "penalty": Setting("weight of the models' doubt against imagined rewards", 0),
+    "samples": Setting("next states of each model that doubt is judged by", 1, 1000),
 }
 # fmt: on
 
