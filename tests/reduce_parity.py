@@ -27,6 +27,7 @@ _ONE_UPDATE = rf"{_UNREAD}|adam_|grad\d|out\d|loss\d\.(?!total|reward)"
 _UPDATE = rf"{_ONE_UPDATE}|after1\."  # followed to the last step
 _BEST_OF_N = r"act_\w+\.(best|cand)|\w+\.onestep"
 _SAMPLED = rf"{_UNREAD}|grad|rand\.dyn_noise|act_\w+\.(mean|std|noise_temp0)"
+_LEQ_UNREAD = r"dynamics|success|reward|rollout_(success|rewards|q)|loss_w|target|q$|actor_actions"
 KEPT = {
     "data_mac": "ac_single_terminal|raw",
     "data_qc": "ring|init_ring|seeded",
@@ -55,6 +56,7 @@ KEPT = {
     "update_rebrac_biglr": rf"{_UPDATE}|after2",
     "rlpd_h1": _UNREAD,
     "mopo_rb": rf"{_SAMPLED}|out\.(?!penalty$)",
+    "leq_gc_fixed": rf"{_SAMPLED}|\w+\.reward\.|out\.({_LEQ_UNREAD})",
 }
 
 

@@ -366,6 +366,9 @@ OTHER = {
     "num_models": 3,
     "penalty": 0.5,
     "samples": 3,
+    "imagined_share": 0.5,
+    "fit_imagined": None,
+    "mixed_models": None,
 }
 GOALS_ALONE = {"goal_reward", "clone_value_goal"}
 REWARDS_ALONE = {"sum_reward", "true_mask"}

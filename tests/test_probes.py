@@ -89,6 +89,7 @@ PASSES = {
     "qc_rlpd": CHUNKED,
     "mopo": SINGLE,
     "mobile": SINGLE,
+    "leq": SINGLE,
 }
 
 

@@ -31,6 +31,7 @@ ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "rebrac": {"td": "critic", "policy": "policy"},
     "mopo": {**MODEL, "td": "critic", "policy": "policy"},
     "mobile": {**MODEL, "td": "critic", "policy": "policy"},
+    "leq": {**MODEL, "td": "critic", "imagined": "critic", "policy": "policy"},
 }
 SETTINGS = {
     "horizon": 4,
@@ -80,3 +81,13 @@ def test_each_loss_moves_its_own_networks_and_all_of_them(name, std):
         for field, leaves in moved._asdict().items():
             for leaf in jax.tree.leaves(leaves):
                 assert np.any(leaf) == (field == routes[part]), (part, field)
+
+
+@pytest.mark.parametrize("fit_imagined", [True, False])
+def test_as_released_imagined_returns_move_nothing_of_leq(fit_imagined):
+    """The half of its critic's loss that made its name: fixed it moves every leaf of the critic."""
+    agent, state, batch, noise = started("leq", fit_imagined=fit_imagined)
+    imagined = lambda params: agent.loss(params, state, batch, noise)[1]["imagined"]
+    moved = jax.jit(jax.grad(imagined))(state.params)
+    assert all(np.any(leaf) == fit_imagined for leaf in jax.tree.leaves(moved.critic))
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(moved._replace(critic=())))

@@ -19,6 +19,7 @@ from chunkrl.agents.gciql import GCIQL
 from chunkrl.agents.gcsacbc import GCSACBC, Regular
 from chunkrl.agents.ifql import IFQL
 from chunkrl.agents.iql import IQL, Climbing, Weighting
+from chunkrl.agents.leq import LEQ
 from chunkrl.agents.model_based import (
     ModelBasedActorCritic,
     OnData,
@@ -567,6 +568,27 @@ def mobile(
     """`mopo` that doubts values: MOBILE (ICML 2023) as MAC has it (arXiv 2512.08108, baselines)."""
     policy = partial(Regular, target_entropy=target_entropy)
     return single_steps(MOBILE, policy, samples=samples, **settings)
+
+
+@method(presets.MODEL_BASED)
+def leq(
+    expectile: float = LEQ.expectile,
+    lam: float = LEQ.lam,
+    imagined_share: float = LEQ.imagined_share,
+    fit_imagined: bool = LEQ.fit_imagined,
+    mixed_models: bool = LEQ.mixed_models,
+    rollout: int = LEQ.rollout,
+    rollout_batch: int = LEQ.rollout_batch,
+    num_critics: int = LEQ.num_critics,
+    aggregate: Aggregate = LEQ.aggregate,
+    **settings: Annotated[Any, single_steps, "penalty"],
+) -> LEQ:
+    """Lower expectiles of returns in a model, and a policy up their slope (arXiv 2407.00699)."""
+    own = {"expectile": expectile, "lam": lam, "imagined_share": imagined_share}
+    own |= {"fit_imagined": fit_imagined, "mixed_models": mixed_models}
+    own |= {"rollout": rollout, "rollout_batch": rollout_batch}
+    own |= {"num_critics": num_critics, "aggregate": aggregate}
+    return single_steps(LEQ, partial(Gaussian, std="one"), **own, **settings)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}

@@ -76,6 +76,9 @@ SETTINGS = {
     "num_models": Setting("models in the ensemble", 1, 1000),
     "penalty": Setting("weight of the models' doubt against imagined rewards", 0),
     "samples": Setting("next states of each model that doubt is judged by", 1, 1000),
+    "imagined_share": Setting("of imagined returns in the critic's loss, against the data", 0, 1),
+    "fit_imagined": Setting("fit Q along imagined trajectories; as released it is not"),
+    "mixed_models": Setting("as released, each number of an imagined state by a model of its own"),
 }
 # fmt: on
 
