@@ -28,6 +28,7 @@ _UPDATE = rf"{_ONE_UPDATE}|after1\."  # followed to the last step
 _BEST_OF_N = r"act_\w+\.(best|cand)|\w+\.onestep"
 _SAMPLED = rf"{_UNREAD}|grad|rand\.dyn_noise|act_\w+\.(mean|std|noise_temp0)"
 _LEQ_UNREAD = r"dynamics|success|reward|rollout_(success|rewards|q)|loss_w|target|q$|actor_actions"
+_PLANNED = r"act_\w+\.(cand|best|next)"
 KEPT = {
     "data_mac": "ac_single_terminal|raw",
     "data_qc": "ring|init_ring|seeded",
@@ -57,6 +58,7 @@ KEPT = {
     "rlpd_h1": _UNREAD,
     "mopo_rb": rf"{_SAMPLED}|out\.(?!penalty$)",
     "leq_gc_fixed": rf"{_SAMPLED}|\w+\.reward\.|out\.({_LEQ_UNREAD})",
+    "fmpc_rb_fixed": rf"{_UNREAD}|grad|out\.(?!target_q$)|{_PLANNED}",
 }
 
 

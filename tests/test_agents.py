@@ -369,9 +369,11 @@ OTHER = {
     "imagined_share": 0.5,
     "fit_imagined": None,
     "mixed_models": None,
+    "logit_bootstrap": None,
+    "mean_to_go": None,
 }
-GOALS_ALONE = {"goal_reward", "clone_value_goal"}
-REWARDS_ALONE = {"sum_reward", "true_mask"}
+GOALS_ALONE = {"goal_reward", "clone_value_goal", "logit_bootstrap"}
+REWARDS_ALONE = {"sum_reward", "true_mask", "mean_to_go"}
 
 
 def reaches(method):

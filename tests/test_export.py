@@ -33,7 +33,7 @@ FILES = {"agent.json", "agent.npz", "agent.onnx", "check.npz", "player.py"}
 gymnasium.register("TakenAway-v0", toys.Toy, max_episode_steps=7)
 
 # Each method as it is, and what its acting may be set to.
-OWN = ("sharsa", "double_sharsa", "dqc", "dqc_naive", "dqc_n", "dqc_one_step")
+OWN = ("sharsa", "double_sharsa", "dqc", "dqc_naive", "dqc_n", "dqc_one_step", "fmpc")
 CASES = [(name, {}) for name in methods.ALL if name not in OWN] + [
     ("qc", {"fourier_dim": 4, "num_critics": 3, "aggregate": "min"}),
     ("bfn", {"num_critics": 3, "aggregate": 0.5}),

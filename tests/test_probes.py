@@ -90,6 +90,7 @@ PASSES = {
     "mopo": SINGLE,
     "mobile": SINGLE,
     "leq": SINGLE,
+    "fmpc": SINGLE,
 }
 
 

@@ -32,6 +32,7 @@ ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "mopo": {**MODEL, "td": "critic", "policy": "policy"},
     "mobile": {**MODEL, "td": "critic", "policy": "policy"},
     "leq": {**MODEL, "td": "critic", "imagined": "critic", "policy": "policy"},
+    "fmpc": {"dynamics": "dynamics", **VALUES, "clone": "policy"},
 }
 SETTINGS = {
     "horizon": 4,

@@ -14,6 +14,7 @@ from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dqc import DQC
 from chunkrl.agents.dynamics import ChunkModel
+from chunkrl.agents.fmpc import FMPC
 from chunkrl.agents.gaussian_model import GaussianModel
 from chunkrl.agents.gciql import GCIQL
 from chunkrl.agents.gcsacbc import GCSACBC, Regular
@@ -589,6 +590,34 @@ def leq(
     own |= {"rollout": rollout, "rollout_batch": rollout_batch}
     own |= {"num_critics": num_critics, "aggregate": aggregate}
     return single_steps(LEQ, partial(Gaussian, std="one"), **own, **settings)
+
+
+@method(presets.GOALS)
+def fmpc(
+    obs_dim: int,
+    action_dim: int,
+    horizon: int = FMPC.backup,
+    policy_chunk: int = FMPC.chunk,
+    goal_dim: int = 0,
+    sum_reward: bool = False,
+    true_mask: bool = False,
+    logit_bootstrap: bool = FMPC.logit_bootstrap,
+    mean_to_go: bool = FMPC.mean_to_go,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = FMPC.hidden,
+    **learning: Annotated[Any, FMPC, "execute"],
+) -> FMPC:
+    """The best of N cloned actions, by a flow of what follows (arXiv 2410.05364, with flows)."""
+    if policy_chunk > horizon:
+        raise ConfigError(f"policy_chunk = {policy_chunk}: must be at most the horizon's {horizon}")
+    ends = {"sum_reward": sum_reward, "true_mask": true_mask, "mean_to_go": mean_to_go}
+    require_use(goal_dim, ends, {"logit_bootstrap": logit_bootstrap})
+    reward = GoalReward(negative=False) if goal_dim else LearnedReward(sum_reward, true_mask)
+    flow = partial(Flow, hidden=hidden, steps=flow_steps, norm=True)
+    policy, future = flow(policy_chunk * action_dim), flow(horizon * obs_dim)
+    told = {"reward": reward, "goal_dim": goal_dim, "hidden": hidden, "backup": horizon}
+    told |= {"logit_bootstrap": logit_bootstrap, "mean_to_go": mean_to_go}
+    return FMPC(obs_dim, action_dim, policy, future, policy_chunk, **told, **learning)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}

@@ -79,6 +79,9 @@ SETTINGS = {
     "imagined_share": Setting("of imagined returns in the critic's loss, against the data", 0, 1),
     "fit_imagined": Setting("fit Q along imagined trajectories; as released it is not"),
     "mixed_models": Setting("as released, each number of an imagined state by a model of its own"),
+    # planning
+    "logit_bootstrap": Setting("as released, targets have V's logit for V; tasks with goals"),
+    "mean_to_go": Setting("as released, V(s_t) is of sums from all s_t ... s_{t+h}; with rewards"),
 }
 # fmt: on
 
