@@ -115,9 +115,13 @@ class Windows:
 
 @dataclass(frozen=True)
 class Chunks:
-    """It reads chunks of `length` actions, a `ChunkDataset`: with rewards, normalised as in MAC."""
+    """It reads chunks of `length` actions, a `ChunkDataset`: with rewards, normalised as in MAC.
+
+    With `over` only of trajectories that are over, so that it does not learn by acting.
+    """
 
     length: int
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,6 @@ class GoalChunks:
     """It reads the same with states as goals, which are normalised too.
 
     Of another length than its chunks where its sampler begins elsewhere: at rows t + length < last.
-    With `over` only of trajectories that are over, so that it does not learn by acting.
     """
 
     length: int

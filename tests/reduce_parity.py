@@ -26,12 +26,15 @@ _UNREAD = rf"{_KEY}|batch\d*\.(terminals|next_goals)|out\.(velocity|euler_path|s
 _ONE_UPDATE = rf"{_UNREAD}|adam_|grad\d|out\d|loss\d\.(?!total|reward)"
 _UPDATE = rf"{_ONE_UPDATE}|after1\."  # followed to the last step
 _BEST_OF_N = r"act_\w+\.(best|cand)|\w+\.onestep"
+_SAMPLED = rf"{_UNREAD}|grad|rand\.dyn_noise|act_\w+\.(mean|std|noise_temp0)"
+_LEQ_UNREAD = r"dynamics|success|reward|rollout_(success|rewards|q)|loss_w|target|q$|actor_actions"
+_PLANNED = r"act_\w+\.(cand|best|next)"
 KEPT = {
     "data_mac": "ac_single_terminal|raw",
     "data_qc": "ring|init_ring|seeded",
     "nets_gauss": _KEY,
-    "nets_qc": _KEY,
-    "qc_n4": rf"{_UNREAD}|{_BEST_OF_N}",
+    "nets_qc": rf"{_KEY}|\w+\.(critic_noln|critic_one|flow_ln)\b",
+    "qc_n4": rf"{_UNREAD}|{_BEST_OF_N}|grad",
     "qcfql_qmin": rf"{_UNREAD}|grad",
     "update_qc_n4": rf"{_UPDATE}|{_BEST_OF_N}",
     "mac_gc_lam": rf"{_UNREAD}|grad|\w+\.reward\.",
@@ -53,6 +56,9 @@ KEPT = {
     "rebrac": rf"{_KEY}|grad",
     "update_rebrac_biglr": rf"{_UPDATE}|after2",
     "rlpd_h1": _UNREAD,
+    "mopo_rb": rf"{_SAMPLED}|out\.(?!penalty$)",
+    "leq_gc_fixed": rf"{_SAMPLED}|\w+\.reward\.|out\.({_LEQ_UNREAD})",
+    "fmpc_rb_fixed": rf"{_UNREAD}|grad|out\.(?!target_q$)|{_PLANNED}",
 }
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from reduce_parity import unpack
@@ -43,6 +44,10 @@ class Vectors(dict):
                 tree.setdefault(f"{kind}_{number}", {})[leaf] = jnp.asarray(value)
         assert tree, prefix
         return {"params": tree}
+
+    def alone(self, prefix: str):
+        """The same as an ensemble of one."""
+        return jax.tree.map(lambda leaf: leaf[None], self.net(prefix))
 
     def gaussian(self, prefix: str):
         """The parameters of a `Gaussian`: the heads of mean and deviation are one last layer."""

@@ -365,8 +365,17 @@ OTHER = {
     "policy_every": 3,
     "action_noise": 0.5,
     "noise_clip": 0.25,
+    "num_models": 3,
+    "penalty": 0.5,
+    "samples": 3,
+    "imagined_share": 0.5,
+    "fit_imagined": None,
+    "mixed_models": None,
+    "logit_bootstrap": None,
+    "mean_to_go": None,
 }
-GOALS_ALONE, REWARDS_ALONE = {"goal_reward", "clone_value_goal"}, {"sum_reward", "true_mask"}
+GOALS_ALONE = {"goal_reward", "clone_value_goal", "logit_bootstrap"}
+REWARDS_ALONE = {"sum_reward", "true_mask", "mean_to_go"}
 
 
 def reaches(method):

@@ -94,6 +94,10 @@ PASSES = {
     "qam": CHUNKED,
     "fedit": CHUNKED,  # by edits that lead from any action to any other
     "dsrl": CHUNKED,
+    "mopo": SINGLE,
+    "mobile": SINGLE,
+    "leq": SINGLE,
+    "fmpc": SINGLE,
 }
 
 

@@ -11,6 +11,7 @@ from chunkrl.agents import make, methods
 O, A, B, H = 7, 3, 16, (16, 16)  # noqa: E741
 
 VALUES = {"td": "critic", "value": "value"}
+MODEL = {"dynamics": "dynamics", "reward": "reward", "success_loss": "success"}
 ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "iql": {**VALUES, "policy": "policy"},
     "iql_ddpgbc": {**VALUES, "policy": "policy"},
@@ -28,6 +29,10 @@ ROUTES = {  # method -> metric -> the field of the parameters that it moves
     "dqc_n": {**VALUES, "clone": "policy"},
     "dqc_one_step": {**VALUES, "clone": "policy"},
     "rebrac": {"td": "critic", "policy": "policy"},
+    "mopo": {**MODEL, "td": "critic", "policy": "policy"},
+    "mobile": {**MODEL, "td": "critic", "policy": "policy"},
+    "leq": {**MODEL, "td": "critic", "imagined": "critic", "policy": "policy"},
+    "fmpc": {"dynamics": "dynamics", **VALUES, "clone": "policy"},
 }
 SETTINGS = {
     "horizon": 4,
@@ -65,7 +70,8 @@ def test_each_loss_moves_its_own_networks_and_all_of_them(name, std):
     """With everything else held constant; what they move are all parameters that there are."""
     if std == "free" and "std" not in methods.named(name).parameters:
         return
-    agent, state, batch, noise = started(name, std=std)
+    told = {"goal_dim": 0} if "reward" in ROUTES[name] else {}
+    agent, state, batch, noise = started(name, std=std, **told)
     loss = lambda params: agent.loss(params, state, batch, noise)
     (total, metrics), routes = jax.jit(loss)(state.params), ROUTES[name]
     fields = state.params._asdict().items()
@@ -76,3 +82,13 @@ def test_each_loss_moves_its_own_networks_and_all_of_them(name, std):
         for field, leaves in moved._asdict().items():
             for leaf in jax.tree.leaves(leaves):
                 assert np.any(leaf) == (field == routes[part]), (part, field)
+
+
+@pytest.mark.parametrize("fit_imagined", [True, False])
+def test_as_released_imagined_returns_move_nothing_of_leq(fit_imagined):
+    """The half of its critic's loss that made its name: fixed it moves every leaf of the critic."""
+    agent, state, batch, noise = started("leq", fit_imagined=fit_imagined)
+    imagined = lambda params: agent.loss(params, state, batch, noise)[1]["imagined"]
+    moved = jax.jit(jax.grad(imagined))(state.params)
+    assert all(np.any(leaf) == fit_imagined for leaf in jax.tree.leaves(moved.critic))
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(moved._replace(critic=())))

@@ -70,11 +70,17 @@ class ChunkModel:
         """Reward and mask of a chunk.  [*B, O + G], [*B, D] -> [*B] twice"""
         return self.reward.predict(self.head, params, seen, chunk)
 
+    def dynamics_loss(self, params, batch: ChunkBatch):
+        """mean (s_t + f(s_t, a) - s_{t+h})^2, over batch and dimensions.  -> []"""
+        return optax.squared_error(
+            self.predict(params, batch.obs, batch.chunk), batch.next_obs
+        ).mean()
+
     def losses(self, params, batch: ChunkBatch) -> Metrics:
-        """mean (s_t + f(s_t, a) - s_{t+h})^2, over batch and dimensions, and those of `reward`."""
+        """That of the dynamics, and those of `reward`."""
         seen = jnp.concatenate([batch.obs, batch.value_goal], axis=-1)
-        error = optax.squared_error(self.predict(params, batch.obs, batch.chunk), batch.next_obs)
-        return {"dynamics": error.mean(), **self.reward.losses(self.head, params, seen, batch)}
+        dynamics = {"dynamics": self.dynamics_loss(params, batch)}
+        return dynamics | self.reward.losses(self.head, params, seen, batch)
 
     def init(self, key) -> State:
         params = self.init_params(jax.random.split(key, 3))

@@ -17,10 +17,13 @@ from chunkrl.agents.dsrl import DSRL, Latent
 from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.agents.extraction import Extraction
 from chunkrl.agents.fedit import Edited, FEdit
+from chunkrl.agents.fmpc import FMPC
+from chunkrl.agents.gaussian_model import GaussianModel
 from chunkrl.agents.gciql import GCIQL
 from chunkrl.agents.gcsacbc import GCSACBC, Regular
 from chunkrl.agents.ifql import IFQL
 from chunkrl.agents.iql import IQL, Climbing, Weighting
+from chunkrl.agents.leq import LEQ
 from chunkrl.agents.model_based import (
     ModelBasedActorCritic,
     OnData,
@@ -28,6 +31,7 @@ from chunkrl.agents.model_based import (
     OnlineValue,
     SlowValue,
 )
+from chunkrl.agents.mopo import MOBILE, MOPO
 from chunkrl.agents.presets import Preset, strength
 from chunkrl.agents.qam import QAM, AdjointMatching
 from chunkrl.agents.rebrac import ReBRAC
@@ -35,6 +39,7 @@ from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.agents.rlpd import RLPD, MaximumEntropy
 from chunkrl.agents.settings import checked, parameters
 from chunkrl.agents.sharsa import SHARSA, DoubleSHARSA
+from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.policies import Flow, Gaussian, OneStep, Policy
 from chunkrl.blocks.targets import Logistic, Squared
 from chunkrl.data import goals
@@ -186,12 +191,8 @@ def model_based(
 ) -> ModelBasedActorCritic:
     """MAC's agent around `policy(D, hidden=...)`, for goals where `goal_dim` > 0, else rewards."""
     require_some_of(horizon, execute)
-    idle = {"sum_reward": sum_reward, "true_mask": true_mask}
-    if not goal_dim:
-        idle = {"goal_reward": goal_reward == 1, "clone_value_goal": clone_value_goal}
-    for name in (name for name, given in idle.items() if given):
-        where = "with goals" if goal_dim else "with rewards"
-        raise ConfigError(f"{name} changes nothing on a task {where}: leave it out")
+    told = {"goal_reward": goal_reward == 1, "clone_value_goal": clone_value_goal}
+    require_use(goal_dim, {"sum_reward": sum_reward, "true_mask": true_mask}, told)
     reward = LearnedReward(sum_reward, true_mask)
     if goal_dim:
         actor_goals = None if clone_value_goal else goals.ACTOR
@@ -434,6 +435,13 @@ def dqc_one_step(
     return decoupled(1, 1, distilled=False, **settings)
 
 
+def require_use(goal_dim: int, rewards: Mapping[str, bool], told: Mapping[str, bool]) -> None:
+    """Raise ConfigError where a setting of tasks with rewards, or with goals, is given in vain."""
+    for name in (name for name, given in (rewards if goal_dim else told).items() if given):
+        where = "with goals" if goal_dim else "with rewards"
+        raise ConfigError(f"{name} changes nothing on a task {where}: leave it out")
+
+
 def require_some_of(chunk: int, execute: int) -> None:
     """Raise ConfigError where more actions are to be executed than a chunk has."""
     if execute > chunk:
@@ -545,6 +553,93 @@ def dsrl(
     """Noise chosen for a cloned flow, by SAC (arXiv 2506.15799)."""
     policy = partial(Latent, scale=latent_scale, target_entropy=target_entropy)
     return extraction(DSRL, policy, **settings)
+
+
+def single_steps(
+    kind: type,
+    policy: Callable[..., Policy],
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 0,
+    num_models: int = GaussianModel.num_models,
+    hidden: tuple[int, ...] = GaussianModel.hidden,
+    discount: float = GaussianModel.discount,
+    lr: float = GaussianModel.lr,
+    **learning: Annotated[Any, MOPO],
+) -> Any:
+    """Learning in an ensemble, with rewards and ends of single steps as the data have them."""
+    reward = GoalReward() if goal_dim else LearnedReward(true_mask=True)
+    told = {"goal_dim": goal_dim, "hidden": hidden, "discount": discount, "lr": lr}
+    model = GaussianModel(obs_dim, action_dim, reward=reward, num_models=num_models, **told)
+    return kind(model, policy(action_dim, hidden), **learning)
+
+
+@method(presets.DYNA)
+def mopo(
+    target_entropy: float = Regular.target_entropy, **settings: Annotated[Any, single_steps]
+) -> MOPO:
+    """SAC in a model, where rewards pay for its deviation (arXiv 2005.13239)."""
+    return single_steps(MOPO, partial(Regular, target_entropy=target_entropy), **settings)
+
+
+@method(presets.DYNA)
+def mobile(
+    samples: int = MOBILE.samples,
+    target_entropy: float = Regular.target_entropy,
+    **settings: Annotated[Any, single_steps],
+) -> MOBILE:
+    """`mopo` that doubts values: MOBILE (ICML 2023) as MAC has it (arXiv 2512.08108, baselines)."""
+    policy = partial(Regular, target_entropy=target_entropy)
+    return single_steps(MOBILE, policy, samples=samples, **settings)
+
+
+@method(presets.MODEL_BASED)
+def leq(
+    expectile: float = LEQ.expectile,
+    lam: float = LEQ.lam,
+    imagined_share: float = LEQ.imagined_share,
+    fit_imagined: bool = LEQ.fit_imagined,
+    mixed_models: bool = LEQ.mixed_models,
+    rollout: int = LEQ.rollout,
+    rollout_batch: int = LEQ.rollout_batch,
+    num_critics: int = LEQ.num_critics,
+    aggregate: Aggregate = LEQ.aggregate,
+    **settings: Annotated[Any, single_steps, "penalty"],
+) -> LEQ:
+    """Lower expectiles of returns in a model, and a policy up their slope (arXiv 2407.00699)."""
+    own = {"expectile": expectile, "lam": lam, "imagined_share": imagined_share}
+    own |= {"fit_imagined": fit_imagined, "mixed_models": mixed_models}
+    own |= {"rollout": rollout, "rollout_batch": rollout_batch}
+    own |= {"num_critics": num_critics, "aggregate": aggregate}
+    return single_steps(LEQ, partial(Gaussian, std="one"), **own, **settings)
+
+
+@method(presets.GOALS)
+def fmpc(
+    obs_dim: int,
+    action_dim: int,
+    horizon: int = FMPC.backup,
+    policy_chunk: int = FMPC.chunk,
+    goal_dim: int = 0,
+    sum_reward: bool = False,
+    true_mask: bool = False,
+    logit_bootstrap: bool = FMPC.logit_bootstrap,
+    mean_to_go: bool = FMPC.mean_to_go,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = FMPC.hidden,
+    **learning: Annotated[Any, FMPC, "execute"],
+) -> FMPC:
+    """The best of N cloned actions, by a flow of what follows (arXiv 2410.05364, with flows)."""
+    if policy_chunk > horizon:
+        raise ConfigError(f"policy_chunk = {policy_chunk}: must be at most the horizon's {horizon}")
+    ends = {"sum_reward": sum_reward, "true_mask": true_mask, "mean_to_go": mean_to_go}
+    require_use(goal_dim, ends, {"logit_bootstrap": logit_bootstrap})
+    reward = GoalReward(negative=False) if goal_dim else LearnedReward(sum_reward, true_mask)
+    flow = partial(Flow, hidden=hidden, steps=flow_steps, norm=True)
+    policy, future = flow(policy_chunk * action_dim), flow(horizon * obs_dim)
+    told = {"reward": reward, "goal_dim": goal_dim, "hidden": hidden, "backup": horizon}
+    told |= {"logit_bootstrap": logit_bootstrap, "mean_to_go": mean_to_go}
+    return FMPC(obs_dim, action_dim, policy, future, policy_chunk, **told, **learning)
 
 
 ALL: dict[str, Method] = {x.name: x for x in [*globals().values()] if isinstance(x, Method)}

@@ -98,6 +98,18 @@ GOALS = ONE_STEP | {
         PAPER, batch_size=1024, settings={"flow_steps": 10, "hidden": (1024,) * 4, "lr": 3e-4}
     ),
 }
+
+# Of the methods that imagine single steps: MOPO's batch is by half imagined.
+DYNA = MODEL_BASED | {
+    name: replace(
+        MODEL_BASED[name], batch_size=real, settings={**MODEL_BASED[name].settings, **about}
+    )
+    for name, real, about in [
+        ("coffee", 128, {"rollout_batch": 26}),
+        ("laptop", 128, {"rollout_batch": 26}),
+        ("paper", 512, {"rollout": 5, "rollout_batch": 102}),
+    ]
+}
 DECOUPLED = GOALS | {"paper": replace(GOALS["paper"], batch_size=4096)}
 
 

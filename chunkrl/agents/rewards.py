@@ -102,7 +102,10 @@ class LearnedReward(Unrewarded):
         return 1 if self.sum_reward else length
 
     def draw(self, key, dataset: ChunkDataset, size: int, length: int, discount: float):
-        batch = chunks.sample(key, dataset, size, length, discount)
+        return self.pay(chunks.sample(key, dataset, size, length, discount), length)
+
+    def pay(self, batch: ChunkBatch, length: int) -> ChunkBatch:
+        """The chunks of `length` actions with the reward and mask of above."""
         mask = batch.mask if self.true_mask else jnp.ones_like(batch.mask)
         return batch._replace(reward=batch.reward / self.parts(length), mask=mask)
 

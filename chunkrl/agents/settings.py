@@ -48,7 +48,7 @@ SETTINGS = {
     "action_noise": Setting("deviation of the noise on next actions", 0),
     "noise_clip": Setting("bound of that noise", 0),
     # the critic
-    "expectile": Setting("of the critic over the data's actions, that V is", 0, 1),
+    "expectile": Setting("that V is of Q over the data's actions, or Q of imagined returns", 0, 1),
     "kappa_d": Setting("expectile, or quantile, of whole chunks' values that Q is", 0, 1),
     "kappa_b": Setting("quantile, or expectile, of Q over the data's actions that V is", 0, 1),
     "distill_loss": Setting("of Q on the values of whole chunks"),
@@ -74,6 +74,16 @@ SETTINGS = {
     "step_discount": Setting("an imagined chunk counts gamma, in place of gamma^h"),
     "value_loss": Setting("of value and critic; logistic: values are probabilities"),
     "value_end": Setting("which value ends the returns: its slow copy, or itself"),
+    # models that know their doubt
+    "num_models": Setting("models in the ensemble", 1, 1000),
+    "penalty": Setting("weight of the models' doubt against imagined rewards", 0),
+    "samples": Setting("next states of each model that doubt is judged by", 1, 1000),
+    "imagined_share": Setting("of imagined returns in the critic's loss, against the data", 0, 1),
+    "fit_imagined": Setting("fit Q along imagined trajectories; as released it is not"),
+    "mixed_models": Setting("as released, each number of an imagined state by a model of its own"),
+    # planning
+    "logit_bootstrap": Setting("as released, targets have V's logit for V; tasks with goals"),
+    "mean_to_go": Setting("as released, V(s_t) is of sums from all s_t ... s_{t+h}; with rewards"),
 }
 # fmt: on
 

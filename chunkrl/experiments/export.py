@@ -112,10 +112,8 @@ def described(run: Experiment, index: int) -> tuple[dict, Arrays]:
     noise, policy = dim if candidates else 0, None
     if type(params.policy) is not tuple:  # of several policies
         policy = _policy(agent.policy, params.policy, arrays, seen, noise)
-    if policy is None or not _fits(policy, arrays):
-        raise ConfigError(f"{config['method']} acts in a way of its own: it cannot be exported")
     critics = []
-    if candidates > 1:
+    if policy is not None and candidates > 1:
         trees, last = [params.critic], ["sigmoid"] * isinstance(getattr(agent, "head", 0), Logistic)
         if jax.tree.leaves(trees)[0].ndim > 1:  # a bias: of several critics
             trees = [jax.tree.map(lambda x, i=i: x[i], trees[0]) for i in range(agent.num_critics)]
@@ -123,6 +121,8 @@ def described(run: Experiment, index: int) -> tuple[dict, Arrays]:
             _network(arrays, f"critic{i}", agent.critic, tree, [seen, dim], last)
             for i, tree in enumerate(trees)
         ]
+    if policy is None or not all(_fits(net, arrays) for net in (policy, *critics)):
+        raise ConfigError(f"{config['method']} acts in a way of its own: it cannot be exported")
     return {
         "method": config["method"], "task": config["task"], "seed": config["seeds"][index],
         "obs_dim": seen, "action_dim": config["settings"]["action_dim"],
