@@ -1,8 +1,11 @@
-"""The command line: `chunkrl data`, `train`, `evaluate`, `export`, `info`."""
+"""The command line: `chunkrl data`, `train`, `sweep`, `evaluate`, `export`, `info`."""
 
 import importlib.metadata
 import inspect
+import io
+import shlex
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,6 +68,8 @@ def train(
     utd: Annotated[Count, about("updates per step online (1)")] = None,
     capacity: Annotated[Count, about("transitions of its own that are kept (all)")] = None,
     overlap: Annotated[bool, about("act while updates are made, one chunk older")] = False,
+    distributed: Annotated[bool, about("one run of all processes of srun: a share each")] = False,
+    check: Annotated[bool, about("only check what is asked for; nothing is made")] = False,
     **settings: Any,
 ) -> None:
     """Train a method on a task.
@@ -76,8 +81,11 @@ def train(
     collected is kept under online/ in the folder.  Options left out have the preset's value; one
     that the method has no use for is refused.
     """
+    from chunkrl.train import hosts, runs  # not JAX's own door: processes meet before it opens
+
+    if distributed:
+        hosts.join()
     from chunkrl.experiments import experiment
-    from chunkrl.train import runs
 
     size = {"transitions": transitions, "batch_size": batch_size, "episodes": episodes}
     size |= {"every": every, "evaluate_every": evaluate_every}
@@ -96,8 +104,10 @@ def train(
     result = experiment.run(
         method, task, preset, seeds, folder, success_timing, workers, settings=settings,
         size={"updates": updates, **size}, source=data, shards=shards, replace_every=replace_every,
-        sparse=sparse, online=online, acting=acting,
+        sparse=sparse, online=online, acting=acting, start=not check,
     )  # fmt: skip
+    if check or not hosts.first():
+        return
     for row in result.rows[-len(seeds) :]:
         print(
             f"seed {row['seed']}: success {runs.in_words(row)}, return {row['return']:.1f} "
@@ -144,6 +154,62 @@ def train_command(words: tyro.conf.PositionalRequiredArgs[list[str]]) -> None:
 
 
 app.command(name="train")(train_command)
+
+
+@app.command
+def sweep(
+    methods: Positional[tuple[str, ...]],
+    task: Annotated[tuple[str, ...], about("one or several")] = (TASK,),
+    seeds: Annotated[tuple[str, ...], about("of each cell, together: 0 1 2, or 0:3")] = ("0",),
+    preset: Annotated[Preset, about("of every cell")] = "laptop",
+    set: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        about("NAME=VALUE,VALUE: a setting, or another option of train; may be repeated"),
+    ] = (),
+    folder: Annotated[Path, about("in which each cell has its own")] = Path("runs"),
+    print: Annotated[bool, about("print the command of each cell, and start nothing")] = False,
+    table: Annotated[bool, about("print how far each cell is, and start nothing")] = False,
+    submit: Annotated[str | None, about("local or slurm, by submitit; default: here")] = None,
+    parameter: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        about("NAME=VALUE of submitit, such as slurm_partition=gpu; may be repeated"),
+    ] = (),
+    jobs: Annotated[Count, about("cells at a time (1; all with --submit)")] = None,
+) -> None:
+    """Train methods x tasks x settings, each cell a process of its own, and show how far they are.
+
+    A setting that only some of the methods have varies theirs alone; one that none has is refused,
+    as is all else that is not understood, before anything starts.  The same command again goes on
+    with what is not done: a cell that was killed at its checkpoint, to the same numbers.
+    """
+    from chunkrl import disk
+    from chunkrl.experiments import sweep as grid
+
+    place = disk.user_path(folder).resolve()
+    common = [*inspect.signature(train).parameters.values()][1:-1]
+    own = {"task", "preset", "seeds", "folder", "distributed", "check"}
+    options = {option.name: option.default for option in common if option.name not in own}
+    values, numbers = grid.settings(set), grid.seeds(seeds)
+    cells = grid.cells(methods, task, preset, numbers, values, place, options)
+    asked = grid.settings(parameter, "--parameter")
+    for cell in cells:
+        quiet = io.StringIO()
+        try:
+            with redirect_stdout(quiet), redirect_stderr(quiet):
+                train_command([*cell.words, "--check"])
+        except SystemExit:
+            raise ConfigError(
+                f"`chunkrl train {shlex.join(cell.words)}` is not understood: it says why"
+            ) from None
+    if print:
+        sys.stdout.writelines(
+            f"{shlex.join(['chunkrl', 'train', *cell.words])}\n" for cell in cells
+        )
+    elif table:
+        sys.stdout.write(f"{grid.table(cells)}\n")
+    else:
+        executor = grid.executor(submit, place / "submitit", asked)
+        grid.run(cells, executor, jobs or (len(cells) if submit else 1), show=True)
 
 
 @app.command

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
 from chunkrl import disk
@@ -60,6 +61,20 @@ def hold(lock: str | Path, doing: str, note: Callable[[str], Any] | None = None)
                     lock.unlink()  # before it is released: afterwards it may be somebody else's
         finally:
             system.release()
+
+
+def held(lock: Path) -> bool:
+    """Whether somebody is inside, as the file says: a process that lives, or one of another host.
+
+    The lock itself is left alone, so that nobody is kept out by who only looks.
+    """
+    try:
+        process, _, host = lock.read_text(errors="replace").strip().partition(" on ")
+    except OSError:
+        return False
+    return (
+        host != socket.gethostname() or not process.isdecimal() or psutil.pid_exists(int(process))
+    )
 
 
 @contextlib.contextmanager

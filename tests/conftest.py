@@ -117,6 +117,7 @@ def release() -> None:
 # Begun first, so that no process is left with a long file when the others have nothing to do.
 LONGEST = (
     "test_cli",
+    "test_sweep",
     "test_probes",
     "test_online",
     "test_explore",

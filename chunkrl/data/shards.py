@@ -96,10 +96,10 @@ class Resident:
 
     interval = 0  # never replaced
 
-    def __init__(self, dataset: Any):
+    def __init__(self, dataset: Any, where: Any = None):  # one device, or a sharding over several
         dataset = check.dataset(dataset)
         self.identity = identity(dataset)
-        self._dataset = jax.device_put(dataset)
+        self._dataset = jax.device_put(dataset, where)
 
     def at(self, step: int) -> Any:
         return self._dataset

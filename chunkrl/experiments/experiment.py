@@ -89,6 +89,7 @@ def run(
     sparse: bool | None = None,
     online: int | None = None,
     acting: dict | None = None,
+    start: bool = True,
 ) -> Experiment:
     """Train `method` on `task` from nothing; `folder` keeps what continuing and loading need.
 
@@ -98,7 +99,8 @@ def run(
     folder of npz files, or of what `convert` made of them, which take turns for `replace_every`
     (1000) updates each.  `sparse` overrides the reward that the papers chose for the task.  After
     the updates, which may be 0, the agent acts for `online` steps and learns on; `acting` changes
-    fields of `train.Online`.  Raises ChunkRLError.
+    fields of `train.Online`.  Without `start` all of that is only checked: an experiment without
+    states.  Raises ChunkRLError.
     """
     seeds = train.require_seeds(seeds)
     train.require_device()
@@ -136,6 +138,8 @@ def run(
     if folder is not None:
         folder = disk.user_path(folder)
         runs.require_same(folder, config)  # before data are made for nothing
+    if not start:
+        return Experiment(task, agent, None, [], config, Normaliser.identity(options["obs_dim"]))
     if progress:
         print(f"data: {path}")
     if not source and not shards:

@@ -50,7 +50,7 @@ def require_room(bytes_needed: int, what: str) -> None:
 
 def available() -> float:
     """Bytes that the device, or on a CPU this process, may still take, as far as anybody tells."""
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     if device.platform == "cpu":
         return memory.available()
     return (device.memory_stats() or {}).get("bytes_limit", math.inf)

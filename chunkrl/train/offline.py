@@ -12,15 +12,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 from tqdm import tqdm
 
 from chunkrl import checks, disk
 from chunkrl.data import check
 from chunkrl.data.shards import Resident
 from chunkrl.errors import ConfigError, TrainingError
-from chunkrl.train import memory, runs
+from chunkrl.train import hosts, memory, runs
 from chunkrl.train.online import Online, Phase
-from chunkrl.train.programs import Report, init, policy, update_many
+from chunkrl.train.programs import (
+    Report,
+    gathered,
+    init,
+    places,
+    policy,
+    spread,
+    update_many,
+)  # fmt: skip
 from chunkrl.types import Agent, Source
 
 
@@ -60,6 +69,10 @@ def fit(
     stored with the run and must not change.  With `online` it goes on by acting; `updates` may
     then be 0, and a step in the rows is one of either kind.
 
+    Updates on logs are spread over all local devices by seeds, acting happens on the first.  After
+    `jax.distributed.initialize` each process trains and evaluates its share of the seeds; the first
+    one writes `folder`, from which any number of processes and devices goes on.
+
     Raises TrainingError where a loss or a parameter is not finite (the last good checkpoint stays),
     memory runs out or `folder` holds another run; BusyError where another process trains in it;
     WriteError where the disk is full; ConfigError and DataError for what does not fit or is wrong.
@@ -74,7 +87,13 @@ def fit(
         what = "updates, steps online" if online else "updates"
         raise ConfigError(f"{what} and evaluate_every must be multiples of every={every}")
     require_device()
-    source = dataset if isinstance(dataset, Source) else Resident(dataset)
+    shown = progress and hosts.first()
+    own = hosts.share(seeds)
+    if online and len(seeds[own]) < len(seeds):
+        raise ConfigError("acting is for one process: leave out the steps online")
+    where = None if online else places(len(seeds[own]))
+    copies = where and where.update(spec=PartitionSpec())
+    source = dataset if isinstance(dataset, Source) else Resident(dataset, copies)
     if source.interval % every:
         raise ConfigError(f"a shard must stay for a multiple of every={every} updates")
     check.fits(agent, source.at(0), batch_size)
@@ -91,7 +110,7 @@ def fit(
     enable_compilation_cache()
     with ExitStack() as stack:
         stack.enter_context(memory.sentences(agent, batch_size))
-        if folder:
+        if folder and hosts.first():
             stack.enter_context(runs.hold(folder))
         keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
         key_init, key_train = jax.vmap(jax.random.split, out_axes=1)(keys)
@@ -100,6 +119,8 @@ def fit(
             logs = source.at(max(updates - 1, 0))  # of shards that take turns, the last
             phase = Phase(online, agent, logs, batch_size, seeds, key_train, updates, every)
             stack.enter_context(phase)
+        if not hosts.first():
+            hosts.meet("resume")  # the first one writes what all read
         if folder:
             settings = phase.settings if phase else None
             states, rows, start, players = runs.resume(folder, identity, states, settings)
@@ -109,13 +130,19 @@ def fit(
                 )
             if phase:
                 phase.players, phase.folder = players, folder
+        if hosts.first():
+            hosts.meet("resume")
+        if len(seeds[own]) < len(seeds):
+            states = jax.tree.map(lambda leaf: leaf[own], states)
+        states, key_train = spread(states, where), key_train[own]
         clock = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
         # A run that was stopped at a step which is now the last has not been evaluated there.
         last = updates, total
         again = start in last and evaluate is not None and "success" not in (rows or [{}])[-1]
         first = start + every * (not again or not start)
-        with tqdm(total=total, initial=start, unit="step", disable=not progress) as bar:
+        with tqdm(total=total, initial=start, unit="step", disable=not shown) as bar:
             for step in range(first, total + 1, every):
+                new = rows[-len(seeds) :][own]
                 if step > start:
                     if phase and step > updates:
                         states, reports, columns = phase.advance(states, step)
@@ -125,25 +152,28 @@ def fit(
                         states, report = update_many(
                             agent, every, batch_size, states, source.at(step - every), keys
                         )
-                        told, count = jax.device_get(report), len(seeds)
+                        told, count = jax.device_get(report), len(seeds[own])
                         reports = [jax.tree.map(itemgetter(i), told) for i in range(count)]
                         columns = [{}] * count
-                    for seed, report, more in zip(seeds, reports, columns, strict=True):
-                        rows.append(_row(report, step, every, seed) | more)
+                    told = zip(seeds[own], reports, columns, strict=True)
+                    new = [_row(report, step, every, seed) | more for seed, report, more in told]
                     bar.update(every)
-                new = rows[-len(seeds) :]
                 if evaluate and (step in last or step % (evaluate_every or total) == 0):
                     for i, row in enumerate(new):
                         row.update(_played(evaluate, policy(agent, states, i), row))
                     bar.set_postfix(success=runs.rate(np.mean([row["success"] for row in new])))
                 for row in new:
                     row["seconds"] = round(time.perf_counter() - clock, 2)
-                    if log:
+                rows[(step // every - 1) * len(seeds) :] = new = hosts.all_rows(new)
+                if log and hosts.first():
+                    for row in new:
                         log(step, row)
                 if folder:
                     more = phase.keep(step) if phase and step > updates else {}
-                    runs.save(folder, identity, states, rows, step, more)
-    return states, rows
+                    whole = hosts.together(gathered(states, where, len(seeds[own])))
+                    if hosts.first():
+                        runs.save(folder, identity, whole, rows, step, more)
+    return jax.device_put(hosts.together(gathered(states, where, len(seeds[own])))), rows
 
 
 def _played(evaluate: Callable, act: Callable, row: dict) -> dict:

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from chunkrl.train import compiler
 from chunkrl.types import Agent, Metrics
@@ -34,6 +37,34 @@ def update(agent: Agent, state, batch, key) -> tuple[Any, Metrics]:
     return agent.step(state, batch, agent.noise(key, len(jax.tree.leaves(batch)[0])))
 
 
+def places(count: int) -> NamedSharding | None:
+    """Where to train so many seeds: over this process's devices, or None where one is enough.
+
+    Of the devices no more than are of use: 6 seeds take 3 of 4, two on each.
+    """
+    devices = jax.local_devices()
+    used = -(-count // -(-count // len(devices)))
+    return NamedSharding(Mesh(np.array(devices[:used]), "seed"), P("seed")) if used > 1 else None
+
+
+def spread(tree: Any, where: NamedSharding | None) -> Any:
+    """Seeds over the devices of `where`.  [S, ...] -> [S', ...]
+
+    S' > S where S does not come out even: the first are there once more, for nobody to look at.
+    """
+    if where is None:
+        return tree
+    count = len(jax.tree.leaves(tree)[0])
+    row = np.arange(count + -count % where.num_devices) % count
+    tree = tree if len(row) == count else jax.tree.map(lambda leaf: leaf[row], tree)
+    return jax.device_put(tree, where)
+
+
+def gathered(tree: Any, where: NamedSharding | None, count: int) -> Any:
+    """What `spread` has spread, as arrays of NumPy.  [S', ...] -> [S, ...]"""
+    return tree if where is None else jax.tree.map(lambda leaf: np.asarray(leaf)[:count], tree)
+
+
 class Report(NamedTuple):
     """What updates of a seed, or of each of several, say."""
 
@@ -47,9 +78,14 @@ def update_many(
 ) -> tuple[Any, Report]:
     """`updates` steps of every seed, each on a batch drawn from `dataset` inside the scan.
 
-    Leaves of `states` and `keys` are [S, ...].  The buffers of `states` are donated: they cannot be
-    used afterwards.
+    Leaves of `states` and `keys` are [S, ...]; what is `spread` is updated where it is.  The
+    buffers of `states` are donated: they cannot be used afterwards.
     """
+    where = jax.tree.leaves(states)[0].sharding
+    if where.num_devices > 1:
+        program = _spread(most_rows(agent, batch_size), where.mesh)
+        dataset = jax.device_put(dataset, where.update(spec=P()))
+        return program(agent, updates, batch_size, states, dataset, spread(keys, where))
     if jax.default_backend() != "cpu":
         return _seeds(agent, updates, batch_size, states, dataset, keys)
 
@@ -113,6 +149,25 @@ def _seeds(agent, updates, batch_size, states, dataset, keys):
     return jax.vmap(run, (0, None, 0))(states, dataset, keys)
 
 
+@cache
+def _spread(rows: int, mesh: Mesh) -> Callable:
+    """Each device updates its own seeds, and hears nothing of the others."""
+
+    def run(agent, updates, batch_size, states, dataset, keys):
+        one = partial(_update_seed, agent, updates, batch_size)
+        own = jax.vmap(one, (0, None, 0))
+        if jax.default_backend() == "cpu":  # the program of one seed, so that it gives its bits
+            own = lambda states, data, keys: jax.lax.map(
+                lambda seed: one(seed[0], data, seed[1]), (states, keys)
+            )
+        specs = P("seed"), P(), P("seed")
+        shared = jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=P("seed"), check_vma=False)
+        return shared(states, dataset, keys)
+
+    options = compiler.options(rows)
+    return jax.jit(run, static_argnums=(0, 1, 2), donate_argnums=3, compiler_options=options)
+
+
 @jax.jit
 def unstack(tree) -> list:
     """Leaves [S, ...] -> S trees"""
@@ -134,7 +189,8 @@ def act(agent: Agent, state, obs, keys) -> jax.Array:
 
 def policy(agent: Agent, states, index: int = 0) -> Callable:
     """The acting function (obs [B, O], keys [B]) -> chunks [B, h, A] of seed number `index`."""
-    return partial(act, agent, jax.tree.map(lambda leaf: leaf[index], states))
+    one = jax.device_put(jax.tree.map(lambda leaf: leaf[index], states), jax.local_devices()[0])
+    return partial(act, agent, one)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -24,7 +24,7 @@ from chunkrl.train import checkpoint
 
 INTEGERS = ("step", "seed", "episodes", "online", "collected")
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.csv", "checkpoint.npz"
-EVALUATION = "evaluation.json"
+EVALUATION, LOCK = "evaluation.json", ".lock"
 PROTOCOL = (
     "seed", "step", "execute", "success_timing", "episode_seed", "episodes", "delay", "rtc",
 )  # fmt: skip
@@ -264,7 +264,7 @@ def hold(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         with disk.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locks.hold(folder / ".lock", f"trains in {folder}"))
+            stack.enter_context(locks.hold(folder / LOCK, f"trains in {folder}"))
         for file in (CONFIG, METRICS, CHECKPOINT):
             disk.sweep(folder, file)
         yield
