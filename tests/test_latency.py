@@ -14,8 +14,9 @@ from chunkrl.blocks import flow
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError
 from chunkrl.experiments.experiment import Experiment
-from chunkrl.play.evaluate import Evaluator
+from chunkrl.play.evaluate import Evaluator, wilson
 from chunkrl.play.latency import Late, weights
+from chunkrl.results import late_chunks
 
 CUBE = tasks.get("cube-single-play-singletask-task2-v0")
 
@@ -155,3 +156,14 @@ def test_without_delay_it_is_the_evaluator() -> None:
         play.run(draw, 1)
         plain = [*Told.done]
     assert told(delay=0, execute=3) == plain
+
+
+def test_no_stored_difference_is_clear() -> None:
+    """What the README says of them: every delay, both ways, and all intervals share a point."""
+    for name, execute in late_chunks.AGENTS.items():
+        rows = [row for row in late_chunks.load() if row.method == name]
+        most = min(execute, rows[0].chunk - execute)
+        assert [(r.delay, r.rtc) for r in rows] == [(d, w) for d in range(most + 1) for w in (0, 1)]
+        low, high = zip(*(wilson(row.successes, row.episodes) for row in rows), strict=True)
+        assert max(low) < min(high)
+    assert late_chunks.picture()[:4] == b"\x89PNG"
