@@ -123,8 +123,9 @@ def split_picture() -> plots.Picture:
         for place, mean, series in ((0, means[0], SHOWN[SINGLE]), (4, means[1], SHOWN[OURS])):
             a.barh(place, mean, 0.6, color=plots.COLORS[series])
             a.text(mean + 0.08, place, f"{mean:.2f}", va="center")
+        bar: dict[str, Any] = plots.EXACT_BAR | {"facecolor": "#CFE8F7"}
         for i in range(3):
-            a.barh(i + 1, part[i], 0.6, left=ends[i], **plots.EXACT_BAR | {"facecolor": "#CFE8F7"})
+            a.barh(i + 1, part[i], 0.6, left=ends[i], **bar)
             off = [[part[i] - low[i]], [high[i] - part[i]]]
             a.errorbar(ends[i + 1], i + 1, xerr=off, color=plots.BLACK, capsize=3.0, linewidth=1.2)
             told = f"{part[i]:+.2f} [{low[i]:.2f}, {high[i]:.2f}]"
