@@ -135,6 +135,12 @@ def guess(axes: Axes, value: float, horizontal: bool = True) -> None:
     )  # fmt: skip
 
 
+def save_small(pixels: np.ndarray, stream: io.BytesIO) -> None:
+    """Write pixels [H, W, 3] as a PNG of 256 colours, which a page can hold many of."""
+    small = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
+    small.save(stream, "png", optimize=True)
+
+
 class Canvas:
     """One kept figure for many pictures, in three layers, because text is what a redraw costs.
 
@@ -174,9 +180,7 @@ class Canvas:
             pixels = np.minimum(pixels, 255 - (255 - last) // 4)
         stream = io.BytesIO()
         if self.sharp:
-            Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE).save(
-                stream, "png", optimize=True
-            )
+            save_small(pixels, stream)
         else:  # compressed lightly, because a slider waits for it
             Image.fromarray(pixels).save(stream, "png", compress_level=1)
         return stream.getvalue()

@@ -161,11 +161,24 @@ class TestReferenceNumbers:
 
 class TestExercises:
     def test_the_error_at_which_two_guarantees_meet(self) -> None:
-        """08.q2: below it single actions have the better guarantee, above it chunks of 4."""
-        world, eps = lock(24, nb08.SLIP), nb08.tie(4)
-        for factor in (0.9, 1.0, 1.1):
-            one, four = (guarantee(world, h, factor * eps) for h in (1, 4))
-            assert np.sign(round(one - four, 9)) == np.sign(factor - 1.0)
+        """08.q2: below it the shorter chunks have the better guarantee, above it the longer."""
+        world = lock(24, nb08.SLIP)
+        for pair in ((1, 2), (2, 4), (1, 4)):
+            for factor in (0.9, 1.0, 1.1):
+                short, long = (guarantee(world, h, factor * nb08.tie(*pair)) for h in pair)
+                assert np.sign(round(short - long, 9)) == np.sign(factor - 1.0)
+        assert nb08.tie(1, 2) < nb08.tie(1, 4) < nb08.tie(2, 4)  # so that h = 2 wins somewhere
+
+    def test_a_claim_in_the_place_of_a_result_is_a_negative_regret(self) -> None:
+        """08.bug: of a perfect critic it is right, of a noisy one below zero."""
+        mdp, rng = lock(24, slip=0.1).mdp, np.random.default_rng(0)
+        chunks = chunked(mdp, 3)
+        noise = rng.normal(size=chunks.reward.shape) * (np.arange(25) < 24)[:, None]
+        for sigma, negative in ((0.0, False), (0.7, True)):
+            q = optimal(chunks._replace(reward=chunks.reward + sigma * noise)).q
+            assert (nb08.against_the_claim(mdp, 3, q) < -1) == negative
+            assert nb08.regret(mdp, 3, q) > nb08.against_the_claim(mdp, 3, q) - 1e-9
+            assert nb08.regret(mdp, 3, q) > 0.8
 
     @pytest.mark.parametrize("h", [1, 2, 4])
     def test_the_chunks_that_readers_build_are_the_library_s(self, h: int) -> None:

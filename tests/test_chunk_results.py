@@ -241,7 +241,16 @@ class TestNetworks:
 
     def test_chunks_of_five_are_an_insurance(self) -> None:
         """What notebook 08 says of h = 5: never best, and others insure for less."""
-        grid = chunk_grid.load()
+        grid, clear, tied = chunk_grid.load(), 0, {}
+        for at, choice in enumerate(chunk_grid.CHOICES):
+            mean = np.swapaxes(grid.regret[2, :, at].astype(float), 1, 2)  # [slips, sigmas, h]
+            off = np.swapaxes(2 * grid.regret_error[2, :, at].astype(float), 1, 2)
+            low, five = mean - off, (mean + off)[..., 4]
+            clear += (five < np.delete(low, 4, -1).min(-1)).sum()
+            best = mean.argmin(-1)[..., None]
+            end = np.take_along_axis(mean + off, best, -1)[..., 0]
+            tied[choice] = (low[..., 4] <= end).sum()
+        assert (clear, tied) == (0, {"2": 11, "8": 9, "8 redrawn": 0, "all chunks": 11})
         for choice in ("all chunks", "8 redrawn"):
             at = chunk_grid.CHOICES.index(choice)
             assert grid.stuck[2, :, at, 4].max() == 0

@@ -20,7 +20,7 @@ from chunkrl.course.worlds import support, windows
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
 from chunkrl.statistics import bootstrap
-from chunkrl.tabular.chunks import chunk_table, chunked, logged, n_step
+from chunkrl.tabular.chunks import chunked, logged, n_step
 from chunkrl.tabular.mdp import optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
@@ -325,14 +325,42 @@ class TestOffPolicy:
         picked = optimal(looked.mdp)
         assert policy_value(typed, picked.choice)[0] < blind - 1 < picked.value[0] - 5
 
-    def test_chunks_filed_backwards_claim_the_truth_and_obtain_nothing(self) -> None:
-        """04.bug."""
-        typed = chunked(lock(24).mdp, 3)
-        truth = optimal(typed).q
-        filed = np.empty_like(truth)
-        filed[:, chunk_table(2, 3) @ 2 ** np.arange(3)] = truth
-        assert filed.max(-1)[0] == pytest.approx(steps_cost(24))
-        assert policy_value(typed, filed.argmax(-1))[0] == pytest.approx(-100.0)
+    def test_a_goal_inside_a_window_closes_its_bill(self) -> None:
+        """04.bug: with the least mask every cell is right, with the last one the start alone."""
+        log = windows.stream(lock(12), 3)
+        says = {}
+        for name in ("one_round_of_stream", "last_step"):
+            q = np.zeros((12, 8))
+            for _ in range(100):
+                q = getattr(nb04, name)(q, *log, 0.99)
+            says[name] = q.max(-1)[::-1]
+        truth = [steps_cost(k) for k in range(1, 13)]
+        np.testing.assert_allclose(says["one_round_of_stream"], truth)
+        np.testing.assert_allclose(says["last_step"][2::3], truth[2::3])
+        np.testing.assert_allclose(says["last_step"][:2], [steps_cost(3), steps_cost(6)])
+
+    @pytest.mark.parametrize("pressed", [0.1, 0.5, 0.9])
+    def test_luck_costs_whatever_is_pressed_behind_the_goal(self, pressed: float) -> None:
+        """The lock's own convention, both buttons alike, is not the dearest and not the reason."""
+        world = lock(24, slip=0.1)
+        behaviour = world.behaviour.copy()
+        behaviour[-1] = pressed, 1 - pressed
+        typed = chunked(world.mdp, 8)
+        picked = optimal(logged(world.mdp, behaviour, 8).mdp).choice
+        luck = optimal(typed).value[0] - policy_value(typed, picked)[0]
+        assert luck == pytest.approx({0.1: 0.58, 0.5: 1.61, 0.9: 1.37}[pressed], abs=0.006)
+
+    def test_the_second_cell_by_hand(self) -> None:
+        """450 of 460 logged `0 1` opened the lock, 10 stand at the start after two presses."""
+        world = lock(2, slip=0.1, skill=0.9, secret=2, discount=1 - 1e-9)
+        start, second, _ = optimal(logged(world.mdp, world.behaviour, 2).mdp).value
+        assert second == pytest.approx(-(450 + 10 * (2 - start)) / 460)
+
+    def test_correcting_pays_from_36_windows(self) -> None:
+        """04.q3, by its formula."""
+        best, says = steps_cost(24), EXPLORERS["off_policy"].numbers(steps=8).n_step
+        needed = best**2 * (0.9**-7 - 1) / (says - best) ** 2
+        assert EXERCISES["04.q3"].kind.right == np.ceil(needed) == 36
 
     def test_rounding_noise_darkens_no_cell(self) -> None:
         """Data of an expert: n-step Q is exact, and the strip stays white."""

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import binomtest, ttest_ind
 
 from chunkrl import plots, tasks
+from chunkrl.course.exercises import nb12
 from chunkrl.course.explorers import EXPLORERS, robot_paths
 from chunkrl.errors import DataError
 from chunkrl.play.evaluate import environment_seed
@@ -220,6 +221,36 @@ def test_the_gap_of_the_way_in_parts() -> None:
     assert parts[3] == pytest.approx(total(*ours) - total(*other)) == pytest.approx(parts[:3].sum())
     assert ((low < parts) & (parts < high)).all()
     np.testing.assert_allclose(parts[:3] / parts[3], [0.60, 0.35, 0.05], atol=0.005)
+
+
+def test_the_bars_begin_and_end_at_the_means_over_all_episodes() -> None:
+    """What notebook 12 prints beside them: 2.35 and 5.38 cm."""
+    way = dict(zip(robot_paths.NAMES, robot_paths.by_seed(41, robot_paths.ALL)[0], strict=True))
+    means = [way[name].mean() for name in robot_paths.PAIR]
+    assert [round(x, 2) for x in means] == [2.35, 5.38]
+    assert means[1] - means[0] == pytest.approx(robot_paths.parts()[0][3])
+    assert "2.35 cm apart, QC-FQL's 5.38" in robot_paths.split_picture().alt
+
+
+def test_episodes_are_what_scatters_among_seeds_of_our_method() -> None:
+    """12.q2: the interval of ten seeds, by Welch, and the scatter of 20 episodes."""
+    rate = EXPLORERS["robot_curves"].numbers().rate["qc_fql"]
+    assert 100 * rate.std(ddof=1) == pytest.approx(nb12.SCATTER, abs=0.05)
+    assert 100 * np.sqrt(rate.mean() * (1 - rate.mean()) / 20) > nb12.SCATTER
+    _, low, high = difference(rate, rate)
+    assert 50 * (high - low) == pytest.approx(nb12.reach(20), abs=0.1)
+    assert nb12.reach(200) == pytest.approx(nb12.reach(20) / 10**0.5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 8])
+def test_with_exact_values_targets_are_the_values_where_windows_begin(n: int) -> None:
+    """12.bug: with the goal at the end of the log, and inside a window where the log goes on."""
+    reward, mask = -np.ones(8), np.append(np.ones(7), 0.0)
+    exact = -(1 - 0.9 ** np.arange(8, -1, -1)) / 0.1
+    found = nb12.window_targets(reward, mask, exact, n, 0.9)
+    np.testing.assert_allclose(found, exact[: 9 - n])
+    wrong = nb12.next_step(reward, mask, exact, n, 0.9)
+    assert (n in (1, 8)) == np.allclose(wrong, found)  # of one window that ends at the goal, too
 
 
 def test_a_seed_that_never_succeeds_is_left_out(monkeypatch) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import tyro
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from chunkrl import command, disk, plots
 from chunkrl.errors import ConfigError, TrainingError
@@ -71,17 +72,19 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
         axes.set_ylabel(y)
         axes.spines[["top", "right"]].set_visible(False)
     left.set_ylim(-0.03, 1.03)
-    left.set_xlim(0, None)
+    left.yaxis.set_major_formatter(PercentFormatter(1.0))
+    left.set_xlim(-0.02 * left.get_xlim()[1], None)  # a mark at 0 is seen whole
     left.set_title(title, loc="left", fontsize=10)
     if any(row.get("td", 0) > 0 for rows in methods.values() for row in rows):
         losses[0].set_yscale("log")
     if left.get_legend_handles_labels()[0]:
         figure.legend(
             *left.get_legend_handles_labels(),
-            loc="outside upper right", ncols=len(methods), frameon=False, fontsize=9,
+            loc="outside lower center", ncols=len(methods), frameon=False, fontsize=9,
         )  # fmt: skip
     stream = io.BytesIO()
-    canvas.print_png(stream)
+    canvas.draw()
+    plots.save_small(np.array(np.asarray(canvas.buffer_rgba())[..., :3]), stream)
     words = "; ".join(f"{name}: {summary(rows)}" for name, rows in methods.items())
     return plots.Picture(stream.getvalue(), f"Learning curves. {title} {words}.")
 

@@ -1,7 +1,5 @@
 """Other right answers, and wrong ones that are near, of notebook 04."""
 
-import numpy as np
-
 from answers import Answers
 from chunkrl.course.exercises.nb04 import one_round
 
@@ -30,19 +28,24 @@ ANSWERS = {
     ),
     "q3": Answers(
         equivalents=(
-            "answer = 2.05",
-            "answer = 1 / 0.8**5 - 1",
-            "answer = 0.8**5 * (0.8**-5 - 1) ** 2 + (1 - 0.8**5)",
+            "answer = 36",
+            "answer = 35.06",
+            "from chunkrl.course.exercises.nb04 import windows_needed\nanswer = windows_needed(7)",
         ),
-        near_misses=(1.9, 2.2, 0.0),
+        near_misses=(33, 38.5, 20.0),
     ),
     "bug": Answers(
         equivalents=(
-            "def answer(actions):\n    return [int(''.join(map(str, row)), 2) for row in actions]",
-            "from chunkrl.tabular.chunks import chunk_index\n"
-            "answer = lambda actions: chunk_index(actions, 2)",
+            "from chunkrl.course.exercises.nb04 import one_round_of_stream as answer",
+            "from chunkrl.course.exercises.nb04 import one_round\n"
+            "def answer(Q, cell, read, reward, after, going, discount):\n"
+            "    return one_round(Q, cell, read, reward, after, going.prod(1), discount)",
         ),
-        near_misses=(lambda actions: np.arange(len(actions)), lambda actions: actions[:, -1]),
+        near_misses=(
+            lambda Q, cell, read, reward, after, going, discount: one_round(
+                Q, cell, read, reward, after, going[:, 0], discount
+            ),
+        ),
     ),
     "write": Answers(
         equivalents=("from chunkrl.course.exercises.nb04 import one_round as answer",),

@@ -2,8 +2,6 @@
 
 from answers import Answers
 from chunkrl.course.exercises.nb08 import blind, regret
-from chunkrl.tabular.chunks import chunked
-from chunkrl.tabular.mdp import optimal, policy_value
 
 ANSWERS = {
     "q1": Answers(
@@ -43,15 +41,16 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
-            "answer = 0.0289",
-            "answer = 0.029",
+            "answer = 0.0522",
+            "answer = 0.052",
             "from scipy.optimize import brentq\n"
             "from chunkrl.tabular.chunk_length import guarantee as g\n"
             "from chunkrl.tabular.worlds import lock\n"
-            "world = lock(24, 0.2)\n"
-            "answer = brentq(lambda eps: g(world, 4, eps) - g(world, 1, eps), 0, 1)",
+            "w = lock(24, 0.2)\n"
+            "answer = brentq(lambda e: g(w, 4, e) - g(w, 2, e), 0, 1)\n"
+            "answer -= brentq(lambda e: g(w, 2, e) - g(w, 1, e), 0, 1)",
         ),
-        near_misses=(0.028, 0.0295, 0.02, 0.1),
+        near_misses=(0.05, 0.054, 0.03, 0.2),
     ),
     "q3": Answers(
         equivalents=(
@@ -64,13 +63,13 @@ ANSWERS = {
         equivalents=(
             "from chunkrl.tabular.chunks import chunked\n"
             "from chunkrl.tabular.mdp import optimal, policy_value\n"
-            "answer = lambda mdp, h, choice: (\n"
-            "    optimal(chunked(mdp, 1)).value - policy_value(chunked(mdp, h), choice)\n"
+            "answer = lambda mdp, h, Q: (\n"
+            "    optimal(chunked(mdp, 1)).value - policy_value(chunked(mdp, h), Q.argmax(-1))\n"
             ")[0]",
         ),
         near_misses=(
-            lambda mdp, h, choice: policy_value(chunked(mdp, h), choice)[0] - optimal(mdp).value[0],
-            lambda mdp, h, choice: 1.001 * regret(mdp, h, choice),
+            lambda mdp, h, Q: -regret(mdp, h, Q),
+            lambda mdp, h, Q: 1.001 * regret(mdp, h, Q),
         ),
     ),
 }

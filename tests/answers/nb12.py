@@ -1,9 +1,7 @@
 """Other right answers, and wrong ones that are near, of notebook 12."""
 
-import numpy as np
-
 from answers import Answers
-from chunkrl.course.exercises.nb12 import planned_at
+from chunkrl.course.exercises.nb12 import window_targets
 from chunkrl.course.one_step import library_loss
 
 ANSWERS = {
@@ -17,15 +15,14 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
-            "answer = 37",
-            "answer = '44'",
+            "answer = 3.2",
+            "answer = '3.3'",
             "from scipy.stats import t\n"
             "from chunkrl.course.explorers import EXPLORERS\n"
             "spread = EXPLORERS['robot_curves'].numbers().rate['qc_fql'].std(ddof=1)\n"
-            "half = lambda n: t.ppf(0.975, 2 * n - 2) * spread * (2 / n) ** 0.5\n"
-            "answer = next(n for n in range(2, 500) if half(n) < 0.05)",
+            "answer = 100 * t.ppf(0.975, 18) * spread * (2 / 10) ** 0.5 / 10**0.5",
         ),
-        near_misses=(30.0, 50.0, 400.0),
+        near_misses=(2.8, 3.6, 5.0),
     ),
     "q3": Answers(
         equivalents=("answer = 2", "answer = 0.8 * (3.5 - 1)"),
@@ -54,15 +51,17 @@ ANSWERS = {
     "bug": Answers(
         equivalents=(
             "import numpy as np\n"
-            "def answer(ends, h):\n"
-            "    start = 0\n"
-            "    out = np.zeros(len(ends))\n"
-            "    for t, end in enumerate(ends):\n"
-            "        out[t] = start + (t - start) // h * h\n"
-            "        if end:\n"
-            "            start = t + 1\n"
+            "def answer(reward, mask, value, n, discount):\n"
+            "    out = []\n"
+            "    for t in range(len(reward) - n + 1):\n"
+            "        y = sum(discount**i * reward[t + i] for i in range(n))\n"
+            "        out.append(y + discount**n * min(mask[t : t + n]) * value[t + n])\n"
             "    return out",
         ),
-        near_misses=(lambda ends, h: planned_at(np.append(0, ends[:-1]), h),),
+        near_misses=(
+            lambda reward, mask, value, n, discount: window_targets(
+                reward, mask, value, n, 0.999 * discount
+            ),
+        ),
     ),
 }

@@ -3,10 +3,11 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.course.worlds import windows
 from chunkrl.course.worlds.fork import RISKY, long_fork
 from chunkrl.course.worlds.returns import importance_variance, n_step_target
 from chunkrl.course.worlds.windows import MISSING
-from chunkrl.tabular.chunks import chunk_index, chunk_table, n_step
+from chunkrl.tabular.chunks import n_step
 from chunkrl.tabular.mdp import one_hot, optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
@@ -29,16 +30,17 @@ def risky(n: int) -> float:
     return float(optimal(n_step(world.mdp, world.behaviour, n)).q[0, RISKY])
 
 
-def weights(n: int) -> float:
-    """Variance of the product of n ratios of the greedy to the logging policy."""
-    world = lock(12, slip=0.0, skill=0.8)  # no window from the start reaches its goal
-    greedy = one_hot(optimal(world.mdp).choice, 2)
-    return float(importance_variance(world.mdp, greedy, world.behaviour, n)[0])
+def windows_needed(ratios: int, subtracted: float = 1.0, value: float | None = None) -> float:
+    """How many weighted 8-step returns are as good as the uncorrected one's limit.  04.q3
 
-
-def number(actions: np.ndarray) -> np.ndarray:
-    """The row of `chunk_table` in which a chunk stands.  [M, n] -> [M]"""
-    return chunk_index(actions, 2)
+    value^2 E[w^2 - 1] / M = bias^2, with w the product of `ratios` ratios.
+    """
+    world = lock(24, slip=0.0, skill=0.9)
+    best = optimal(world.mdp)
+    greedy = one_hot(best.choice, 2)
+    variance = importance_variance(world.mdp, greedy, world.behaviour, ratios)[0] + 1 - subtracted
+    bias = optimal(n_step(world.mdp, world.behaviour, 8)).value[0] - best.value[0]
+    return float((best.value[0] if value is None else value) ** 2 * variance / bias**2)
 
 
 IMPORTS = (
@@ -79,6 +81,43 @@ def last_window(Q, cell, read, reward, after, alive, discount):
     new = Q.copy()
     new[cell, read] = n_step_target(reward, alive * Q.max(-1)[after], discount)
     return new
+
+
+def one_round_of_stream(Q, cell, read, reward, after, going, discount):
+    """`one_round` for windows of a log in which the next episode follows the goal.
+
+    going [M, n] is 0 at the step that reached the goal; one such step ends the window's episode.
+    """
+    return one_round(Q, cell, read, reward, after, going.min(1), discount)
+
+
+def last_step(Q, cell, read, reward, after, going, discount):
+    return one_round(Q, cell, read, reward, after, going[:, -1], discount)
+
+
+def most_steps(Q, cell, read, reward, after, going, discount):
+    return one_round(Q, cell, read, reward, after, going.mean(1), discount)
+
+
+def no_goal(Q, cell, read, reward, after, going, discount):
+    return one_round(Q, cell, read, reward, after, going.max(1), discount)
+
+
+def streams() -> tuple[tuple, ...]:
+    """Windows of 3 steps of a lock of 4 cells and, by hand, one of 2 with two goals in a row."""
+    log = windows.stream(lock(4), 3)
+    rng = np.random.default_rng(0)
+    Q = rng.normal(-3.0, 1.0, (4, 8))
+    hand = (
+        np.array([[-3.0, -2.0, -1.0, -4.0], [-1.0, -2.0, -3.0, -5.0]]),
+        np.array([0, 1, 1]),
+        np.array([2, 3, 0]),
+        np.array([[-1.0, -1.0], [-1.0, 0.0], [-1.0, -1.0]]),
+        np.array([1, 0, 0]),
+        np.array([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]),
+        0.9,
+    )
+    return (Q, *log, 0.99), hand
 
 
 def small_case() -> tuple:
@@ -194,94 +233,98 @@ EXERCISES = (
         id="04.q3",
         objective="You can say what it costs to correct a return instead of biasing it.",
         question=(
-            "Importance weights make the n-step return of V(s) unbiased: multiply it by the "
-            "product of pi/beta over all n = 5 of its actions. pi always presses the right button, "
-            "beta with q = 0.8. What is the variance of that product along the data?"
+            "Importance weights make the 8-step return of Q(s, a) unbiased: multiply it by the "
+            "product of pi/beta over its 7 later actions. pi always presses right, beta with "
+            "q = 0.9: the product is q^-7 or 0, with variance q^-7 - 1. Let every return be "
+            "V* = -21.43. From about how many windows of an entry is the variance of their mean "
+            "below the squared bias of the uncorrected 8-step critic, 3.78^2?"
         ),
-        kind=Number(weights(5), 0.006),
+        kind=Number(float(np.ceil(windows_needed(7))), 1.0, "windows"),
         hints=(
-            "The product takes only two values. Which, and how often?",
-            "It is q^-n with probability q^n, else 0. Variance = E[w^2] - E[w]^2.",
-            "q = 0.8\nanswer = q**... - 1",
+            "The mean of M weighted returns has the variance of one, divided by M.",
+            "That of one is 21.43^2 (0.9^-7 - 1) = 501. Which M makes 501 / M equal 3.78^2?",
+            "answer = 21.43**2 * (0.9**... - 1) / 3.78**2",
         ),
-        solution="answer = 0.8**-5 - 1",
+        solution="answer = 21.43**2 * (0.9**-7 - 1) / 3.78**2",
         misconceptions=(
             Misconception(
-                weights(4),
-                "This is right for a target of Q(s, a), whose first action is given: 4 factors. "
-                "The return of V(s) has 5.",
+                windows_needed(8),
+                "This weights 8 actions. The first one is given: Q(s, a) asks for it, and 7 are "
+                "left to the data.",
             ),
             Misconception(
-                weights(5) + 1.0,
+                windows_needed(7, subtracted=0.0),
                 "This is E[w^2]. The mean of the weights is 1, and its square goes off.",
             ),
             Misconception(
-                5 * weights(1),
-                "Variances of factors do not add up in a product; their second moments multiply.",
+                windows_needed(7, value=1.0),
+                "This is for returns of size 1; these are -21.43, and their square multiplies the "
+                "variance.",
             ),
             Misconception(
-                weights(5) ** 0.5, "This is the standard deviation; the variance is its square."
+                windows_needed(7) ** 0.5,
+                "Compare squares with squares: the variance of the mean with the bias squared.",
             ),
         ),
         why=(
-            "w is q^-n with probability q^n, so E[w^2] = q^-n and the variance q^-n - 1: it grows "
-            "exponentially in n. At n = 20 it is 0.8^-20 - 1 = 86 already."
+            "The price grows like q^-n, exponentially: at n = 20 it is 0.9^-19 - 1 = 6.4 times the "
+            "squared return for one window, and at q = 0.8 already 68. More windows pay it off, "
+            "and no number of windows the bias."
         ),
     ),
     Exercise(
         id="04.bug",
-        objective="You can file a window under the chunk that was really pressed.",
+        objective="You can tell a critic where an episode ends inside its window.",
         question=(
-            "A critic of chunks of 3 is right about every chunk, and yet the chunks that it picks "
-            "never open the lock. Row i of chunk_table(2, 3) holds the buttons of chunk i; each "
-            "chunk is filed under\n\n"
-            "    def number(actions):\n"
-            "        return actions @ 2 ** np.arange(actions.shape[1])\n\n"
+            "A log is one stream: behind a goal stands the start of the next episode, and "
+            "going[m, i] is 0 where step i of window m reached the goal (rewards behind it are 0). "
+            "Each entry has one window. This round is right at the start of the lock and wrong "
+            "near the goal:\n\n"
+            "    def stream_round(Q, cell, read, reward, after, going, discount):\n"
+            "        n, new = reward.shape[1], Q.copy()\n"
+            "        alive = going[:, -1]\n"
+            "        target = reward @ discount ** np.arange(n)\n"
+            "        new[cell, read] = target + discount**n * alive * Q.max(-1)[after]\n"
+            "        return new\n\n"
             "Repair it and answer with the function."
         ),
-        kind=Function(
-            number,
-            (
-                (chunk_table(2, 3),),
-                (np.array([[1, 0, 0, 0], [0, 1, 1, 0]]),),
-                (np.array([[1], [0]]),),
-            ),
-        ),
+        kind=Function(one_round_of_stream, streams()),
         hints=(
-            "Print chunk_table(2, 3) and number(chunk_table(2, 3)) side by side.",
-            "The table counts 000, 001, 010, ...: its first action is the most significant digit.",
-            "def answer(actions):\n    return actions @ 2 ** np.arange(actions.shape[1])[...]",
+            "Take the cell before the goal and the chunk whose first press is right. Where does "
+            "its window end, and from what does its target bootstrap?",
+            "The goal may be reached at any step of the window: one 0 among going[m] is enough.",
+            "alive = going....(1)",
         ),
         solution=(
             "import numpy as np\n"
-            "def answer(actions):\n"
-            "    return actions @ 2 ** np.arange(actions.shape[1])[::-1]"
+            "def answer(Q, cell, read, reward, after, going, discount):\n"
+            "    n, new = reward.shape[1], Q.copy()\n"
+            "    alive = going.min(1)\n"
+            "    target = reward @ discount ** np.arange(n)\n"
+            "    new[cell, read] = target + discount**n * alive * Q.max(-1)[after]\n"
+            "    return new"
         ),
         misconceptions=(
             Misconception(
-                lambda actions: actions @ 2 ** np.arange(actions.shape[1]),
-                "Still the last action is the largest digit: 1, 0, 0 is filed under 1, and the "
-                "robot that looks up row 1 types 0, 0, 1.",
+                last_step,
+                "Still the last step alone is asked. A window that reached the goal with its first "
+                "press ends in the next episode, and pays for that one too.",
             ),
             Misconception(
-                lambda actions: actions[:, 0],
-                "This is what a critic of single actions reads. All chunks that begin alike now "
-                "share an entry.",
+                most_steps,
+                "One goal inside ends the episode: the bootstrap goes altogether, not by a share.",
             ),
             Misconception(
-                lambda actions: actions.sum(1),
-                "Chunks with the same buttons in another order share this number, and do not do "
-                "the same.",
-            ),
-            Misconception(
-                lambda actions: actions @ 2 ** np.arange(1, actions.shape[1] + 1)[::-1],
-                "The order is right; the digits begin at 2^0, here at 2^1.",
+                no_goal,
+                "This asks whether *some* step went on. One that reached the goal is enough to "
+                "end the episode.",
             ),
         ),
         why=(
-            "Permuted numbers leave every value and every maximum as they were, so that losses and "
-            "claims look perfect; the robot then types the chunk backwards. Only what it obtains "
-            "shows it."
+            "The least of the masks decides, as in the published code of Q-chunking (notebook 12). "
+            "The faulty critic dawdles: it learns to reach the goal with the last press of a "
+            "chunk, since only then is the bill closed. From the start that costs nothing, which "
+            "hides the fault from whoever looks at one value."
         ),
     ),
     Exercise(

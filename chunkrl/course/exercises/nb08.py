@@ -3,18 +3,20 @@
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
+from chunkrl.tabular.chunk_length import guarantee
 from chunkrl.tabular.chunks import chunk_index, chunked
 from chunkrl.tabular.mdp import MDP, optimal, policy_value
 from chunkrl.tabular.worlds import lock, right_actions
 
-SLIP, LENGTH = 0.2, 4  # of 08.q2
+SLIP = 0.2  # of 08.q2
 
 
-def tie(h: int, slip: float = SLIP) -> float:
-    """The error from which on chunks of h have a better guarantee than single actions."""
-    mdp = lock(24, slip).mdp
-    loss = optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0]
-    return float(loss / (2 / (1 - mdp.discount) - 2 / (1 - mdp.discount**h)))
+def tie(short: int, long: int, slip: float = SLIP) -> float:
+    """The error from which on chunks of `long` have a better guarantee than those of `short`."""
+    world = lock(24, slip)
+    loss = guarantee(world, long, 0.0) - guarantee(world, short, 0.0)
+    discount = world.mdp.discount
+    return float(loss / (2 / (1 - discount**short) - 2 / (1 - discount**long)))
 
 
 Chunks = tuple[np.ndarray, np.ndarray]  # P_h [S, A^h, S], r_h [S, A^h]
@@ -77,20 +79,40 @@ def nested(h: int, k: int) -> bool:
     return h % k == 0
 
 
-def regret(mdp: MDP, h: int, choice: np.ndarray) -> float:
-    """V*(0) minus the value of typing the chosen chunks without looking."""
-    return float(optimal(mdp).value[0] - policy_value(chunked(mdp, h), choice)[0])
+def regret(mdp: MDP, h: int, Q: np.ndarray) -> float:
+    """V*(0) minus the value of typing the chunks that look best in Q [S, A^h], without looking."""
+    return float(optimal(mdp).value[0] - policy_value(chunked(mdp, h), Q.argmax(-1))[0])
+
+
+def against_the_claim(mdp: MDP, h: int, Q: np.ndarray) -> float:
+    return float(optimal(mdp).value[0] - Q[0].max())
+
+
+def against_chunks(mdp: MDP, h: int, Q: np.ndarray) -> float:
+    chunks = chunked(mdp, h)
+    return float(optimal(chunks).value[0] - policy_value(chunks, Q.argmax(-1))[0])
+
+
+def best_chunks(mdp: MDP, h: int, Q: np.ndarray) -> float:
+    return float(optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0])
+
+
+def looks(mdp: MDP, h: int, Q: np.ndarray) -> float:
+    first = Q.argmax(-1) // 2 ** (h - 1)
+    return float(optimal(mdp).value[0] - policy_value(mdp, first)[0])
 
 
 def _cases() -> tuple[tuple[MDP, int, np.ndarray], ...]:
-    """Locks with best chunks and with arbitrary ones that still reach the goal."""
+    """Locks with the true Q of all chunks, and with some of its entries 2 above its best."""
     rng, found = np.random.default_rng(0), []
     for length, slip, h in ((4, 0.2, 2), (5, 0.1, 3), (6, 0.3, 1)):
         mdp = lock(length, slip).mdp
-        choice = optimal(chunked(mdp, h)).choice
-        found.append((mdp, h, choice))
-        choice = np.where(rng.random(length + 1) < 0.3, (choice + 1) % 2**h, choice)
-        found.append((mdp, h, choice))
+        q = optimal(chunked(mdp, h)).q
+        found.append((mdp, h, q))
+        raised, cells = q.copy(), np.arange(length + 1)
+        other = np.where(rng.random(length + 1) < 0.3, (q.argmax(-1) + 1) % 2**h, q.argmax(-1))
+        raised[cells, other] = q.max(-1) + 2.0
+        found.append((mdp, h, raised))
     return tuple(found)
 
 
@@ -157,37 +179,50 @@ EXERCISES = (
     ),
     Exercise(
         id="08.q2",
-        objective="You can read off a guarantee from which error on longer chunks pay.",
+        objective="You can read off a guarantee for which errors which length is best.",
         question=(
-            "The lock of 24 cells at slip 0.2, where chunks of 4 lose 4.32 by not looking; no "
-            "entry of any critic is wrong by more than eps. From which eps on is the guarantee for "
-            "h = 4 better than that for h = 1?"
+            "The lock of 24 cells at slip 0.2, where chunks of 2 and 4 lose 1.147 and 4.316 by not "
+            "looking; no entry of any critic is wrong by more than eps. There is an interval of "
+            "eps in which the guarantee for h = 2 is better than both those for h = 1 and h = 4. "
+            "How wide is it, its upper end minus its lower end?"
         ),
-        kind=Number(tie(LENGTH), 2e-4, "reward"),
+        kind=Number(tie(2, 4) - tie(1, 2), 6e-4, "reward"),
         hints=(
-            "Write both guarantees for an unknown eps. Which of their four terms is zero?",
-            "4.32 + 2 eps / (1 - gamma^4) = 0 + 2 eps / (1 - gamma)",
-            "answer = 4.32 / (2 / (1 - 0.99) - ...)",
+            "Write the three guarantees for an unknown eps. Where does that for h = 2 meet each of "
+            "the others?",
+            "1.147 + 2 eps / (1 - gamma^2) = 2 eps / (1 - gamma) at the lower end, "
+            "1.147 + 2 eps / (1 - gamma^2) = 4.316 + 2 eps / (1 - gamma^4) at the upper one",
+            "low = 1.147 / (2 / (1 - 0.99) - 2 / (1 - 0.99**2))\n"
+            "high = (4.316 - 1.147) / ...\n"
+            "answer = high - low",
         ),
-        solution="answer = 4.316 / (2 / (1 - 0.99) - 2 / (1 - 0.99**4))",
+        solution=(
+            "low = 1.147 / (2 / (1 - 0.99) - 2 / (1 - 0.99**2))\n"
+            "high = (4.316 - 1.147) / (2 / (1 - 0.99**2) - 2 / (1 - 0.99**4))\n"
+            "answer = high - low"
+        ),
         misconceptions=(
             Misconception(
-                2 * tie(LENGTH),
+                2 * (tie(2, 4) - tie(1, 2)),
                 "A critic can err twice: the best chunk looks worse than it is *and* another looks "
                 "better. Both errors count, hence 2 eps / (1 - gamma^h).",
             ),
-            Misconception(tie(LENGTH, 0.1), "This is slip 0.1, where chunks of 4 lose 1.78."),
-            Misconception(tie(2), "This is h = 2, which loses 1.15 by not looking."),
             Misconception(
-                tie(LENGTH) * (1 - (1 - 0.99) / (1 - 0.99**4)),
-                "Chunks of 4 bootstrap as well, once every four steps: their own "
-                "2 eps / (1 - gamma^4) is missing.",
+                tie(1, 4) - tie(1, 2),
+                "The upper end is where h = 2 meets h = 4, not where h = 1 does: there h = 2 is "
+                "better than both.",
             ),
+            Misconception(
+                tie(2, 4, 0.1) - tie(1, 2, 0.1),
+                "This is slip 0.1, where chunks of 2 and 4 lose 0.52 and 1.78.",
+            ),
+            Misconception(tie(2, 4), "This is the upper end. From which eps on is h = 1 beaten?"),
+            Misconception(tie(1, 2), "This is the lower end. Up to which eps is h = 4 no better?"),
         ),
         why=(
-            "There what four steps without looking cost equals what three quarters fewer "
-            "bootstraps save, in the worst case. What critics with such errors really lose is "
-            "another matter: the next section."
+            "Between 0.0115 and 0.0637 two steps are the best compromise, in the worst case: below "
+            "it looking is free of harm, above it four steps save more bootstraps than they lose. "
+            "What critics with such errors really lose is far less."
         ),
     ),
     Exercise(
@@ -239,55 +274,54 @@ EXERCISES = (
     ),
     Exercise(
         id="08.bug",
-        objective="You can repair a regret that does not add up.",
+        objective="You can tell what a critic claims from what its chunks earn.",
         question=(
-            "By this function chunks of 8 are never worse than single actions, however much the "
-            "lock slips:\n\n"
-            "    def regret(mdp, h, choice):\n"
-            "        chunks = chunked(mdp, h)\n"
-            "        return optimal(chunks).value[0] - policy_value(chunks, choice)[0]\n\n"
+            "This regret is right for a perfect critic; for noisy ones it turns out negative, as "
+            "if they beat the best policy there is. Q [S, A^h] are the critic's entries:\n\n"
+            "    def regret(mdp, h, Q):\n"
+            "        return optimal(mdp).value[0] - Q[0].max()\n\n"
             "Repair it and answer with the function."
         ),
         kind=Function(regret, _cases()),
         hints=(
-            "Regret against whom? Print both terms for h = 8 and slip 0.2.",
-            "V*(start) of the lock itself, of a policy that may look at every step, minus the true "
-            "value of the chosen chunks. (`choice` numbers chunks: as an action of the lock itself "
-            "it is out of range, an IndexError.)",
-            "def answer(mdp, h, choice):\n"
-            "    return optimal(...).value[0] - policy_value(chunked(mdp, h), choice)[0]",
+            "Who says that the chunks are worth Q[0].max()?",
+            "The critic chooses, the world pays: Q.argmax(-1) are the chunks, and policy_value in "
+            "the world of chunks typed blind says what they earn.",
+            "def answer(mdp, h, Q):\n"
+            "    return optimal(mdp).value[0] - policy_value(chunked(mdp, h), ...)[0]",
         ),
         solution=(
             "from chunkrl.tabular.chunks import chunked\n"
             "from chunkrl.tabular.mdp import optimal, policy_value\n"
-            "def answer(mdp, h, choice):\n"
-            "    return optimal(mdp).value[0] - policy_value(chunked(mdp, h), choice)[0]"
+            "def answer(mdp, h, Q):\n"
+            "    return optimal(mdp).value[0] - policy_value(chunked(mdp, h), Q.argmax(-1))[0]"
         ),
         misconceptions=(
             Misconception(
-                lambda mdp, h, choice: (
-                    optimal(chunked(mdp, h)).value[0] - policy_value(chunked(mdp, h), choice)[0]
-                ),
-                "This still compares with the best *chunks*, which are just as blind. The loss of "
-                "not looking is in both terms and cancels.",
+                against_the_claim,
+                "This still subtracts what the critic claims. A maximum over noisy entries claims "
+                "too much, so the regret comes out too small.",
             ),
             Misconception(
-                lambda mdp, h, choice: optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0],
+                against_chunks,
+                "This compares with the best *chunks*, which are just as blind. The loss of not "
+                "looking is in both terms and cancels.",
+            ),
+            Misconception(
+                best_chunks,
                 "This is the open-loop loss of the best chunks. The chosen ones may be worse: "
-                "evaluate `choice`.",
+                "evaluate those that look best in Q.",
             ),
             Misconception(
-                lambda mdp, h, choice: (
-                    optimal(mdp).value[0] - policy_value(mdp, choice // 2 ** (h - 1))[0]
-                ),
+                looks,
                 "This executes only the first action of each chunk and asks again. That policy "
                 "looks; the regret is about chunks typed to their end.",
             ),
         ),
         why=(
-            "Against the best chunks, which are as blind, the price of not looking cancels. "
-            "Regret is "
-            "measured against what is possible, here V* of the lock itself."
+            "A negative regret is a sign of a claim in the place of a result: nobody beats V*. On "
+            "a robot there is no V*, but the same slip reads the critic's value of an agent in the "
+            "place of its return."
         ),
     ),
     Exercise(

@@ -1,4 +1,4 @@
-"""Exercises of notebook 12: target and loss of QC-FQL, seeds for a gap, fair means, plans."""
+"""Exercises of notebook 12: targets and loss of QC-FQL, widths of intervals, fair means."""
 
 from functools import cache
 from typing import Any
@@ -16,7 +16,14 @@ POWERS = DISCOUNT ** np.arange(4)
 FIRST, LAST = POWERS @ [0, -1, -1, -1], POWERS @ [-1, -1, -1, 0]
 AHEAD = float(FIRST - LAST)
 
-SEEDS = 40  # of 12.q2: 10 seeds leave the difference open by 10 points on either side
+# Of 12.q2: scatter of QC-FQL's ten seeds [points]; Student's factor of the difference of two tens.
+SCATTER, STUDENT = 10.7, 2.10
+
+
+def reach(episodes: int) -> float:
+    """Half the interval of a difference of two groups of ten, if episodes are all that scatters."""
+    return STUDENT * SCATTER * (2 / 10) ** 0.5 * (20 / episodes) ** 0.5
+
 
 # Two agents of 12.q3: share of successes; notes of the hand [cm] in successes and in failures.
 A_WINS, A_WON, A_LOST = 0.6, 7.0, 3.5
@@ -33,23 +40,44 @@ LEFT = coherency(B_WINS, A_WON, A_LOST) - coherency(B_WINS, B_WON, B_LOST)
 LEFT_OF_B = coherency(A_WINS, A_WON, A_LOST) - coherency(A_WINS, B_WON, B_LOST)
 
 
-def planned_at(ends: np.ndarray, h: int) -> np.ndarray:
-    """The step at which each executed action was planned.  [T] -> [T]"""
-    planned, left, when = [], 0, 0
-    for t, end in enumerate(ends):
-        if left == 0:
-            left, when = h, t
-        planned.append(when)
-        left = 0 if end else left - 1
-    return np.array(planned)
+def window_targets(reward, mask, value, n, discount):
+    """The target of every window of n steps.  [T], [T], [T + 1] -> [T - n + 1]
+
+    y_t = sum_{i<n} gamma^i r_{t+i} + gamma^n min_{i<n} mask_{t+i} value_{t+n}
+    """
+    rows = np.arange(len(reward) - n + 1)[:, None] + np.arange(n)
+    earned = np.asarray(reward)[rows] @ discount ** np.arange(n)
+    goes_on = np.asarray(mask)[rows].min(1)
+    return earned + discount**n * goes_on * np.asarray(value)[rows[:, 0] + n]
 
 
-def never_emptied(ends: np.ndarray, h: int) -> np.ndarray:
-    """The bug: what was planned for one episode is executed in the next."""
-    return np.arange(len(ends)) // h * h
+def next_step(reward, mask, value, n, discount):
+    """The bug: the value of s_{t+1} in the place of s_{t+n}, right for n = 1."""
+    return window_targets(reward, mask, np.roll(value, n - 1), n, discount)
 
 
-ENDS = np.array([0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0])
+def one_late(reward, mask, value, n, discount):
+    return window_targets(reward, mask, np.roll(value, -1), n, discount)
+
+
+def last_mask(reward, mask, value, n, discount):
+    rows = np.arange(len(reward) - n + 1)[:, None] + np.arange(n)
+    earned = np.asarray(reward)[rows] @ discount ** np.arange(n)
+    return earned + discount**n * np.asarray(mask)[rows[:, -1]] * np.asarray(value)[rows[:, 0] + n]
+
+
+def one_discount(reward, mask, value, n, discount):
+    return window_targets(reward, np.asarray(mask) * discount ** (1 - n), value, n, discount)
+
+
+def _logs() -> tuple[tuple, ...]:
+    """Three logs; in the first two a goal lies inside some windows."""
+    rng, found = np.random.default_rng(0), []
+    for steps, n, goals in ((9, 3, (4,)), (12, 5, (2, 9)), (6, 1, ())):
+        mask = np.ones(steps)
+        mask[list(goals)] = 0.0
+        found.append((rng.normal(size=steps), mask, rng.normal(size=steps + 1), n, 0.9))
+    return tuple(found)
 
 
 @cache
@@ -157,32 +185,50 @@ EXERCISES = (
     ),
     Exercise(
         id="12.q2",
-        objective="You can say how many seeds a gap needs.",
+        objective="You can say what narrows an interval, more seeds or more episodes.",
         why=(
-            "A quarter of the width wants sixteen times the seeds, half of it four times. And with "
-            "as many as that a real gap of 5 points is found only half of the time, since what one "
-            "sees scatters about it; four times in five takes twice as many. Who reports 5 points "
-            "from three seeds reports luck."
+            "Ten times the episodes, a width smaller by the square root of 10, nothing trained. "
+            "This holds only as long as episodes are what scatters. Once seeds really differ, more "
+            "episodes leave their spread as it is, and half the width takes four times the seeds. "
+            "And a gap as large as the half-width is found only half of the time."
         ),
         question=(
-            "You change a line of QC-FQL and hope for 5 points. If seeds scatter as those of the "
-            "figure, about how many seeds of each agent does it take until the 95% interval of "
-            "the difference reaches only 5 points to either side?"
+            "You change a line of QC-FQL and hope for 5 points. Ten seeds scatter by 10.7 points, "
+            "so the 95% interval of a difference of two such agents reaches 10.0 points to "
+            "either side. But 20 episodes an agent scatter by 11.1 by themselves: suppose they are "
+            "all that scatters. You play 200 episodes with each of the ten agents of either kind. "
+            "How far does the interval reach now?"
         ),
-        kind=Number(SEEDS, 5.0, "seeds"),
+        kind=Number(reach(200), 0.15, "points"),
         hints=(
-            "Ten seeds of each: how far does the interval of the difference reach to either side?",
-            "It narrows like 1 / sqrt(seeds), and is to be half as wide.",
-            "answer = 10 * (10 / 5) ** ...",
+            "What of 10.7 points is left if the luck of episodes is all, and there are ten times "
+            "as many?",
+            "A mean of ten times as many episodes scatters less by the square root of 10; the "
+            "interval is proportional to the scatter.",
+            "answer = 10.0 * (20 / 200) ** ...",
         ),
-        solution="answer = 10 * (10 / 5) ** 2",
+        solution="answer = 10.0 * (20 / 200) ** 0.5",
         misconceptions=(
             Misconception(
-                20.0,
-                "Twice the seeds make an interval narrower by the square root of 2, not by 2.",
+                reach(20) / 10,
+                "Ten times the episodes make a mean scatter less by the square root of 10, not by "
+                "10.",
             ),
-            Misconception(80.0, "Of both agents together. How many of each?"),
-            Misconception(10.0, "Ten seeds of each reach 10 points to either side: from 27 to 48."),
+            Misconception(
+                reach(20),
+                "This is the interval of before. The seeds are the same ten; but each one's "
+                "success is now known better.",
+            ),
+            Misconception(
+                SCATTER * 0.1**0.5 * STUDENT * 0.1**0.5,
+                "This is the interval of one agent's mean. A difference of two has both their "
+                "spreads in it: the square root of 2 wider.",
+            ),
+            Misconception(
+                SCATTER * 0.1**0.5,
+                "This is how far seeds then scatter (standard deviation). How far does the "
+                "interval of the difference of two means of ten reach?",
+            ),
         ),
     ),
     Exercise(
@@ -295,54 +341,53 @@ EXERCISES = (
     ),
     Exercise(
         id="12.bug",
-        objective="You can keep the plan of one episode out of the next.",
+        objective="You can find from printed targets which value a window bootstraps from.",
         why=(
-            "A chunk belongs to the state in which it was planned. Evaluators that reset the world "
-            "but not the queue measure another policy, and only where episodes end inside a chunk."
+            "With exact values a target of n steps equals the value of the state where it begins, "
+            "for every n: a test that costs three lines. This fault counts the steps of a window "
+            "nearly twice, is silent at n = 1, and training with it converges all the same."
         ),
         question=(
-            "This loop plays chunks of `h` actions and notes when each action was planned; "
-            "`ends[t]` is 1 where an episode ends after step t:\n\n"
-            "    def planned_at(ends, h):\n"
-            "        planned, left, when = [], 0, 0\n"
-            "        for t in range(len(ends)):\n"
-            "            if left == 0:\n"
-            "                left, when = h, t\n"
-            "            planned.append(when)\n"
-            "            left = left - 1\n"
-            "        return planned\n\n"
+            "Targets of windows of n steps from a log: `reward` and `mask` [T], and the slow "
+            "critic's `value` [T + 1] of every state. With exact values they should equal the "
+            "value of the state where each window begins, and for n = 5 they do not:\n\n"
+            "    def window_targets(reward, mask, value, n, discount):\n"
+            "        rows = np.arange(len(reward) - n + 1)[:, None] + np.arange(n)\n"
+            "        y = reward[rows] @ discount ** np.arange(n)\n"
+            "        goes_on = mask[rows].min(1)\n"
+            "        return y + discount**n * goes_on * value[rows[:, 0] + 1]\n\n"
             "Repair it and answer with the function."
         ),
-        kind=Function(
-            planned_at,
-            ((ENDS, 5), (ENDS, 1), (np.zeros(7, int), 3), (np.array([1, 1, 0, 0, 1, 0, 0]), 4)),
-        ),
+        kind=Function(window_targets, _logs()),
         hints=(
-            "Follow it with ends = [0, 0, 1, 0, 0] and h = 5. For which start was the fourth "
-            "action planned?",
-            "After an episode ends, nothing is left of its plan.",
-            "left = 0 if ends[t] else ...",
+            "Which of the three factors of the bootstrap does not depend on n, and should?",
+            "After n rewards one stands at s_{t+n}.",
+            "y + discount**n * goes_on * value[rows[:, 0] + ...]",
         ),
         solution=(
-            "def answer(ends, h):\n"
-            "    planned, left, when = [], 0, 0\n"
-            "    for t in range(len(ends)):\n"
-            "        if left == 0:\n"
-            "            left, when = h, t\n"
-            "        planned.append(when)\n"
-            "        left = 0 if ends[t] else left - 1\n"
-            "    return planned"
+            "import numpy as np\n"
+            "def answer(reward, mask, value, n, discount):\n"
+            "    rows = np.arange(len(reward) - n + 1)[:, None] + np.arange(n)\n"
+            "    y = reward[rows] @ discount ** np.arange(n)\n"
+            "    goes_on = mask[rows].min(1)\n"
+            "    return y + discount**n * goes_on * value[rows[:, 0] + n]"
         ),
         misconceptions=(
             Misconception(
-                never_emptied,
-                "An action planned in one episode is still executed in the next, where the cube "
-                "lies elsewhere.",
+                next_step,
+                "Still the value of s_{t+1} is added to n rewards: steps 2 to n are paid twice.",
             ),
             Misconception(
-                lambda ends, h: np.arange(len(ends)),
-                "That is closed loop: a chunk is planned once and played to its end.",
+                one_late,
+                "One state too far: the last row of the window is t + n - 1, and what follows it "
+                "is s_{t+n}.",
             ),
+            Misconception(
+                last_mask,
+                "The bootstrap is right, but now a goal inside the window is overlooked: the least "
+                "mask counts.",
+            ),
+            Misconception(one_discount, "The value lies n steps ahead: gamma^n, not gamma."),
         ),
     ),
 )

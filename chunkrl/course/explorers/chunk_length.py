@@ -69,7 +69,8 @@ def best(numbers: Numbers) -> int:
     return int(H[numbers.regret.argmin()])
 
 
-TALLEST = 12.0  # reward: taller bars shrink to this, and their number stands above
+TALLEST = 12.0  # reward: taller bars are cut there, and their number stands above
+THIN = 0.02  # reward: parts below it are not drawn
 REGRET, CLAIM, STUCK = plots.estimated(1), plots.estimated(0), plots.estimated(3)
 DOTTED: dict[str, Any] = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1.2}
 GAP: dict[str, Any] = {"color": "white", "linewidth": 2.5, "zorder": 4}
@@ -81,8 +82,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     claim = plots.label(
         figure.add_axes((0.075, 0.50, 0.30, 0.29)),
         "",
-        "claimed - true",
-        "bootstrapping error",
+        "",
+        "claimed - true value [reward]",
     )
     stuck = plots.label(
         figure.add_axes((0.075, 0.13, 0.30, 0.22)),
@@ -94,8 +95,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     regret = plots.label(
         figure.add_axes((0.46, 0.13, 0.52, 0.66)),
         "chunk length h [steps]",
-        "V* - true value [reward]",
-        f"real regret at the start, by cause; * shrunk to {TALLEST:.0f}",
+        "regret: V* - true value [reward]",
+        "regret at the start, by cause; *: bar cut",
     )
     claim.set_ylim(-6.0, 106.0)
     regret.set_ylim(0.0, 1.6 * TALLEST)
@@ -111,8 +112,6 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
             "regret, mean of critics ± 2 s.e.": REGRET,
             "noisy picks, estimated": square
             | {"markerfacecolor": PICKING["facecolor"], "color": plots.VERMILLION},
-            "chunks never proposed, estimated": square
-            | {"markerfacecolor": MISSING["facecolor"], "color": plots.BLUE},
             "open-loop loss, exact": square
             | {"markerfacecolor": "white", "color": plots.BLACK, "markeredgewidth": 1.5},
             "the chosen h": DOTTED,
@@ -136,6 +135,9 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     chosen = f"{numbers.regret[i]:.1f} ± {2 * numbers.regret_error[i]:.1f}"
     here = f"; at h = {numbers.h}: {chosen}" if i != j else ""
     plots.headline(claim, f"Least regret at h = {j + 1}: {least}{here}")
+    if numbers.missing.max() > THIN:  # no line of the legend where no bar has the colour
+        told = "blue: chunks never proposed, estimated"
+        regret.text(0.99, 0.70, told, transform=regret.transAxes, ha="right", fontsize=9)
     among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice}"
     regret.text(
         1.0,
@@ -154,7 +156,7 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         (numbers.missing, MISSING),
         (numbers.open_loop, plots.EXACT_BAR),
     ):
-        shown = part > 0.02
+        shown = part > THIN
         below = numbers.regret - level - part
         left, right = H[shown] - 0.35, H[shown] + 0.35
         low, high = ((fits * x)[shown] for x in (below, below + part))
@@ -166,7 +168,7 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         level = level + part
     off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
     regret.errorbar(H[seen], numbers.regret[seen], off[seen], **REGRET)
-    for up in (0.90, 0.93):  # a bar that is shrunk is broken
+    for up in (0.90, 0.93):  # a bar that is cut is broken
         regret.hlines(np.full((~seen).sum(), up * TALLEST), H[~seen] - 0.42, H[~seen] + 0.42, **GAP)
     for h, value, top in zip(H.tolist(), numbers.regret, numbers.regret + off, strict=True):
         at = top if value < TALLEST else TALLEST

@@ -90,6 +90,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     obtains.plot(path, [safe, safe, risky, risky], **plots.EXACT)
     obtains.hlines(risky, NEVER, ALWAYS, **plots.reference(0))
     obtains.vlines(numbers.follow, -5.0, -1.2, color=plots.BLACK, linestyle=":", linewidth=1.2)
+    obtains.text(numbers.follow, -1.15, "the data", ha="center", fontsize=9)
     obtains.text(numbers.switch, -4.3, f"{numbers.switch:.2f}", ha="center", fontsize=9)
     lost = risky - numbers.obtains[1]
     plots.headline(

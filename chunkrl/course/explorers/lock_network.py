@@ -30,7 +30,8 @@ SETTINGS = {
     named(presses, unit="presses"): [(presses // h, 8, h) for h in H]
     for presses in sorted(lock_network.PRESSES, reverse=True)
 } | {named(*each): [(*each, h) for h in H] for each in lock_network.SETTINGS}
-PLACES = np.arange(len(H))
+PLACES = np.array(H, float)
+SPAN = (-0.9, max(H) + 0.8)  # of an axis with the word "median" at its left
 
 
 class Numbers(NamedTuple):
@@ -100,13 +101,10 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         "V* - true value [reward]",
         f"real regret at the start, cut at {TALLEST:.0f}",
     )
-    for axes in (entry, regret):
-        axes.set_xlim(-0.6, len(H) - 0.4)
-        axes.set_xticks(PLACES, [str(h) for h in H])
-    regret.set_xlim(-1.3, len(H) - 0.4)
+    entry.set_xlim(*SPAN)
+    entry.set_xticks(PLACES)
     entry.set_ylim(0.0, 10.0)
-    regret.set_ylim(-0.6, 1.22 * TALLEST)
-    regret.set_yticks(range(0, 21, 5))
+    _scale(regret)
     plots.key(
         entry,
         {
@@ -122,11 +120,59 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     return entry, regret
 
 
+def _scale(regret: Axes) -> None:
+    """A true axis of h, so that slopes can be compared, and room for the counts above."""
+    regret.set_xlim(*SPAN)
+    regret.set_xticks(PLACES)
+    regret.set_ylim(-0.6, 1.22 * TALLEST)
+    regret.set_yticks(range(0, 21, 5))
+
+
+def two(figure: Figure) -> tuple[Axes, ...]:
+    """The regret of each number of presses in PRESSES, the larger first."""
+    panels = []
+    for left, presses in zip((0.08, 0.57), sorted(lock_network.PRESSES, reverse=True), strict=True):
+        title = f"{presses:,} presses: regret at the start, cut at {TALLEST:.0f}"
+        size = "V* - true value [reward]"
+        axes = figure.add_axes((left, 0.13, 0.41, 0.66))
+        panels.append(plots.label(axes, "chunk length h [steps]", size, title))
+        _scale(axes)
+    several = {"median, 95% interval": REGRET, "mean": MEAN, "each network, sorted": SEED}
+    exact = {"open-loop loss, exact": plots.EXACT}
+    plots.key(panels[0], several | exact, loc=(0.06, 0.60))
+    plots.key(panels[1], {f"above {TALLEST:.0f}; how many": HIGH}, loc=(0.34, 0.02))
+    return tuple(panels)
+
+
+def presses() -> plots.Picture:
+    """As many logged presses for every h: many of them left, few right."""
+    found = [
+        LOCK_NETWORK.numbers(setting=name) for name in list(SETTINGS)[: len(lock_network.PRESSES)]
+    ]
+
+    def each(axes: tuple[Axes, ...]) -> None:
+        for panel, numbers in zip(axes, found, strict=True):
+            draw_regret(panel, numbers)
+        plots.headline(axes[0], "Equal presses: longer chunks lose more; few presses leave a tail")
+
+    return plots.Picture(plots.still(two, each), " ".join(map(describe, found)))
+
+
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     entry, regret = axes
     centre, error = np.transpose([mean_and_error(each) for each in numbers.entry])
     entry.errorbar(PLACES, centre, 2 * error, **ENTRY)
-    at = [p + np.linspace(0.12, 0.40, len(x)) for p, x in enumerate(numbers.regret)]
+    middle, mean = draw_regret(regret, numbers)
+    plots.headline(
+        entry,
+        f"{numbers.setting}: at h = {H[0]} and {H[1]} medians {middle[0]:.1f} and "
+        f"{middle[1]:.1f}, means {mean[0]:.1f} and {mean[1]:.1f}",
+    )
+
+
+def draw_regret(regret: Axes, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
+    """What each network loses, with medians and means by h, which are returned."""
+    at = [p + np.linspace(0.12, 0.40, len(x)) for p, x in zip(PLACES, numbers.regret, strict=True)]
     beside, sizes = np.concatenate(at), np.concatenate([np.sort(x) for x in numbers.regret])
     low = sizes <= TALLEST
     regret.plot(beside[low], sizes[low], **SEED)
@@ -138,15 +184,11 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     regret.plot(PLACES[mean <= TALLEST] - 0.22, mean[mean <= TALLEST], **MEAN)
     regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
     for place, value, each in zip(PLACES.tolist(), middle, numbers.regret, strict=True):
-        regret.text(place, 1.16 * TALLEST, f"{value:.1f}", ha="center")
+        regret.text(place, 1.16 * TALLEST, f"{value:.1f}", ha="center", fontsize=9)
         if more := int((each > TALLEST).sum()):
             regret.text(place + 0.26, 1.07 * TALLEST, str(more), ha="center", fontsize=9)
-    regret.text(-0.48, 1.16 * TALLEST, "median", ha="right", fontsize=9)
-    plots.headline(
-        entry,
-        f"{numbers.setting}: at h = {H[0]} and {H[1]} medians {middle[0]:.1f} and "
-        f"{middle[1]:.1f}, means {mean[0]:.1f} and {mean[1]:.1f}",
-    )
+    regret.text(0.55, 1.16 * TALLEST, "median", ha="right", fontsize=9)
+    return middle, mean
 
 
 def describe(numbers: Numbers) -> str:

@@ -58,7 +58,7 @@ def compute(steps: int, skill: float, slip: float) -> Numbers:
 
 
 BARS = (
-    "logging\nV_beta", "n-step Q\nsays", "its policy\nobtains", "chunked Q\nclaims",
+    "logging\n$V_\\beta$", "n-step Q\nsays", "its policy\nobtains", "chunked Q\nclaims",
     "its chunks\nobtain",
 )  # fmt: skip
 FILL = {"facecolor": "#D9D9D9", "edgecolor": plots.BLACK, "linewidth": 1.5}
@@ -95,19 +95,21 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         "n-step Q minus V*, exact",
     )
     bias.set_xlim(0.5, LONGEST + 0.5)
-    figure.text(0.602, 0.83, "white: n-step Q is V*; darker: further below it", fontsize=9)
     figure.text(0.602, 0.785, "triangles: bootstraps on a path without mistakes", fontsize=9)
     return strip, values, bias
 
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     strip, values, bias = axes
+    darkest = plots.nice_top(max(float(numbers.shortfall.max()), FAINTEST))
     plots.lock_strip(
         strip,
         numbers.shortfall,
-        plots.nice_top(max(float(numbers.shortfall.max()), FAINTEST)),
+        darkest,
         range(LENGTH, 0, -numbers.steps),
     )
+    shades = f"white: n-step Q is V*; black: {1.2 * darkest:.3g} below it"
+    strip.text(-1.0, 0.62, shades, fontsize=9)
     strip.text(LENGTH + 0.5, 1.25, "start", fontsize=9)
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
 
@@ -166,7 +168,7 @@ def describe(numbers: Numbers) -> str:
 
 def table(numbers: Numbers) -> Table:
     rows = [
-        (name.replace("\n", " "), value, value - numbers.best)
+        (name.replace("\n", " ").replace("$V_\\beta$", "V_beta"), value, value - numbers.best)
         for name, value in zip(("best V*", *BARS), (numbers.best, *bars(numbers)), strict=True)
     ]
     for n, error in enumerate(numbers.curve, start=1):

@@ -50,7 +50,7 @@ SAID = plots.learned(0)
 def layout(figure: Figure) -> tuple[Axes, ...]:
     value = plots.label(figure.add_axes((0.09, 0.55, 0.89, 0.26)), "", "value", "what it claims")
     lead = plots.label(
-        figure.add_axes((0.09, 0.19, 0.89, 0.26)),
+        figure.add_axes((0.09, 0.17, 0.89, 0.28)),
         "",
         "Q(right) - Q(wrong)",
         "below 0 it walks back; black: the truth",
@@ -58,9 +58,12 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     for axes in (value, lead):
         axes.set_xlim(-0.6, LENGTH - 0.4)
     value.tick_params(labelbottom=False)
-    lead.tick_params(labelbottom=False)
-    told = "cells from the start to the goal; numbers: windows in which the wrong button was logged"
-    figure.text(0.535, 0.06, told, ha="center", fontsize=9)
+    value.set_xticks(range(LENGTH))
+    lead.set_xticks(range(LENGTH), [str(cell) for cell in range(LENGTH)], fontsize=8)
+    figure.text(0.01, 0.129, "cell:", fontsize=8)
+    figure.text(0.01, 0.073, "wrong\nlogged:", fontsize=8)
+    told = "wrong logged: windows in which the wrong button was logged; 0 is the start"
+    figure.text(0.535, 0.02, told, ha="center", fontsize=9)
     plots.key(value, {"the network": SAID, "V*, exact": plots.EXACT}, "upper right")
     return value, lead
 
@@ -80,7 +83,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     lead.set_ylim(low, max(3.0, 1.1 * float(numbers.lead.max())))
     for cell, count in enumerate(numbers.wrong.tolist()):
         lead.text(
-            cell, low * 1.1, str(count), ha="center", va="top", fontsize=9, clip_on=False,
+            cell, -0.24, str(count), ha="center", va="top", fontsize=9, clip_on=False,
+            transform=lead.get_xaxis_transform(),
             color=plots.VERMILLION if count == 0 else plots.BLACK,
             weight="bold" if count == 0 else "normal",
         )  # fmt: skip

@@ -91,7 +91,8 @@ def draw(axes: tuple[Axes, ...], found: tuple[Row, ...]) -> None:
         text = f"{said}\n(worth {row.truth:.2f})"
         a.text(7.2, low + HIGH / 2, text, va="center", fontsize=10, linespacing=1.4)
     plots.headline(
-        a, "One window, three readings. Grey: what the critic is told. Bracket: what it adds up"
+        a,
+        "One window, three targets. Grey: told; bracket: added up; triangle: bootstrap",
     )
 
 

@@ -127,11 +127,13 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         gap, low, high = np.clip(100 * numbers.gap[other], -100, 100)
         bold: dict[str, Any] = plots.learned(SHOWN[other]) | {"elinewidth": 2.2, "markersize": 8.5}
         gaps.errorbar(place, gap, [[gap - low], [high - gap]], **bold)
-        gaps.text(place, high + 3.0, f"{gap:+.1f}", fontsize=10, ha="center")
+        # Above the first and below the second: side by side two long numbers touch.
+        at, va = (high + 8.0, "bottom") if place == 0 else (low - 8.0, "top")
+        gaps.text(place, at, f"{gap:+.1f}", fontsize=10, ha="center", va=va)
     gap, low, high = 100 * numbers.gap[OTHERS[0]]
     names = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
     known = (
-        f"95% over seeds [{low:+.0f}, {high:+.0f}]" if numbers.known
+        f"95% [{low:+.0f}, {high:+.0f}]" if numbers.known
         else "one seed each: no interval"
     )  # fmt: skip
     plots.headline(curves, f"{_seeds(numbers)}: {names} {gap:+.1f} points, {known}")

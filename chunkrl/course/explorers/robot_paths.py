@@ -89,6 +89,58 @@ def parts() -> tuple[np.ndarray, np.ndarray]:
     return split(both, -1), bootstrap(both, split)
 
 
+REASONS = (
+    f"{spelled(OURS)} fails less often", "its failed hands go further", "its successful hands do"
+)  # fmt: skip
+
+
+def split_layout(figure: Figure) -> tuple[Axes, ...]:
+    axes = plots.label(
+        figure.add_axes((0.30, 0.16, 0.66, 0.58)),
+        "way in 5 steps, mean over all episodes [cm]", "", "bar: its part, 95% over seeds",
+    )  # fmt: skip
+    axes.set_ylim(4.6, -0.6)
+    axes.set_yticks(range(5), [f"{spelled(SINGLE)}", *REASONS, spelled(OURS)])
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(0, 6.5)
+    return (axes,)
+
+
+def split_picture() -> plots.Picture:
+    """From SINGLE's mean over all episodes to that of OURS, a bar for each of `parts`."""
+    part, (low, high) = parts()
+    means = [
+        float(np.mean([
+            MEASURES[0](robot_runs.path(STORED, NAMES.index(method), s, e))
+            for s, e in np.ndindex(STORED.success.shape[1:])
+        ]))
+        for method in PAIR
+    ]  # fmt: skip
+    ends = means[0] + np.cumsum(np.append(0.0, part[:3]))
+
+    def draw_split(axes: tuple[Axes, ...]) -> None:
+        (a,) = axes
+        for place, mean, series in ((0, means[0], SHOWN[SINGLE]), (4, means[1], SHOWN[OURS])):
+            a.barh(place, mean, 0.6, color=plots.COLORS[series])
+            a.text(mean + 0.08, place, f"{mean:.2f}", va="center")
+        bar: dict[str, Any] = plots.EXACT_BAR | {"facecolor": "#CFE8F7"}
+        for i in range(3):
+            a.barh(i + 1, part[i], 0.6, left=ends[i], **bar)
+            off = [[part[i] - low[i]], [high[i] - part[i]]]
+            a.errorbar(ends[i + 1], i + 1, xerr=off, color=plots.BLACK, capsize=3.0, linewidth=1.2)
+            told = f"{part[i]:+.2f} [{low[i]:.2f}, {high[i]:.2f}]"
+            a.text(ends[i] - 0.08, i + 1, told, va="center", ha="right", fontsize=9)
+        a.vlines(ends, np.arange(4), np.arange(1, 5), color=plots.BLACK, linewidth=0.8)
+        plots.headline(a, f"{spelled(OURS)}'s hand goes {part[3]:.2f} cm further: why")
+
+    told = ", ".join(f"{reason} {x:+.2f}" for reason, x in zip(REASONS, part, strict=False))
+    alt = (
+        f"Over all episodes {spelled(SINGLE)}'s notes lie {means[0]:.2f} cm apart, "
+        f"{spelled(OURS)}'s {means[1]:.2f}. The difference: {told}."
+    )
+    return plots.Picture(plots.still(split_layout, draw_split), alt)
+
+
 def compute(episode: int, seed: int, steps: int, over: str) -> Numbers:
     """Two paths from one start, and every method's way and direction until `steps`."""
     points, scene = steps // robot_runs.EVERY + 1, robot_runs.load_scene()
@@ -125,10 +177,10 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     top.set_ylim(*DEPTH)
     both = []
     for bottom, title in (
-        (0.49, "way in 5 steps [cm], each seed"),
-        (0.13, "cosine of successive moves"),
+        (0.51, "way in 5 steps [cm], each seed"),
+        (0.16, "cosine of successive moves"),
     ):
-        axes = plots.label(figure.add_axes((0.70, bottom, 0.28, 0.27)), "", "", title)
+        axes = plots.label(figure.add_axes((0.70, bottom, 0.28, 0.25)), "", "", title)
         axes.set_xlim(-0.6, len(SHOWN) - 0.2)
         axes.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
         axes.tick_params(axis="x", length=0)
@@ -191,8 +243,9 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         _, low, high = gap[0]
         names = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
         text = f"{names}: [{low:+.{digits}f}, {high:+.{digits}f}]"
-        a.text(-0.5, 0.99 * a.get_ylim()[1], text, fontsize=8.5, va="top")
-    both[0].text(-0.5, 12.2, f"mean over {numbers.over}", fontsize=8.5, va="top")
+        a.text(-0.5, 0.99 * a.get_ylim()[1], text, fontsize=9, va="top")
+    below = both[1].transAxes
+    both[1].text(0.0, -0.34, f"means over {numbers.over}", fontsize=9, transform=below)
     plots.headline(top, headline(numbers))
 
 

@@ -21,6 +21,10 @@ FEWEST = 10  # matching windows, below which no estimate is shown
 TARGETS = ("return", "chunked return", "cut return")
 PARTS = ("bootstrap", "off-policy", "lucky logs", "total")
 
+SHORT = ("boot-\nstrap", "off-\npolicy", "lucky\nlogs", "total")  # of PARTS, in a narrow panel
+ROOM = len(PARTS) - 0.3  # of the x axis
+MEAN: dict[str, Any] = plots.estimated(1) | {"markersize": 3.0}
+
 
 class Numbers(NamedTuple):
     target: str
@@ -132,7 +136,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         "error of one target at the start [reward], by cause",
     )
     bars.set_xticks(range(len(PARTS)), PARTS)
-    bars.set_xlim(-0.6, len(PARTS) - 0.4)
+    bars.set_xlim(-0.6, ROOM)
     spread = plots.label(
         figure.add_axes((0.80, 0.13, 0.18, 0.66)), "both: √(bias² + noise²)", "", "size [reward]"
     )
@@ -142,15 +146,15 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         bars,
         {
             "exact": {"color": plots.BLACK},
-            "estimated: mean target of the windows that fit ± 2 s.e.": plots.estimated(1),
+            "estimated: mean target of the windows that fit ± 2 s.e.": MEAN,
         },
         "upper left",
     )
     return bars, spread
 
 
-def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
-    bars, spread = axes
+def waterfall(bars: Axes, numbers: Numbers) -> float:
+    """The parts of one target and their sum, its estimate beside it; the largest height."""
     heights = numbers.parts
     # Each part starts where the one before it ended; the total starts at zero again.
     begin = np.concatenate([[0.0], np.cumsum(heights[:-2]), [0.0]])
@@ -164,9 +168,15 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     for place, (height, base) in enumerate(zip(heights, begin, strict=True)):
         above = max(base, base + height) + 0.04 * size
         bars.text(place, above, f"{height:+.2f}", ha="center")
-    bars.hlines(0.0, -0.6, len(PARTS) - 0.4, color=plots.BLACK, linewidth=0.8)
-    at = np.full(len(numbers.estimate), len(PARTS) - 0.75)  # beside the number on the bar
-    bars.errorbar(at, numbers.estimate, 2.0 * numbers.standard_error, **plots.estimated(1))
+    bars.hlines(0.0, -0.6, ROOM, color=plots.BLACK, linewidth=0.8)
+    at = np.full(len(numbers.estimate), len(PARTS) - 0.55)  # beside the bar: whiskers are short
+    bars.errorbar(at, numbers.estimate, 2.0 * numbers.standard_error, capsize=4.0, **MEAN)
+    return size
+
+
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    bars, spread = axes
+    heights, size = numbers.parts, waterfall(bars, numbers)
     bars.set_ylim(-1.15 * size, 1.6 * size)
 
     bias, noise = abs(float(heights[-1])), numbers.deviation
@@ -178,12 +188,41 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     spread.set_ylim(0.0, 1.2 * top)
     used = f"{numbers.matching} of {WINDOWS} windows fit"
     used += "" if len(numbers.estimate) else ": too few for an estimate"
-    bars.text(len(PARTS) - 0.4, -1.1 * size, used, ha="right", fontsize=9)
+    bars.text(ROOM, -1.1 * size, used, ha="right", fontsize=9)
     plots.headline(
         bars,
         f"{numbers.steps}-step {numbers.target}, q = {numbers.skill:.2f}, slip {numbers.slip:.2f}: "
         f"off by {heights[-1]:+.2f} from {numbers.truth:.2f}",
     )
+
+
+def three(figure: Figure) -> tuple[Axes, ...]:
+    """One waterfall for each of TARGETS, on one scale."""
+    panels = []
+    for left, name in zip((0.075, 0.395, 0.715), TARGETS, strict=True):
+        axes = figure.add_axes((left, 0.21, 0.275, 0.54))
+        size = "error [reward]" if name == TARGETS[0] else ""
+        panels.append(plots.label(axes, "", size, f"5-step {name}"))
+        axes.set_xticks(range(len(PARTS)), SHORT, fontsize=9)
+        axes.set_xlim(-0.6, ROOM)
+        axes.set_ylim(-2.3, 1.0)
+    told = "black: exact; open square: mean target of the windows that fit, of 2,000, ± 2 s.e."
+    figure.text(0.075, 0.025, told, fontsize=9)
+    return tuple(panels)
+
+
+def side_by_side() -> plots.Picture:
+    """The three targets at the settings where the explorer begins."""
+    found = [TARGET_PARTS.numbers(target=name) for name in TARGETS]
+
+    def each(axes: tuple[Axes, ...]) -> None:
+        for panel, numbers in zip(axes, found, strict=True):
+            waterfall(panel, numbers)
+            told = f"noise of one {numbers.deviation:.2f}; {numbers.matching} windows"
+            panel.text(-0.55, -2.12, told, fontsize=9)
+        plots.headline(axes[0], "Three targets of one log: foreign actions, luck, or neither")
+
+    return plots.Picture(plots.still(three, each), " ".join(map(describe, found)))
 
 
 def describe(numbers: Numbers) -> str:

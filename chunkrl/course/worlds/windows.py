@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chunkrl.tabular.chunks import chunk_index
+from chunkrl.tabular.chunks import chunk_index, chunk_table
 from chunkrl.tabular.worlds import World
 
 # round(Q, cell, read, reward, after, alive, discount) -> Q: one round of fitted Q-learning
@@ -39,6 +39,32 @@ def collect(world: World, n: int, count: int, seed: int = 0) -> Windows:
         reward[:, i] = world.mdp.reward[state, actions[:, i]]
         state = _draw(rng, world.mdp.transition[state, actions[:, i]])
     return Windows(cell, actions, reward, state, (state != goal).astype(float))
+
+
+class Stream(NamedTuple):
+    """Windows of n steps cut from one long log, in which a goal is followed by the next start."""
+
+    cell: np.ndarray  # [M]     where each begins
+    read: np.ndarray  # [M]     the number of its chunk
+    reward: np.ndarray  # [M, n]  0 after the goal
+    after: np.ndarray  # [M]     where each ends, maybe in the next episode
+    going: np.ndarray  # [M, n]  0 at the step that reached the goal, else 1
+
+
+def stream(world: World, n: int) -> Stream:
+    """Every chunk of n actions from every cell of a world without chance, once."""
+    goal, following = len(world.behaviour) - 1, world.mdp.transition.argmax(-1)
+    table = chunk_table(world.mdp.reward.shape[1], n)
+    state = cell = np.repeat(np.arange(goal), len(table))
+    read = np.tile(np.arange(len(table)), goal)
+    reward, going = np.zeros((len(cell), n)), np.ones((len(cell), n))
+    for i in range(n):
+        action, before = table[read, i], going.min(1)
+        reward[:, i] = before * world.mdp.reward[state, action]
+        state = following[state, action]
+        going[:, i] = state != goal
+        state = np.where(state == goal, world.start, state)
+    return Stream(cell, read, reward, state, going)
 
 
 def filed(windows: Windows, reads: int) -> np.ndarray:
