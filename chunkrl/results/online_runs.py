@@ -24,6 +24,7 @@ COMMAND = "python -m chunkrl.results.online_runs RUN_FOLDERS"
 HERE = Path(__file__).parent / "data"
 CURVES, MOTION = HERE / "online_runs.csv", HERE / "online_coherency.csv"
 BIN = 5_000  # steps of acting; an episode belongs to the bin in which it begins
+STEPS = 30_000  # of acting, that every run has: of those that went on, motion is looked at so far
 EVERY = 5  # steps between noted positions, as in the paper
 EARLY = 40  # steps of "the first steps": before most successes end an episode
 OFFLINE, ONLINE = "offline", "online"
@@ -142,7 +143,7 @@ def main(folders: tuple[Path, ...], /) -> None:
         name = run.config["method"] + (f"_h{chunk}" if chunk else "")
         rows += evaluations(name, run.rows)
         for seed, met in zip(run.config["seeds"], collected(folder), strict=True):
-            motion += motions(name, seed, met)
+            motion += motions(name, seed, Dataset(*(x[:STEPS] for x in met)))
         print(f"{folder}: {len(rows)} evaluations, {len(motion)} means of motion", flush=True)
     stored.save_rows(CURVES, Evaluation._fields, sorted(rows))
     stored.save_rows(MOTION, Motion._fields, sorted(motion, key=lambda m: m[:4]))

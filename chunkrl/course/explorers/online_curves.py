@@ -20,7 +20,7 @@ OURS, OTHER = "qc_fql", "fql"
 KNOWN = (OURS, OTHER, "fql_n", "qc", "rlpd", "rlpd_ac")
 CURVES, MOTION = online_runs.load_curves(), online_runs.load_motion()
 SHOWN = {m: i for i, m in enumerate(KNOWN) if any(row.method == m for row in CURVES)}
-LAST = max(row.online for row in CURVES)
+LAST = online_runs.STEPS
 
 
 class Numbers(NamedTuple):
@@ -39,7 +39,7 @@ def curves() -> dict[str, dict[int, np.ndarray]]:
     """Success of each seed by the time of the evaluation.  method -> time -> [S]"""
     found: dict[str, dict[int, list[float]]] = {method: {} for method in SHOWN}
     for method in SHOWN:
-        rows = [row for row in CURVES if row.method == method]
+        rows = [row for row in CURVES if row.method == method and row.online <= LAST]
         switch = max((row.step for row in rows if row.phase == OFFLINE), default=0)
         for row in rows:
             rates = found[method].setdefault(row.step - switch, [])
