@@ -43,7 +43,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     both = []
     for left, slip in zip((0.09, 0.57), SLIPS, strict=True):
         axes = figure.add_axes((left, 0.14, 0.40, 0.62))
-        name = "V* - V*_h at the start [reward]"
+        name = "$V^* - V^*_h$ at the start [reward]"
         both.append(plots.label(axes, "chunk length h [steps]", name, f"slip {slip}"))
         axes.set_xlim(-0.6, len(LENGTHS) - 0.4)
         axes.set_xticks(range(len(LENGTHS)), map(str, LENGTHS))

@@ -136,8 +136,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     here = f"; at h = {numbers.h}: {chosen}" if i != j else ""
     plots.headline(claim, f"Least regret at h = {j + 1}: {least}{here}")
     if numbers.missing.max() > THIN:  # no line of the legend where no bar has the colour
-        told = "blue: chunks never proposed, estimated"
-        regret.text(0.99, 0.70, told, transform=regret.transAxes, ha="right", fontsize=9)
+        told = "blue: chunks never\nproposed, estimated"
+        regret.text(0.02, 0.97, told, transform=regret.transAxes, va="top", fontsize=9)
     among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice}"
     regret.text(
         1.0,

@@ -20,6 +20,7 @@ OTHERS = tuple(dict.fromkeys(method for method, *_ in ROWS if method != OURS))
 SEEDS = sorted({seed for _, seed, _ in ROWS})
 STEPS = sorted({step for *_, step in ROWS})
 SHOWN = {OURS: 0, **{method: 1 + i for i, method in enumerate(OTHERS)}}  # series of its marks
+LOWEST = -60  # points, of the axis of differences: longer whiskers end there
 AVERAGES = {"this evaluation": 1, "this and the two before": 3}
 COUNT: np.ndarray = np.array(
     [[[ROWS[m, s, t].successes for t in STEPS] for s in SEEDS] for m in SHOWN]
@@ -90,8 +91,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     seeds.set_xlim(-0.6, len(SHOWN) - 0.4)
     seeds.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
     seeds.tick_params(labelleft=False)
-    gaps.set_ylim(-100, 100)
-    gaps.set_yticks([-100, -50, 0, 50, 100])
+    gaps.set_ylim(LOWEST, 100)
+    gaps.set_yticks([-50, 0, 50, 100])
     gaps.set_xlim(-0.6, len(OTHERS) - 0.4)
     gaps.set_xticks(range(len(OTHERS)), [spelled(m) for m in OTHERS], fontsize=9)
     for axes in (seeds, gaps):
@@ -124,7 +125,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         each.errorbar(place + 0.3, mean, [[mean - low], [high - mean]], **thick)
     gaps.axhline(0.0, color=plots.BLACK, linewidth=0.8)
     for place, other in enumerate(OTHERS):
-        gap, low, high = np.clip(100 * numbers.gap[other], -100, 100)
+        gap, low, high = np.clip(100 * numbers.gap[other], LOWEST, 100)
         bold: dict[str, Any] = plots.learned(SHOWN[other]) | {"elinewidth": 2.2, "markersize": 8.5}
         gaps.errorbar(place, gap, [[gap - low], [high - gap]], **bold)
         # Above the first and below the second: side by side two long numbers touch.

@@ -123,7 +123,7 @@ def split_picture() -> plots.Picture:
         for place, mean, series in ((0, means[0], SHOWN[SINGLE]), (4, means[1], SHOWN[OURS])):
             a.barh(place, mean, 0.6, color=plots.COLORS[series])
             a.text(mean + 0.08, place, f"{mean:.2f}", va="center")
-        bar: dict[str, Any] = plots.EXACT_BAR | {"facecolor": "#CFE8F7"}
+        bar: dict[str, Any] = plots.EXACT_BAR | {"facecolor": "#CFE8F7", "edgecolor": "#777777"}
         for i in range(3):
             a.barh(i + 1, part[i], 0.6, left=ends[i], **bar)
             off = [[part[i] - low[i]], [high[i] - part[i]]]

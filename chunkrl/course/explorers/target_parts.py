@@ -218,9 +218,9 @@ def side_by_side() -> plots.Picture:
     def each(axes: tuple[Axes, ...]) -> None:
         for panel, numbers in zip(axes, found, strict=True):
             waterfall(panel, numbers)
-            told = f"noise of one {numbers.deviation:.2f}; {numbers.matching} windows"
+            told = f"s.d. of one target {numbers.deviation:.2f}; {numbers.matching} fit"
             panel.text(-0.55, -2.12, told, fontsize=9)
-        plots.headline(axes[0], "Three targets of one log: foreign actions, luck, or neither")
+        plots.headline(axes[0], "Foreign actions, luck, or neither; q = 0.9, slip 0.1")
 
     return plots.Picture(plots.still(three, each), " ".join(map(describe, found)))
 
