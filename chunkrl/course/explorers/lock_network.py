@@ -234,7 +234,7 @@ LOCK_NETWORK = Explorer(
     predict_first=Predict(
         f"The table's noise was the same for every h. Networks now learn from "
         f"{max(lock_network.PRESSES):,} logged presses at every h. By what factor is an entry of a "
-        "critic of chunks of 8 more wrong than one of single actions?",
+        "critic of chunks of 8 more wrong (weighted by the log) than one of single actions?",
         "times",
         lambda numbers: float(numbers.entry[-1].mean() / numbers.entry[0].mean()),
         digits=0,
