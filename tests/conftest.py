@@ -62,9 +62,9 @@ def compiled_well(monkeypatch):
 
     better = compiler.OPTIONS | {"xla_backend_optimization_level": 1}
     monkeypatch.setattr(compiler, "OPTIONS", better)
-    programs._seed.cache_clear()
+    programs.learning.cache_clear()
     yield
-    programs._seed.cache_clear()
+    programs.learning.cache_clear()
 
 
 class Declared:
