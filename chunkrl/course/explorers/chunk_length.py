@@ -96,7 +96,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.46, 0.13, 0.52, 0.66)),
         "chunk length h [steps]",
         "regret: V* - true value [reward]",
-        "regret at the start, by cause; *: bar cut",
+        "regret at the start, by cause; *: drawn smaller",
     )
     claim.set_ylim(-6.0, 106.0)
     regret.set_ylim(0.0, 1.6 * TALLEST)
