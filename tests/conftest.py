@@ -94,7 +94,7 @@ def parity(parity_folder, name):
 
 
 # MB that a process gains before it gives back what it can, and that it may ever hold.
-GROWTH, MOST = 400, 2500
+GROWTH, MOST = 250, 2500
 BYTES = 1 if sys.platform == "darwin" else 1024  # what the system counts a peak in
 FLOOR, PEAKS = pytest.StashKey[int](), pytest.StashKey[dict[str, int]]()
 
