@@ -1,7 +1,5 @@
 """Chunks that come late: which actions are executed, and what real-time chunking asks of a flow."""
 
-from types import SimpleNamespace
-
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -11,6 +9,7 @@ from toys import make
 
 from chunkrl import train
 from chunkrl.blocks import flow
+from chunkrl.data.normalise import Normaliser
 from chunkrl.envs.ogbench import tasks
 from chunkrl.errors import ConfigError
 from chunkrl.experiments.experiment import Experiment
@@ -144,9 +143,15 @@ def test_the_bent_velocity_is_the_equation() -> None:
     np.testing.assert_allclose(flow.integrate(bent, x, 10), y, atol=1e-5)
 
 
-def test_policies_without_a_flow_are_refused() -> None:
-    run = Experiment(CUBE, SimpleNamespace(), None, [], {"method": "iql"}, None)  # pyright: ignore
-    with pytest.raises(ConfigError, match="iql draws its chunks from no flow"):
+@pytest.mark.parametrize("name", ["iql", "qam", "double_sharsa", "fmpc"])
+def test_agents_that_act_by_more_than_samples_of_a_flow_are_refused(name) -> None:
+    """No flow, one that is steered, two of them, one that is asked for more: before an episode."""
+    agent = make(name, 3, 2, hidden=(8,), goal_dim=2)
+    states = jax.vmap(agent.init)(jax.random.split(jax.random.key(0), 1))
+    config = {"method": name, "settings": {"action_dim": 2}}
+    size = 3 + getattr(agent, "goal_dim", 0)
+    run = Experiment(CUBE, agent, states, [], config, Normaliser.identity(size))
+    with pytest.raises(ConfigError, match=f"{name} does not choose among samples of one flow"):
         run.resume()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from chunkrl import agents, checks, disk, train
@@ -45,16 +46,21 @@ class Experiment(NamedTuple):
     def resume(self, index: int = 0) -> Callable:
         """The same where a chunk goes on from the one before, for `play.latency.Late`.
 
-        Raises ConfigError where what is cloned is no flow.
+        Raises ConfigError where chunks are no samples of one flow.
         """
-        policy = getattr(self.agent, "policy", None)
-        if not hasattr(policy, "resume"):
+        bound = partial(
+            train.resume, self.agent, jax.tree.map(lambda leaf: leaf[index], self.states)
+        )
+        size, h = len(self.normaliser[0]), self.agent.chunk
+        known = jnp.zeros((1, h, self.config["settings"]["action_dim"]))
+        keys = jax.random.split(jax.random.key(0), 1)
+        try:  # before any episode: an agent may act by more than its policy's samples
+            jax.eval_shape(bound, jnp.zeros((1, size)), keys, known, jnp.zeros((1, h)))
+        except AttributeError as error:
             raise ConfigError(
-                f"{self.config['method']} draws its chunks from no flow, which real-time chunking"
-                " needs: leave it out, or take qc, qc-fql or mac"
-            )
-        state = jax.tree.map(lambda leaf: leaf[index], self.states)
-        bound = partial(train.resume, self.agent, state)
+                f"{self.config['method']} does not choose among samples of one flow, which"
+                " real-time chunking needs: leave it out, or take qc, qc-fql or mac"
+            ) from error
         return lambda obs, *others: bound(self.normaliser.apply(obs), *others)
 
     def index_of(self, seed: int | None) -> int:
