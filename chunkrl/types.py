@@ -102,6 +102,13 @@ class ChunkBatch(NamedTuple):
     actor_goal: Array  # [B, G]  for the cloned policy
 
 
+class Prefix(NamedTuple):
+    """What an agent acts by that chooses how long: the first actions of a chunk."""
+
+    chunk: Array  # [*B, h, A]
+    length: Array  # [*B] int32  how many of them are executed, from 1 to h
+
+
 @dataclass(frozen=True)
 class Windows:
     """An agent reads transitions in windows of `length`: a `Dataset`, as the data are.
@@ -195,6 +202,6 @@ class Agent(Protocol):
         """The state after one update, and numbers to report, each an array []."""
         ...
 
-    def act(self, state: Any, obs: Array, key: jax.Array) -> jax.Array:
-        """The chunk for one observation.  [O] -> [h, A]"""
+    def act(self, state: Any, obs: Array, key: jax.Array) -> Any:
+        """The chunk for one observation, [O] -> [h, A], or the `Prefix` that is executed of it."""
         ...

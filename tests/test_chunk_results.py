@@ -8,11 +8,12 @@ from chunkrl.course import explorers
 from chunkrl.course.explorers import EXPLORERS, one_network
 from chunkrl.course.worlds import loops
 from chunkrl.errors import DataError
-from chunkrl.results import chunk_grid, lock_network
+from chunkrl.results import chunk_grid, lock_network, prefix_grid
 from chunkrl.statistics import bootstrap
 from chunkrl.tabular import chunk_length
-from chunkrl.tabular.chunks import chunked, logged
+from chunkrl.tabular.chunks import chunked, logged, prefixes
 from chunkrl.tabular.mdp import backup, optimal
+from chunkrl.tabular.propagation import noisy
 from chunkrl.tabular.selection import best_of_n
 from chunkrl.tabular.worlds import lock, right_actions
 
@@ -71,6 +72,63 @@ class TestGrid:
         stuck = explorer.numbers(sigma=1.0).stuck
         assert stuck[0] > 0.9 > 0.1 > stuck[3]
         assert "at h = 1 9" not in explorer.alt(sigma=1.0)  # two numbers that run together
+
+
+class TestPrefixes:
+    def test_it_is_what_the_recipe_gives(self) -> None:
+        grid = prefix_grid.load()
+        for slip, kind, h in ((0, 0, 1), (2, 1, 3), (4, 1, 2)):
+            fresh = prefix_grid.cell(
+                prefix_grid.SLIPS[slip], prefix_grid.KINDS[kind], h, sigmas=(0.3, 0.5)
+            )
+            stored = [[part[slip, kind, h - 1, at] for part in grid] for at in (3, 5)]
+            np.testing.assert_allclose(stored, fresh, rtol=1e-4, atol=1e-4)
+        shape = (len(prefix_grid.SLIPS), 2, prefix_grid.LONGEST, len(prefix_grid.SIGMAS))
+        assert all(part.shape == shape and np.isfinite(part).all() for part in grid)
+
+    def test_what_must_hold_everywhere(self) -> None:
+        """A perfect critic that may look loses nothing, and claims what is true."""
+        grid = prefix_grid.load()
+        np.testing.assert_allclose(grid.regret[:, 1, :, 0], 0, atol=1e-6)
+        np.testing.assert_allclose(grid.claim[..., 0], 0, atol=1e-4)
+        np.testing.assert_array_equal(grid.regret[:, 0, 0], grid.regret[:, 1, 0])  # h = 1
+        h = np.arange(1, prefix_grid.LONGEST + 1)[None, :, None]
+        np.testing.assert_allclose(grid.length[:, 0], h + 0 * grid.length[:, 0], rtol=1e-6)
+        assert (grid.length[:, 1] <= h + 1e-6).all()
+        assert (grid.regret > -1e-6).all()
+
+    def test_steps_between_looks_are_those_of_walks(self) -> None:
+        """Discounted means, by walking: of one noisy critic of prefixes up to 3."""
+        world = lock(prefix_grid.CELLS, 0.2)
+        mdp, rng = prefixes(world.mdp, 3), np.random.default_rng(0)
+        noise = rng.standard_normal((prefix_grid.SEEDS, *mdp.reward.shape))
+        noise[:, -1] = 0
+        choice = noisy(mdp, 0.2 * noise).choice
+        sizes, gamma, means = np.repeat([1, 2, 3], [2, 4, 8]), world.mdp.discount, []
+        for policy in choice:
+            state, looks, acted, at = np.zeros(200, int), np.zeros(200), np.zeros(200), np.ones(200)
+            while (at * (state < prefix_grid.CELLS)).max() > 1e-3:
+                alive, size = state < prefix_grid.CELLS, sizes[policy[state]]
+                looks, acted = looks + alive * at, acted + alive * at * size
+                law = mdp.transition[state, policy[state]].cumsum(axis=1)
+                state = (law / law[:, -1:] < rng.random((200, 1))).sum(axis=1)
+                at = at * gamma**size
+            means.append(acted.sum() / looks.sum())
+        stored = prefix_grid.cell(0.2, "chosen", 3, sigmas=(0.2,))[0, -1]
+        assert abs(np.mean(means) - stored) < 0.01
+
+    def test_the_explorer_shows_what_the_page_describes(self) -> None:
+        explorer = EXPLORERS["any_length"]
+        at = lambda **setting: (found := explorer.numbers(**setting)).regret[
+            :, prefix_grid.SIGMAS.index(found.sigma)
+        ]
+        one, fixed, free = at()
+        assert f"exactly 3 lose {fixed:.1f}" in explorer.predict_first.question
+        assert f"single actions {one:.1f}." in explorer.predict_first.question
+        assert fixed < 1 < 8 < free < one
+        one, fixed, free = at(sigma=0.3)
+        assert one < free < fixed
+        assert "plus or minus" in explorer.alt()
 
 
 class TestNetworks:

@@ -34,7 +34,7 @@ gymnasium.register("TakenAway-v0", toy_envs.Toy, max_episode_steps=7)
 
 # Each method as it is, and what its acting may be set to.
 OWN = ("sharsa", "double_sharsa", "dqc", "dqc_naive", "dqc_n", "dqc_one_step")
-OWN += ("qam", "fedit", "dsrl", "fmpc")
+OWN += ("qam", "fedit", "dsrl", "acsac", "fmpc")
 CASES = [(name, {}) for name in methods.ALL if name not in OWN] + [
     ("qc", {"fourier_dim": 4, "num_critics": 3, "aggregate": "min"}),
     ("bfn", {"num_critics": 3, "aggregate": 0.5}),

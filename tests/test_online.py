@@ -20,7 +20,7 @@ from chunkrl.data import chunks, windows
 from chunkrl.errors import ChunkRLWarning, ConfigError, DataError, TrainingError, WorkerError
 from chunkrl.play import collect
 from chunkrl.train import checkpoint, online, runs
-from chunkrl.types import ChunkDataset, Dataset, Source, Windows
+from chunkrl.types import ChunkDataset, Dataset, Prefix, Source, Windows
 
 O, A = 2, 2  # noqa: E741
 
@@ -115,7 +115,10 @@ def reference(name, updates, steps, seed, start=5, utd=1, every=10):
             else:
                 seen = see(obs)[: 3 if name == GOALS else 2]
                 explore = getattr(learner, "explore", learner.act)
-                queue = np.clip(jax.jit(explore)(state, seen, key)[: learner.execute], -1, 1)
+                chunk, length = jax.jit(explore)(state, seen, key), learner.execute
+                if isinstance(chunk, Prefix):
+                    chunk, length = chunk
+                queue = np.clip(chunk[:length], -1, 1)
             events.append(i)
         action, queue = np.asarray(queue[0]), queue[1:]
         following, reward, terminated, truncated, _ = env.step(action)
@@ -136,7 +139,7 @@ def reference(name, updates, steps, seed, start=5, utd=1, every=10):
     ("name", "updates", "utd"),
     [
         ("qc_fql", 10, 1), ("qc", 0, 2), ("fql", 0, 1), ("rebrac", 10, 1), ("iql", 0, 1),
-        ("mac", 10, 1), (GOALS, 10, 1),
+        ("mac", 10, 1), (GOALS, 10, 1), ("acsac", 10, 1),
     ],
 )  # fmt: skip
 def test_the_loop_is_the_protocol_event_by_event(tmp_path, name, updates, utd):

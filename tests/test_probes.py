@@ -26,7 +26,7 @@ import pytest
 from chunkrl import train
 from chunkrl.agents import methods
 from chunkrl.data import chunks
-from chunkrl.types import Dataset, GoalChunks, Halves, Windows
+from chunkrl.types import Dataset, GoalChunks, Halves, Prefix, Windows
 
 H, HALF, EPISODES = 2, 0.5, 256
 BAR = {"bandit": 0.5, "credit": 0.25}  # between the logs' actions, so that it is no part of them
@@ -62,6 +62,7 @@ CHUNKED, SINGLE = ALL, ALL - {"joint"}
 # One Euler step from noise ends at the mean of the logs, E[a | s], whichever noise: no choice.
 PASSES = {
     "qc": CHUNKED,
+    "acsac": CHUNKED,
     "qc_fql": CHUNKED,
     "bfn": SINGLE,
     "bfn_n": SINGLE,
@@ -169,13 +170,18 @@ def paid(probe, agent, states):
         np.zeros((EPISODES, 0)),
         [],
     )
-    for t in range(0, 4, agent.execute):
-        keys = jax.random.split(jax.random.fold_in(jax.random.key(2), t), EPISODES)
-        chunk = np.asarray(act(jnp.float32(state)[:, None], keys))[:, : agent.execute, 0]
-        for i in range(agent.execute):
-            action = np.hstack([action, chunk[:, i : i + 1]])
-            pay, state = follow(probe, state, action)
-            pays.append(pay)
+    left, queue = np.zeros(EPISODES, int), np.zeros((EPISODES, agent.execute))
+    for t in range(4):
+        if (over := left == 0).any():
+            keys = jax.random.split(jax.random.fold_in(jax.random.key(2), t), EPISODES)
+            chunk, length = act(jnp.float32(state)[:, None], keys), np.full(EPISODES, agent.execute)
+            if isinstance(chunk, Prefix):
+                chunk, length = chunk.chunk, np.asarray(chunk.length)
+            queue[over], left[over] = np.asarray(chunk)[over, : agent.execute, 0], length[over]
+        action, queue = np.hstack([action, queue[:, :1]]), np.roll(queue, -1, axis=1)
+        pay, state = follow(probe, state, action)
+        pays.append(pay)
+        left -= 1
     pays = {"bandit": pays, "joint": pays[1::2], "credit": [*pays[1:], state]}[probe]
     return float(np.mean(pays))
 

@@ -17,6 +17,7 @@ from chunkrl.tabular.chunks import (
     moments,
     n_step,
     n_step_limit,
+    prefixes,
 )
 from chunkrl.tabular.mdp import (
     MDP,
@@ -186,6 +187,18 @@ def test_open_loop_never_beats_closed_loop_and_ties_without_chance(h):
 def test_chunk_q_backs_up_many_values_at_once():
     mdp, values = draw(0), rng(1).normal(size=(2, 4, 5))
     np.testing.assert_allclose(chunk_q(mdp, 3, values), backup(chunked(mdp, 3), values))
+
+
+def test_prefixes_are_the_chunks_of_all_lengths():
+    """Each worth what it is in the world of its length; with single actions nothing is lost."""
+    mdp = draw(0, states=4, actions=2)
+    values, at = rng(1).normal(size=4), 0
+    q = backup(prefixes(mdp, 3), values)
+    for part in (backup(chunked(mdp, k), values) for k in (1, 2, 3)):
+        np.testing.assert_allclose(q[:, at : at + part.shape[1]], part)
+        at += part.shape[1]
+    assert at == q.shape[1]
+    np.testing.assert_allclose(optimal(prefixes(mdp, 3)).value, optimal(mdp).value, rtol=1e-9)
 
 
 def test_logged_conditions_on_the_chunk():

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
 from chunkrl.agents import presets
+from chunkrl.agents.acsac import ACSAC
 from chunkrl.agents.actor_critic import ChunkedActorCritic
 from chunkrl.agents.dqc import DQC
 from chunkrl.agents.dsrl import DSRL, Latent
@@ -553,6 +554,12 @@ def dsrl(
     """Noise chosen for a cloned flow, by SAC (arXiv 2506.15799)."""
     policy = partial(Latent, scale=latent_scale, target_entropy=target_entropy)
     return extraction(DSRL, policy, **settings)
+
+
+@method(presets.ONE_STEP)
+def acsac(horizon: int = 5, **settings: Annotated[Any, best_of_n, ACSAC]) -> ACSAC:
+    """The best of N chunks, and how much of it is executed (arXiv 2605.11009)."""
+    return best_of_n(horizon, horizon, kind=ACSAC, **settings)
 
 
 def single_steps(

@@ -36,14 +36,15 @@ def starts(data: Experience, length: int):
     return size(data) - length + 1
 
 
-def take(data: Experience, start, length: int, discount: float) -> Batch:
+def take(data: Experience, start, length: int, discount: float, every: bool = False) -> Batch:
     """The windows of `length` transitions that begin at rows `start`.  [B] -> [B, length, ...]
 
         returns_k = sum_{j<=k} gamma^j r_{i+j}     mask_k  = min_{j<=k} mask_{i+j}
         valid_0   = 1                              valid_k = 1 - max_{j<k} terminal_{i+j}
 
     A window that crosses the end of a trajectory is kept and marked by `valid`.  Rewards after an
-    interior success are still summed; only the bootstrap is cut.
+    interior success are still summed; only the bootstrap is cut.  With `every`, `next_obs` is the
+    states after all of its transitions, [B, length, O].
     """
     rows = start[:, None] + jnp.arange(length)[None]  # [B, length]
     powers = discount ** jnp.arange(length, dtype=jnp.float32)
@@ -54,7 +55,7 @@ def take(data: Experience, start, length: int, discount: float) -> Batch:
         returns=jnp.cumsum(pick(data, "reward", rows) * powers[None], axis=1),
         mask=jax.lax.cummin(pick(data, "mask", rows), axis=1),
         valid=jnp.concatenate([jnp.ones_like(terminal[:, :1]), 1 - terminal[:, :-1]], axis=1),
-        next_obs=pick(data, "next_obs", rows[:, -1]),
+        next_obs=pick(data, "next_obs", rows if every else rows[:, -1]),
     )
 
 
@@ -69,11 +70,15 @@ def draw_starts(key, data: Experience, size: int, length: int):
     return jax.random.randint(key, (size,), 0, starts(data, length))
 
 
-def sample(key, data: Experience, size: int, length: int, discount: float) -> Batch:
+def sample(
+    key, data: Experience, size: int, length: int, discount: float, every: bool = False
+) -> Batch:
     """`size` windows from rows of `draw_starts`; of `Halves`, half of them new.  See `take`."""
     if isinstance(data, Halves):
         parts = (data.logs, size - size // 2), (data.new, size // 2)
         keys = jax.random.split(key)
-        drawn = [sample(k, x, n, length, discount) for k, (x, n) in zip(keys, parts, strict=True)]
+        drawn = [
+            sample(k, x, n, length, discount, every) for k, (x, n) in zip(keys, parts, strict=True)
+        ]
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *drawn)
-    return take(data, draw_starts(key, data, size, length), length, discount)
+    return take(data, draw_starts(key, data, size, length), length, discount, every)

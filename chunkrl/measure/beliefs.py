@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from chunkrl import train
+from chunkrl.agents.acsac import ACSAC
 from chunkrl.agents.dynamics import ChunkModel
 from chunkrl.agents.model_based import ModelBasedActorCritic
 from chunkrl.agents.rewards import LearnedReward
@@ -51,7 +52,7 @@ def of(agent: Any, state: Any, normaliser: Normaliser, candidates: int | None = 
     V(s) = Q(s, a), where a is the chunk that the policy chose.  Raises ConfigError for agents
     without these.
     """
-    if not hasattr(agent, "q"):
+    if not hasattr(agent, "q") or isinstance(agent, ACSAC):
         raise ConfigError(f"{type(agent).__name__} has no values of a task")
     imagines, reward = isinstance(agent, ModelBasedActorCritic), task_reward(agent)
     if candidates and hasattr(agent, "candidates"):

@@ -10,6 +10,7 @@ from chunkrl.envs.family import Task
 from chunkrl.errors import ConfigError
 from chunkrl.play.evaluate import Evaluator
 from chunkrl.play.lockstep import Act, Episode
+from chunkrl.types import Prefix
 
 # obs [B, O], keys [B], known [B, h, A], weight [B, h] -> chunks [B, h, A]
 Resume = Callable[[np.ndarray, Any, np.ndarray, np.ndarray], Any]
@@ -65,6 +66,10 @@ class Late(Evaluator):
             drawn = self.resume(batch, keys, known, bound.astype(np.float32))
         else:
             drawn = act(batch, keys)
+        if isinstance(drawn, Prefix):
+            raise ConfigError(
+                "a policy that chooses how long it acts cannot be late: leave delay out"
+            )
         drawn = np.array(drawn)
         if drawn.shape[1] < s + d:
             raise ConfigError(

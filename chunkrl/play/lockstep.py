@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import jax
 import numpy as np
@@ -11,11 +11,13 @@ import numpy as np
 from chunkrl.errors import ConfigError
 from chunkrl.play.slot import Outcome, Slots, Start
 from chunkrl.play.workers import PATIENCE, Workers
+from chunkrl.types import Prefix
 
 if TYPE_CHECKING:
     import gymnasium
 
-Act = Callable[[np.ndarray, jax.Array], jax.Array]  # obs [B, O], keys [B] -> chunks [B, h, A]
+# obs [B, O], keys [B] -> chunks [B, h, A], or a Prefix of them
+Act = Callable[[np.ndarray, jax.Array], Any]
 
 
 @dataclass
@@ -79,7 +81,7 @@ class Lockstep:
         self.close()
 
     def play(self, act: Act, episodes: Sequence[Episode], seed: int, execute: int | None) -> None:
-        """Play `episodes` to their ends, `execute` actions of each chunk (default: all).
+        """Play `episodes` to their ends, at most `execute` actions of each chunk (default: all).
 
         act(obs [B, O] float32, keys [B]) -> [B, h, A] has B = `envs` at every call and a row of
         its result must depend on that row of its arguments alone (keys: typed, one per row).
@@ -133,7 +135,11 @@ class Lockstep:
             batch[row], number[row] = episode.shown[-1].obs, episode.number
             decision[row] = len(episode.shown) - 1
         keys = decision_keys(seed, number, decision)
-        chosen = np.asarray(self.choose(act, asked, batch, keys))
+        chosen, length = self.choose(act, asked, batch, keys), [execute] * self.envs
+        if isinstance(chosen, Prefix):
+            length = np.minimum(chosen.length, execute or chosen.chunk.shape[1])
+            chosen = chosen.chunk
+        chosen = np.asarray(chosen)
         if chosen.ndim != 3 or len(chosen) != self.envs or chosen.shape[1] < (execute or 1):
             raise ConfigError(
                 f"the policy returned {chosen.shape} for {self.envs} observations: expected "
@@ -145,7 +151,7 @@ class Lockstep:
                 "the policy returned an action that is not finite: "
                 + ("did it diverge?" if seen else "the environment showed it what is not finite")
             )
-        return chunks | {row: chosen[row, :execute] for row in asked}
+        return chunks | {row: chosen[row, : length[row]] for row in asked}
 
 
 @jax.jit

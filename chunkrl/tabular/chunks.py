@@ -53,6 +53,21 @@ def chunked(mdp: MDP, h: int) -> MDP:
     return MDP(transition, chunk_q(mdp, h, np.zeros(len(transition))), mdp.discount**h)
 
 
+def prefixes(mdp: MDP, h: int) -> MDP:
+    """The MDP whose actions are the open-loop chunks of 1, 2, ... h actions, the short ones first.
+
+    A chunk of k actions is that of `chunked(mdp, k)`; as all actions share one discount, gamma,
+    the rest, gamma^(k-1), is in its transitions, whose rows sum to that.  With chunks of one action
+    among them nothing is lost by not looking: V* is that of `mdp`.
+
+    Shapes: [S, A, S], [S, A] -> [S, A + A^2 + ... + A^h, S], [S, A + ... + A^h].
+    """
+    parts = [chunked(mdp, k) for k in range(1, h + 1)]
+    counted = [part.transition * mdp.discount**k for k, part in enumerate(parts)]
+    reward = np.concatenate([part.reward for part in parts], axis=1)
+    return MDP(np.concatenate(counted, axis=1), reward, mdp.discount)
+
+
 def _before(step: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """sum_u step(s, a, u) rest(u, c, .): one more action.  [S, A, S], [S, C, K] -> [S, AC, K]"""
     states, actions, _ = step.shape

@@ -22,7 +22,7 @@ from chunkrl.play.slot import Slots
 from chunkrl.play.workers import PATIENCE, Workers
 from chunkrl.train import memory, programs
 from chunkrl.train.programs import Report, drawn
-from chunkrl.types import Agent, ChunkDataset, Dataset, Metrics
+from chunkrl.types import Agent, ChunkDataset, Dataset, Metrics, Prefix
 
 if TYPE_CHECKING:
     import gymnasium
@@ -127,10 +127,10 @@ def _learn(agent: Agent, block: int, utd: int, batch_size: int, state, tally, da
 
 
 @partial(jax.jit, static_argnums=0)
-def _choose(agent: Agent, state, obs, key, step) -> jax.Array:
+def _choose(agent: Agent, state, obs, key, step) -> Any:
     """The chunk for environment step `step`: as the agent explores, where that is not how it acts.
 
-    [O] -> [h, A]
+    [O] -> [h, A], or a prefix of it
     """
     return getattr(agent, "explore", agent.act)(state, obs, jax.random.fold_in(key, step))
 
@@ -180,6 +180,8 @@ class Seat:
         else:
             seen = phase.online.normalise(self.player.obs)[: phase.seen]
             chunk = _choose(phase.agent, state, seen, self.key_act, np.int32(step))
+            if isinstance(chunk, Prefix):
+                chunk = np.asarray(chunk.chunk)[: int(chunk.length)]
         return np.clip(np.asarray(chunk)[: phase.block], -1, 1)
 
     def learn(self, state):

@@ -2,6 +2,7 @@
 
 from chunkrl.course.controls import Choice, Predict, Slider
 from chunkrl.course.explorer import Explorer
+from chunkrl.course.explorers.any_length import ANY_LENGTH
 from chunkrl.course.explorers.best_of_n import BEST_OF_N
 from chunkrl.course.explorers.choices import CHOICES
 from chunkrl.course.explorers.chunk_length import CHUNK_LENGTH
@@ -47,6 +48,7 @@ EXPLORERS: dict[str, Explorer] = {
         BEST_OF_N,
         WINNERS,
         CHUNK_LENGTH,
+        ANY_LENGTH,
         LOCK_NETWORK,
         OPEN_LOOP,
         DRIFT,
