@@ -40,9 +40,13 @@ def test_files_that_it_names_exist(path):
 
 @pytest.mark.parametrize(
     ("words", "kin"),
-    [("IQL|iql|Implicit Q", {"gciql.py"}), ("ReBRAC|rebrac", set()), ("RLPD|rlpd", set())],
+    [
+        ("IQL|iql|Implicit Q", {"gciql.py", "ifql.py"}),
+        ("ReBRAC|rebrac", set()),
+        ("RLPD|rlpd", set()),
+    ],
 )
-def test_a_method_is_one_file_and_one_function(words, kin):
+def test_a_method_is_one_file_and_one_name(words, kin):
     """And one of its kin may be made of it, in a file of its own."""
     quoting = ("course", "results")  # which may show numbers of it
     files = [

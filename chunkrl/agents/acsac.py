@@ -1,11 +1,15 @@
 """A chunk length for each state: a critic of prefixes chooses the chunk, and how much of it."""
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
+from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic, Noise, Params, State
+from chunkrl.agents.flow_q import best_of_n
+from chunkrl.agents.method import method
 from chunkrl.blocks.networks import Aggregate, aggregated
 from chunkrl.data import windows
 from chunkrl.types import Batch, Experience, Prefix
@@ -96,3 +100,9 @@ class ACSAC(ChunkedActorCritic):
         length, at = best // self.candidates + 1, best % self.candidates
         chunk = jnp.take_along_axis(chunks, at[None, ..., None], axis=0)[0]
         return Prefix(chunk.reshape(*obs.shape[:-1], self.chunk, self.action_dim), length)
+
+
+@method(presets.ONE_STEP)
+def acsac(horizon: int = 5, **settings: Annotated[Any, best_of_n, ACSAC]) -> ACSAC:
+    """The best of N chunks, and how much of it is executed (arXiv 2605.11009)."""
+    return best_of_n(horizon, horizon, kind=ACSAC, **settings)

@@ -1,17 +1,20 @@
 """Decoupled Q-chunking: critics of long chunks, and a policy of short ones."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import State
 from chunkrl.agents.ifql import Choosing, Noise
+from chunkrl.agents.method import method, require_some_of
 from chunkrl.blocks.networks import Tree
 from chunkrl.blocks.policies import Flow, best_of_n
 from chunkrl.blocks.targets import REGRESSIONS, Logistic, Regression
 from chunkrl.data import chunks, goals
+from chunkrl.errors import ConfigError
 from chunkrl.types import Batch, ChunkDataset, GoalChunks
 
 
@@ -124,3 +127,70 @@ class DQC(Choosing):
         """The best of N chunks, which see no goal.  [*B, O + G], [N, *B, D] -> [*B, D]"""
         proposals = self.policy.sample(params.policy, obs[None, ..., : self.obs_dim], noise)
         return best_of_n(proposals, lambda x: self.q(params.critic, obs[None], x))
+
+
+def decoupled(
+    horizon: int,
+    policy_chunk: int,
+    obs_dim: int,
+    action_dim: int,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = DQC.hidden,
+    **learning: Annotated[Any, DQC],
+) -> DQC:
+    """Values of `horizon` steps, and a critic that picks among proposals of a cloned flow."""
+    if policy_chunk > horizon:
+        raise ConfigError(
+            f"policy_chunk = {policy_chunk}: must be between 1 and the {horizon} steps of values"
+        )
+    flow = Flow(policy_chunk * action_dim, hidden, flow_steps, norm=True)
+    told = {"hidden": hidden, "execute": policy_chunk, **learning}
+    return DQC(obs_dim, action_dim, flow, policy_chunk, horizon, **told)
+
+
+PLAIN = ("kappa_d", "distill_loss")  # of what is distilled; without, Q learns the target itself
+
+
+@method(presets.DECOUPLED)
+def dqc(
+    horizon: int = 25, policy_chunk: int = 5, **settings: Annotated[Any, decoupled, "execute"]
+) -> DQC:
+    """Decoupled Q-chunking: long chunks valued, short ones played (arXiv 2512.10926, sec. 5).
+
+    Where both are as long, nothing is distilled.
+    """
+    if horizon == policy_chunk and settings.keys() & {*PLAIN}:
+        raise ConfigError(
+            f"horizon = policy_chunk = {horizon}: nothing is distilled, leave out kappa_d and"
+            " distill_loss"
+        )
+    return decoupled(horizon, policy_chunk, distilled=horizon > policy_chunk, **settings)
+
+
+@method(presets.DECOUPLED)
+def dqc_naive(
+    horizon: int = 25,
+    execute: int = 1,
+    **settings: Annotated[Any, decoupled, "policy_chunk", *PLAIN],
+) -> DQC:
+    """The first actions of a chunk that is valued as a whole (arXiv 2512.10926, sec. 6)."""
+    require_some_of(horizon, execute)
+    return decoupled(horizon, horizon, execute=execute, distilled=False, **settings)
+
+
+@method(presets.DECOUPLED)
+def dqc_n(
+    horizon: int = 25,
+    policy_chunk: int = 1,
+    **settings: Annotated[Any, decoupled, "execute", *PLAIN],
+) -> DQC:
+    """`dqc` by uncorrected n-step returns, without whole chunks (arXiv 2512.10926, sec. 6)."""
+    return decoupled(horizon, policy_chunk, distilled=False, **settings)
+
+
+@method(presets.DECOUPLED)
+def dqc_one_step(
+    **settings: Annotated[Any, decoupled, "horizon", "policy_chunk", "execute", *PLAIN],
+) -> DQC:
+    """`dqc` at h = 1, of single steps (arXiv 2512.10926, sec. 6)."""
+    return decoupled(1, 1, distilled=False, **settings)

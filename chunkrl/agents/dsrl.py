@@ -1,12 +1,15 @@
 """DSRL: a cloned flow that is left as it is, and its noise chosen."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from chunkrl.agents.extraction import Actor, OnFlow, SlowFlow
+from chunkrl.agents import presets
+from chunkrl.agents.extraction import Actor, OnFlow, SlowFlow, extraction
+from chunkrl.agents.method import method
 from chunkrl.blocks.networks import Network, Tree, scalar_mlp
 from chunkrl.blocks.policies import EntropicParams
 
@@ -67,3 +70,14 @@ class DSRL(SlowFlow):
     """
 
     policy: Latent
+
+
+@method(presets.ONE_STEP)
+def dsrl(
+    latent_scale: float = Latent.scale,
+    target_entropy: float = Latent.target_entropy,
+    **settings: Annotated[Any, extraction],
+) -> DSRL:
+    """Noise chosen for a cloned flow, by SAC (arXiv 2506.15799)."""
+    policy = partial(Latent, scale=latent_scale, target_entropy=target_entropy)
+    return extraction(DSRL, policy, **settings)

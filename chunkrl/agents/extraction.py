@@ -1,7 +1,8 @@
 """One critic of chunks, several ways to a policy: what QAM, FEdit and DSRL have in common."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -93,3 +94,18 @@ class SlowFlow(Extraction):
     def act(self, state: State, obs, key):
         """The chunk to execute at `obs`.  [*B, O] -> [*B, h, A]"""
         return super().act(self.slow(state), obs, key)
+
+
+def extraction(
+    kind: type,
+    policy: Callable,
+    obs_dim: int,
+    action_dim: int,
+    horizon: int = 5,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = Extraction.hidden,
+    **learning: Annotated[Any, Extraction, "candidates"],
+) -> Any:
+    """Ten critics of chunks and `policy(D, hidden=..., steps=...)`, built on a cloned flow."""
+    steered = policy(horizon * action_dim, hidden=hidden, steps=flow_steps)
+    return kind(obs_dim, action_dim, steered, horizon, horizon, hidden=hidden, **learning)

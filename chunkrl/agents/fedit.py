@@ -1,12 +1,15 @@
 """FEdit: a cloned flow whose chunks a second policy edits, within bounds."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from chunkrl.agents.extraction import Actor, Extraction, OnFlow
+from chunkrl.agents import presets
+from chunkrl.agents.extraction import Actor, Extraction, OnFlow, extraction
+from chunkrl.agents.method import method
 from chunkrl.blocks.networks import Tree
 from chunkrl.blocks.policies import EntropicParams
 
@@ -70,3 +73,14 @@ class FEdit(Extraction):
     def noise_dim(self) -> int:
         """Normal numbers of a sample: for the flow, and for the edit."""
         return 2 * super().noise_dim
+
+
+@method(presets.ONE_STEP)
+def fedit(
+    edit_scale: float = Edited.scale,
+    target_entropy: float = Edited.target_entropy,
+    **settings: Annotated[Any, extraction],
+) -> FEdit:
+    """Small edits of a cloned flow's chunks (arXiv 2507.07986)."""
+    policy = partial(Edited, scale=edit_scale, target_entropy=target_entropy)
+    return extraction(FEdit, policy, **settings)

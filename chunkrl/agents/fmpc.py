@@ -1,18 +1,22 @@
 """Planning with flows: what might be done, what would follow, and the better of it."""
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import Critics
+from chunkrl.agents.method import method, require_use
 from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.blocks.networks import Aggregate, Network, Tree, scalar_mlp
 from chunkrl.blocks.optim import State, descend
 from chunkrl.blocks.policies import Flow, best_of_n
 from chunkrl.blocks.targets import Logistic, Squared
 from chunkrl.data import chunks, goals
+from chunkrl.errors import ConfigError
 from chunkrl.types import Array, ChunkBatch, ChunkDataset, Metrics, Reads
 
 
@@ -184,3 +188,31 @@ class FMPC(Critics):
         future = jax.random.normal(key_future, (*shape, self.future.dim))
         chunk = self.propose(state.params, obs, noise, future)
         return chunk.reshape(*obs.shape[:-1], self.chunk, self.action_dim)
+
+
+@method(presets.GOALS)
+def fmpc(
+    obs_dim: int,
+    action_dim: int,
+    horizon: int = FMPC.backup,
+    policy_chunk: int = FMPC.chunk,
+    goal_dim: int = 0,
+    sum_reward: bool = False,
+    true_mask: bool = False,
+    logit_bootstrap: bool = FMPC.logit_bootstrap,
+    mean_to_go: bool = FMPC.mean_to_go,
+    flow_steps: int = 10,
+    hidden: tuple[int, ...] = FMPC.hidden,
+    **learning: Annotated[Any, FMPC, "execute"],
+) -> FMPC:
+    """The best of N cloned actions, by a flow of what follows (arXiv 2410.05364, with flows)."""
+    if policy_chunk > horizon:
+        raise ConfigError(f"policy_chunk = {policy_chunk}: must be at most the horizon's {horizon}")
+    ends = {"sum_reward": sum_reward, "true_mask": true_mask, "mean_to_go": mean_to_go}
+    require_use(goal_dim, ends, {"logit_bootstrap": logit_bootstrap})
+    reward = GoalReward(negative=False) if goal_dim else LearnedReward(sum_reward, true_mask)
+    flow = partial(Flow, hidden=hidden, steps=flow_steps, norm=True)
+    policy, future = flow(policy_chunk * action_dim), flow(horizon * obs_dim)
+    told = {"reward": reward, "goal_dim": goal_dim, "hidden": hidden, "backup": horizon}
+    told |= {"logit_bootstrap": logit_bootstrap, "mean_to_go": mean_to_go}
+    return FMPC(obs_dim, action_dim, policy, future, policy_chunk, **told, **learning)

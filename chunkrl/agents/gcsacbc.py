@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import Params, SingleActions, State
+from chunkrl.agents.method import HEADS, method
 from chunkrl.agents.reaching import Reaching
 from chunkrl.blocks.networks import Aggregate, aggregated
 from chunkrl.blocks.policies import Entropic, magnitude
@@ -101,3 +103,30 @@ class GCSACBC(Reaching, SingleActions):
         policy, info = self.policy_loss(params, state.params, batch, noise.action)
         total = td + policy
         return total, {"loss": total, "td": td, "policy": policy, "target": target.mean(), **info}
+
+
+def anchored(
+    backup: int,
+    obs_dim: int,
+    action_dim: int,
+    value_loss: Literal["squared", "logistic"] = "logistic",
+    target_entropy: float = Regular.target_entropy,
+    hidden: tuple[int, ...] = GCSACBC.hidden,
+    **learning: Annotated[Any, GCSACBC],
+) -> GCSACBC:
+    """Critics of goals and the tanh-Gaussian that climbs them, close to the data."""
+    policy = Regular(action_dim, hidden, target_entropy=target_entropy)
+    told = {"head": HEADS[value_loss], "hidden": hidden}
+    return GCSACBC(obs_dim, action_dim, policy, backup=backup, **told, **learning)
+
+
+@method(presets.GOALS)
+def gcsacbc(alpha: float = 0.3, **settings: Annotated[Any, anchored, "false_ends"]) -> GCSACBC:
+    """SAC with goals in hindsight, close to the data (arXiv 2506.04168, sec. 4)."""
+    return anchored(1, alpha=alpha, false_ends=False, **settings)
+
+
+@method(presets.GOALS)
+def gcsacbc_n(horizon: int = 25, **settings: Annotated[Any, anchored]) -> GCSACBC:
+    """`gcsacbc` with uncorrected n-step returns (arXiv 2506.04168, sec. 5)."""
+    return anchored(horizon, **settings)

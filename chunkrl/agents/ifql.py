@@ -1,12 +1,15 @@
 """IFQL: values of the data's best actions, and the best of N that a cloned flow proposes."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 
+from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic, State
+from chunkrl.agents.flow_q import best_of_n
 from chunkrl.agents.implicit import ImplicitValues, Params
+from chunkrl.agents.method import method
 from chunkrl.blocks.networks import Aggregate
 from chunkrl.types import Batch
 
@@ -50,3 +53,21 @@ class IFQL(Choosing):
         metrics["clone"] = self.clone(params, batch, *noise)
         total = metrics["value"] + metrics["td"] + metrics["clone"]
         return total, {"loss": total, **metrics}
+
+
+@method(presets.ONE_STEP)
+def ifql(**settings: Annotated[Any, best_of_n, IFQL]) -> IFQL:
+    """Values of `iql`, and the best of N actions of a cloned flow (arXiv 2502.02538, sec. 5)."""
+    return best_of_n(1, 1, kind=IFQL, **settings)
+
+
+@method(presets.ONE_STEP)
+def ifql_n(horizon: int = 5, **settings: Annotated[Any, best_of_n, IFQL]) -> IFQL:
+    """`ifql` with uncorrected n-step returns (arXiv 2507.07969, sec. 5)."""
+    return best_of_n(1, horizon, kind=IFQL, **settings)
+
+
+@method(presets.ONE_STEP)
+def qc_ifql(horizon: int = 5, **settings: Annotated[Any, best_of_n, IFQL]) -> IFQL:
+    """`ifql` whose actions are chunks (arXiv 2507.07969, sec. 5)."""
+    return best_of_n(horizon, horizon, kind=IFQL, **settings)

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
 
+from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import SingleActions, State
 from chunkrl.agents.implicit import ImplicitValues, Params
+from chunkrl.agents.method import method
 from chunkrl.blocks.networks import Aggregate, Tree
 from chunkrl.blocks.policies import Gaussian, magnitude
 from chunkrl.types import Batch
@@ -76,3 +78,28 @@ class IQL(ImplicitValues, SingleActions):
         policy = self.extraction.loss(self.policy, params.policy, acted, noise, *believed)
         total = metrics["value"] + metrics["td"] + policy
         return total, {"loss": total, "policy": policy, **metrics}
+
+
+def implicit(
+    extraction: Weighting | Climbing,
+    obs_dim: int,
+    action_dim: int,
+    std: Literal["one", "free"] = "one",
+    hidden: tuple[int, ...] = IQL.hidden,
+    **learning: Annotated[Any, IQL],
+) -> IQL:
+    """IQL's values, with a policy that is extracted in the given way."""
+    policy = Gaussian(action_dim, hidden, norm=False, squash=False, std=std)
+    return IQL(obs_dim, action_dim, policy, extraction, hidden=hidden, **learning)
+
+
+@method(presets.ONE_STEP, beta=presets.TEMPERATURE)
+def iql(beta: float = 10.0, max_weight: float = 100.0, **settings: Annotated[Any, implicit]) -> IQL:
+    """Implicit Q-learning, its policy advantage-weighted (arXiv 2110.06169, eqs. 5 to 7)."""
+    return implicit(Weighting(beta, max_weight), **settings)
+
+
+@method(presets.ONE_STEP)
+def iql_ddpgbc(alpha: float = 1.0, **settings: Annotated[Any, implicit]) -> IQL:
+    """`iql` whose policy climbs the critic and imitates (arXiv 2406.09329, DDPG+BC)."""
+    return implicit(Climbing(alpha), **settings)

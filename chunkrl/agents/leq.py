@@ -1,12 +1,16 @@
 """LEQ: lower expectiles of what imagined trajectories return."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from chunkrl.agents import presets
 from chunkrl.agents.gaussian_model import GaussianModel, Imaginative, Imagining, Params, State
+from chunkrl.agents.method import method
+from chunkrl.agents.mopo import single_steps
 from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.policies import Gaussian
 from chunkrl.blocks.targets import asymmetry
@@ -169,3 +173,24 @@ class LEQ(Imaginative):
         parts["policy"] = self.policy_loss(params, frozen, ahead, noise.policy)
         total = sum(parts.values(), jnp.zeros(()))
         return total, {"loss": total, **parts}
+
+
+@method(presets.MODEL_BASED)
+def leq(
+    expectile: float = LEQ.expectile,
+    lam: float = LEQ.lam,
+    imagined_share: float = LEQ.imagined_share,
+    fit_imagined: bool = LEQ.fit_imagined,
+    mixed_models: bool = LEQ.mixed_models,
+    rollout: int = LEQ.rollout,
+    rollout_batch: int = LEQ.rollout_batch,
+    num_critics: int = LEQ.num_critics,
+    aggregate: Aggregate = LEQ.aggregate,
+    **settings: Annotated[Any, single_steps, "penalty"],
+) -> LEQ:
+    """Lower expectiles of returns in a model, and a policy up their slope (arXiv 2407.00699)."""
+    own = {"expectile": expectile, "lam": lam, "imagined_share": imagined_share}
+    own |= {"fit_imagined": fit_imagined, "mixed_models": mixed_models}
+    own |= {"rollout": rollout, "rollout_batch": rollout_batch}
+    own |= {"num_critics": num_critics, "aggregate": aggregate}
+    return single_steps(LEQ, partial(Gaussian, std="one"), **own, **settings)

@@ -1,15 +1,20 @@
 """Rewards that pay for the model's doubt: MOPO, and MOBILE, which doubts values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from chunkrl.agents import presets
 from chunkrl.agents.gaussian_model import GaussianModel, Imaginative, Imagining, Params, State
 from chunkrl.agents.gcsacbc import Regular
+from chunkrl.agents.method import method
+from chunkrl.agents.rewards import GoalReward, LearnedReward
 from chunkrl.blocks.networks import Aggregate, aggregated
+from chunkrl.blocks.policies import Policy
 from chunkrl.types import Array, ChunkBatch
 
 
@@ -124,3 +129,41 @@ class MOBILE(MOPO):
         action = self.policy.sample(state.params.policy, seen, noise[1])
         values = self.critic.apply(state.target_critic, seen, action)  # [num_critics, E, S, F]
         return values.mean(axis=(0, 2)).std(axis=0)
+
+
+def single_steps(
+    kind: type,
+    policy: Callable[..., Policy],
+    obs_dim: int,
+    action_dim: int,
+    goal_dim: int = 0,
+    num_models: int = GaussianModel.num_models,
+    hidden: tuple[int, ...] = GaussianModel.hidden,
+    discount: float = GaussianModel.discount,
+    lr: float = GaussianModel.lr,
+    **learning: Annotated[Any, MOPO],
+) -> Any:
+    """Learning in an ensemble, with rewards and ends of single steps as the data have them."""
+    reward = GoalReward() if goal_dim else LearnedReward(true_mask=True)
+    told = {"goal_dim": goal_dim, "hidden": hidden, "discount": discount, "lr": lr}
+    model = GaussianModel(obs_dim, action_dim, reward=reward, num_models=num_models, **told)
+    return kind(model, policy(action_dim, hidden), **learning)
+
+
+@method(presets.DYNA)
+def mopo(
+    target_entropy: float = Regular.target_entropy, **settings: Annotated[Any, single_steps]
+) -> MOPO:
+    """SAC in a model, where rewards pay for its deviation (arXiv 2005.13239)."""
+    return single_steps(MOPO, partial(Regular, target_entropy=target_entropy), **settings)
+
+
+@method(presets.DYNA)
+def mobile(
+    samples: int = MOBILE.samples,
+    target_entropy: float = Regular.target_entropy,
+    **settings: Annotated[Any, single_steps],
+) -> MOBILE:
+    """`mopo` that doubts values: MOBILE (ICML 2023) as MAC has it (arXiv 2512.08108, baselines)."""
+    policy = partial(Regular, target_entropy=target_entropy)
+    return single_steps(MOBILE, policy, samples=samples, **settings)

@@ -1,13 +1,16 @@
 """QAM: a flow that the critic's slope tilts, without a gradient through its own steps."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from chunkrl.agents.extraction import OnFlow, SlowFlow, State
+from chunkrl.agents import presets
+from chunkrl.agents.extraction import OnFlow, SlowFlow, State, extraction
+from chunkrl.agents.method import method
 from chunkrl.blocks.flow import Velocity
 from chunkrl.blocks.networks import Tree
 
@@ -119,3 +122,9 @@ class QAM(SlowFlow):
         """`state` with slow copies in the places of flow and critic."""
         state = super().slow(state)
         return state._replace(params=state.params._replace(critic=state.target_critic))
+
+
+@method(presets.ONE_STEP)
+def qam(beta: float = AdjointMatching.beta, **settings: Annotated[Any, extraction]) -> QAM:
+    """A flow that adjoint matching tilts towards high values (arXiv 2601.14234)."""
+    return extraction(QAM, partial(AdjointMatching, beta=beta), **settings)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import Params, SingleActions
+from chunkrl.agents.method import method
 from chunkrl.blocks.networks import Aggregate
 from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Gaussian, magnitude
@@ -111,3 +113,15 @@ class ReBRAC(SingleActions):
         tau = jnp.where(self.full(state), self.tau, 0.0)
         target = optax.incremental_update(state.params, state.target, tau)
         return after._replace(target=target, updates=state.updates + 1), metrics
+
+
+@method(presets.ONE_STEP, alpha_critic=presets.PENALTY)
+def rebrac(
+    obs_dim: int,
+    action_dim: int,
+    hidden: tuple[int, ...] = ReBRAC.hidden,
+    **settings: Annotated[Any, ReBRAC],
+) -> ReBRAC:
+    """TD3+BC with a penalty in the critic's target too (arXiv 2305.09836, sec. 3)."""
+    policy = Gaussian(action_dim, hidden, norm=False, std="one")
+    return ReBRAC(obs_dim, action_dim, policy, hidden=hidden, **settings)

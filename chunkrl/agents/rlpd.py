@@ -1,10 +1,13 @@
 """Maximum-entropy actor-critic on logs and on what it does itself, half and half (RLPD)."""
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 
+from chunkrl.agents import presets
 from chunkrl.agents.actor_critic import ChunkedActorCritic
+from chunkrl.agents.method import method
 from chunkrl.blocks.networks import Network, ensemble, mlp, scalar_mlp
 from chunkrl.blocks.policies import Entropic
 from chunkrl.types import Windows
@@ -57,3 +60,37 @@ class RLPD(ChunkedActorCritic):
     @property
     def critic(self) -> Network:
         return ensemble(scalar_mlp(self.hidden, relu=True), self.num_critics)
+
+
+def maximum_entropy(
+    chunk: int,
+    obs_dim: int,
+    action_dim: int,
+    alpha: float = MaximumEntropy.alpha,
+    target_entropy: float = MaximumEntropy.target_entropy,
+    hidden: tuple[int, ...] = RLPD.hidden,
+    **learning: Annotated[Any, RLPD, "candidates"],
+) -> RLPD:
+    """Critics of chunks and the tanh-Gaussian that climbs them, online."""
+    policy = MaximumEntropy(chunk * action_dim, hidden, alpha=alpha, target_entropy=target_entropy)
+    return RLPD(obs_dim, action_dim, policy, chunk, chunk, hidden=hidden, **learning)
+
+
+@method(presets.ONE_STEP)
+def rlpd(**settings: Annotated[Any, maximum_entropy, "alpha"]) -> RLPD:
+    """Online, half of each batch from logs: SAC with ten critics (arXiv 2302.02948, alg. 1)."""
+    return maximum_entropy(1, **settings)
+
+
+@method(presets.ONE_STEP)
+def rlpd_ac(horizon: int = 5, **settings: Annotated[Any, maximum_entropy, "alpha"]) -> RLPD:
+    """`rlpd` whose actions are chunks (arXiv 2507.07969, sec. 5)."""
+    return maximum_entropy(horizon, **settings)
+
+
+@method(presets.ONE_STEP)
+def qc_rlpd(
+    horizon: int = 5, alpha: float = 0.01, **settings: Annotated[Any, maximum_entropy]
+) -> RLPD:
+    """`rlpd_ac` that clones the data's chunks too (arXiv 2507.07969, eq. 29)."""
+    return maximum_entropy(horizon, alpha=alpha, **settings)

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from chunkrl.agents import implicit
+from chunkrl.agents import implicit, presets
 from chunkrl.agents.actor_critic import State
 from chunkrl.agents.implicit import ImplicitValues
+from chunkrl.agents.method import HEADS, method
 from chunkrl.agents.reaching import Reaching
 from chunkrl.blocks.networks import Aggregate, Tree
 from chunkrl.blocks.policies import Flow, best_of_n
@@ -228,3 +229,32 @@ class DoubleSHARSA(SHARSA):
         """The best of N actions, clipped once it is chosen.  [*B, O + G], [N, *B, A] -> [*B, A]"""
         proposals = self.policy.end(params.policy[1], told[None], noise)
         return self.best(params, 1, told, proposals).clip(-1, 1)
+
+
+def hierarchical(
+    obs_dim: int,
+    action_dim: int,
+    horizon: int = SHARSA.backup,
+    goal_dim: int = 1,
+    flow_steps: int = 10,
+    value_loss: Literal["squared", "logistic"] = "logistic",
+    hidden: tuple[int, ...] = SHARSA.hidden,
+    kind: type = SHARSA,
+    **learning: Annotated[Any, SHARSA],
+) -> Any:
+    """Flows of subgoals and of actions, chosen by values."""
+    flows = (Flow(dim, hidden, flow_steps, norm=True) for dim in (goal_dim, action_dim))
+    told = {"goal_dim": goal_dim, "head": HEADS[value_loss], "hidden": hidden}
+    return kind(obs_dim, action_dim, *flows, backup=horizon, **told, **learning)
+
+
+@method(presets.GOALS)
+def sharsa(**settings: Annotated[Any, hierarchical]) -> SHARSA:
+    """The best of N subgoals, and a cloned flow towards it (arXiv 2506.04168, alg. 1)."""
+    return hierarchical(**settings)
+
+
+@method(presets.GOALS)
+def double_sharsa(**settings: Annotated[Any, hierarchical]) -> SHARSA:
+    """`sharsa` whose actions are the best of N as well (arXiv 2506.04168, sec. 6)."""
+    return hierarchical(kind=DoubleSHARSA, **settings)

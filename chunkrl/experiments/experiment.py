@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunkrl import agents, checks, disk, train
-from chunkrl.agents.methods import Method
+from chunkrl.agents.method import Method
 from chunkrl.agents.presets import Preset
 from chunkrl.data import check
 from chunkrl.data import shards as data_shards
