@@ -22,8 +22,12 @@ COMMAND = "python -m chunkrl.results.extractions FOLDER"
 FILE = Path(__file__).parent / "data" / "extractions.csv"
 TASKS = {"rewards": TASK, "goals": "cube-single-play-oraclerep-v0"}
 TUNING, SEEDS = (100,), (0, 1, 2)
-SECONDS = {TUNING: 30, SEEDS: 90}  # of one core, for the updates of one seed
-SIZE = "--preset coffee --hidden 64 64 --batch-size 64 --episodes 50 --workers 0"
+SECONDS = {  # of one core, for the updates of one seed
+    "rewards": {TUNING: 30, SEEDS: 60},
+    "goals": {TUNING: 15, SEEDS: 30},
+}
+EPISODES = {TUNING: 20, SEEDS: 50}
+SIZE = "--preset coffee --hidden 64 64 --batch-size 64 --workers 0"
 TIME = "core_seconds.txt"  # in a run's folder: what its processes took, compiling included
 ENSEMBLE = "--num-critics 10 --aggregate 0.5"
 
@@ -37,9 +41,9 @@ class Entry(NamedTuple):
     cost: tuple[float, ...]  # ms of one core: least of six calls of 100 updates
     others: str = ""  # options of every run
 
-    def updates(self, value: float, seeds: tuple[int, ...]) -> int:
-        """As many as the same time of a core makes."""
-        return 500 * round(SECONDS[seeds] / self.cost[self.values.index(value)] * 2)
+    def updates(self, value: float, seconds: float) -> int:
+        """As many as that time of a core makes, in whole calls of 500."""
+        return 500 * round(2 * seconds / self.cost[self.values.index(value)])
 
 
 class Score(NamedTuple):
@@ -61,15 +65,15 @@ ENTRIES = {
         Entry("qc", "candidates", (4, 8, 16, 32), (2.25, 4.46, 5.31, 9.67), ENSEMBLE),
         Entry("qc_fql", "alpha", (30, 100, 300, 1000), (2.08,) * 4, ENSEMBLE),
         Entry("fedit", "edit_scale", (0.1, 0.3, 0.5, 0.9), (2.25,) * 4),
-        Entry("dsrl", "latent_scale", (0.4, 0.7, 1.0, 1.4), (2.4,) * 4),
-        Entry("qam", "beta", (0.3, 1, 3, 10), (4.0,) * 4, "--flow-steps 10"),
+        Entry("dsrl", "latent_scale", (0.4, 0.7, 1.0, 1.4), (2.0,) * 4),
+        Entry("qam", "beta", (0.3, 1, 3, 10), (3.83,) * 4, "--flow-steps 10"),
     ),
     "goals": (
-        Entry("gciql", "alpha", (0.3, 1, 3, 10), (1.0,) * 4),
-        Entry("gcsacbc_n", "alpha", (0.03, 0.1, 0.3, 1), (1.0,) * 4),
-        Entry("sharsa", "candidates", (4, 8, 16, 32), (1.0,) * 4),
-        Entry("dqc", "kappa_b", (0.5, 0.7, 0.9, 0.97), (1.0,) * 4),
-        Entry("mac", "candidates", (2, 4, 8, 16), (1.0,) * 4),
+        Entry("gciql", "alpha", (0.3, 1, 3, 10), (0.58,) * 4),
+        Entry("gcsacbc_n", "alpha", (0.03, 0.1, 0.3, 1), (0.52,) * 4),
+        Entry("sharsa", "horizon", (5, 10, 25, 50), (0.59,) * 4, "--candidates 8"),
+        Entry("dqc", "kappa_b", (0.5, 0.7, 0.9, 0.97), (0.78,) * 4, "--candidates 8"),
+        Entry("mac", "candidates", (2, 4, 8, 16), (2.7, 3.3, 4.5, 7.0)),
     ),
 }
 
@@ -106,12 +110,14 @@ def run(folder: Path, task: str, entry: Entry, value: float, seeds: tuple[int, .
     """A run of the plan, to be made in a process of its own.  -> Cell"""
     from chunkrl.experiments.sweep import Cell
 
-    updates = entry.updates(value, seeds)
-    place = folder / f"{task}-{entry.method}-{value:g}-{'-'.join(map(str, seeds))}"
+    updates = entry.updates(value, SECONDS[task][seeds])
+    listed = " ".join(map(str, seeds))
+    place = folder / f"{task}-{entry.method}-{value:g}-{listed.replace(' ', '-')}"
     words = (
         f"{entry.method.replace('_', '-')} --task {TASKS[task]} {SIZE} {entry.others}"
         f" --{entry.setting.replace('_', '-')} {value:g} --updates {updates}"
-        f" --evaluate-every {updates} --seeds {' '.join(map(str, seeds))} --folder {place}"
+        f" --evaluate-every {updates} --episodes {EPISODES[seeds]} --seeds {listed}"
+        f" --folder {place}"
     )
     return Cell(tuple(words.split()), place, updates)
 
