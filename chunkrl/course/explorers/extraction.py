@@ -144,9 +144,10 @@ def describe(numbers: Numbers) -> str:
     here, honest = numbers.here, numbers.honest[numbers.freedom]
     others = ", ".join(f"{name} {numbers.found[name][:, 1, 0].max():.2f}" for name in NAMES)
     return (
-        f"{numbers.way} with {WAYS_TO_ACT[numbers.way].knob} = {numbers.setting:.3g}, by critics "
-        f"that err by {numbers.sigma:g} spreads where data are rare, smoothly over "
-        f"{numbers.length:g}: claims {here.claimed:.2f}, obtains {here.true:.2f} spreads, "
+        f"{numbers.way[0].upper()}{numbers.way[1:]} with {WAYS_TO_ACT[numbers.way].knob} = "
+        f"{numbers.setting:.3g}, by critics that err where data are rare (sigma = "
+        f"{numbers.sigma:g} spreads), smoothly over {numbers.length:g}: claims "
+        f"{here.claimed:.2f}, obtains {here.true:.2f} spreads, "
         f"{here.surprise:.1f} nats less likely than the data; by the true values it obtains "
         f"{honest[0]:.2f}. Most that each way obtains with any setting: {others}."
     )
