@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.special import rel_entr
 
 from chunkrl import agents
@@ -225,8 +226,10 @@ class TestPlan:
         assert [place.name for place in made] == [
             "rewards-qam-1-100", "rewards-qam-3-100", "rewards-qam-3-0-1-2",
         ]  # fmt: skip
-        extractions.main(tmp_path, ("rewards",))
+        extractions.main(tmp_path, (), tmp_path / "seeds.png")
         assert len(made) == 3
+        with Image.open(tmp_path / "seeds.png") as drawn:
+            assert drawn.size[0] > 400
         assert [row[2:6] + row[7:] for row in extractions.load()] == [
             ("beta", 1.0, 100, 3_000, 20, 5),
             ("beta", 3.0, 0, 6_000, 20, 15),

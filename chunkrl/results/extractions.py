@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chunkrl import command
+from chunkrl import command, disk
 from chunkrl.envs.ogbench import TASK
 from chunkrl.errors import ConfigError
 from chunkrl.results import stored
@@ -99,11 +99,11 @@ def best(task: str, method: str, scores: tuple[Score, ...] | None = None) -> flo
 
 def reported(task: str) -> dict[str, np.ndarray]:
     """Success of each reported seed.  -> method -> [S]"""
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {entry.method: [] for entry in ENTRIES[task]}
     for score in load():
         if score.task == task and score.seed in SEEDS:
-            found.setdefault(score.method, []).append(score.successes / score.episodes)
-    return {method: np.array(rates) for method, rates in found.items()}
+            found[score.method].append(score.successes / score.episodes)
+    return {method: np.array(rates) for method, rates in found.items() if rates}
 
 
 def run(folder: Path, task: str, entry: Entry, value: float, seeds: tuple[int, ...]):
@@ -162,8 +162,44 @@ def every(folder: Path) -> Iterator[Score]:
                     yield from scores(folder, task, entry, value, seeds)
 
 
-def main(folder: Path, /, tasks: tuple[str, ...] = tuple(TASKS)) -> None:
-    """Make what is not done of the plan in FOLDER, and store the scores in the package."""
+def picture() -> bytes:
+    """Each reported seed's success, and means with Student's 95% interval over seeds.  -> png"""
+    from io import BytesIO
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from chunkrl import plots
+    from chunkrl.experiments.report import spelled
+    from chunkrl.statistics import mean_interval
+
+    found = {task: rates for task in ENTRIES if (rates := reported(task))}
+    figure = Figure(figsize=(4.2 * len(found), 3.2), dpi=150, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(found), squeeze=False)[0]
+    for axes, (task, methods) in zip(panels, found.items(), strict=True):
+        for place, rates in enumerate(methods.values()):
+            low, high = np.clip(mean_interval(rates), 0, 1)
+            bars, style = [[rates.mean() - low], [high - rates.mean()]], plots.learned(place)
+            axes.plot(place - 0.3 + 0.1 * np.arange(len(rates)), rates, **style)
+            axes.errorbar(place + 0.2, rates.mean(), bars, **style | {"markersize": 9})
+        axes.set_xticks(range(len(methods)), [spelled(m) for m in methods], fontsize=8)
+        axes.set_title(f"the task with {task}", loc="left", fontsize=10)
+        axes.set_ylabel("success rate")
+        axes.set_ylim(-0.03, 1.03)
+        axes.spines[["top", "right"]].set_visible(False)
+    stream = BytesIO()
+    canvas.print_png(stream)
+    return stream.getvalue()
+
+
+def main(
+    folder: Path, /, tasks: tuple[str, ...] = tuple(TASKS), figure: Path | None = None
+) -> None:
+    """Make what is not done of the plan in FOLDER, and store the scores in the package.
+
+    Of no `tasks` it makes nothing, and stores what is done.
+    """
     for task in tasks:
         for entry in ENTRIES[task]:
             for value in entry.values:
@@ -171,7 +207,10 @@ def main(folder: Path, /, tasks: tuple[str, ...] = tuple(TASKS)) -> None:
         for entry in ENTRIES[task]:
             found = tuple(every(folder))
             train(run(folder, task, entry, best(task, entry.method, found), SEEDS))
-        stored.save_rows(FILE, Score._fields, sorted(every(folder)))
+    stored.save_rows(FILE, Score._fields, sorted(every(folder)))
+    if figure is not None:
+        load.cache_clear()
+        disk.write(figure, lambda file: file.write(picture()))
 
 
 if __name__ == "__main__":
