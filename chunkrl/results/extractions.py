@@ -23,8 +23,8 @@ FILE = Path(__file__).parent / "data" / "extractions.csv"
 TASKS = {"rewards": TASK, "goals": "cube-single-play-oraclerep-v0"}
 TUNING, SEEDS = (100,), (0, 1, 2)
 SECONDS = {  # of one core, for the updates of one seed
-    "rewards": {TUNING: 30, SEEDS: 60},
-    "goals": {TUNING: 15, SEEDS: 30},
+    "rewards": {TUNING: 30, SEEDS: 120},
+    "goals": {TUNING: 15, SEEDS: 60},
 }
 EPISODES = {TUNING: 20, SEEDS: 50}
 SIZE = "--preset coffee --hidden 64 64 --batch-size 64 --workers 0"
