@@ -133,6 +133,27 @@ class TestExplorer:
         for curve in found.values():
             assert curve[-1, 0, 0] > curve[-1, 1, 0] + 0.3  # the freest claims what is not there
 
+    def test_ten_critics_that_disagree_where_they_err_make_the_ways_equal(self) -> None:
+        """At their freest, by mean - rho std of ten; by the mean alone, or by one, they differ."""
+        ten = worlds.critic(80, 2.0, 0.3)(KNOWN.action).reshape(8, 10, -1)
+        apart = {}
+        for name, score in (
+            ("one", ten[:, 0]),
+            ("mean", ten.mean(1)),
+            ("doubt", ten.mean(1) - 0.5 * ten.std(1)),
+        ):
+            found = [
+                worlds.obtained(way, score, about.settings[-1])
+                for way, about in WAYS_TO_ACT.items()
+            ]
+            true = [x.true.mean() for x in found]
+            apart[name] = max(true) - min(true)
+            claimed = [x.claimed.mean() - x.true.mean() for x in found]
+            assert (max(claimed) < 0) == (name == "doubt")
+        assert apart["one"] > 0.4
+        assert apart["mean"] > 0.2
+        assert apart["doubt"] < 0.05
+
     def test_the_question_has_the_numbers_of_its_picture(self) -> None:
         numbers = EXPLORERS["extraction"].numbers()
         question = EXPLORERS["extraction"].predict_first.question
