@@ -214,6 +214,8 @@ class TestPlan:
             extractions.load()
         entry = extractions.Entry("qam", "beta", (1, 3), (10.0, 10.0))
         monkeypatch.setattr(extractions, "ENTRIES", {"rewards": (entry,)})
+        seconds = {extractions.TUNING: 30, extractions.SEEDS: 60}
+        monkeypatch.setattr(extractions, "SECONDS", {"rewards": seconds})
         made = []
 
         class Cell(SimpleNamespace):
