@@ -1,7 +1,7 @@
 """Notebook 17: ways to act by one critic, what each obtains and how far from the data it acts."""
 
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -118,7 +118,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     for i, name in enumerate(NAMES):
         claim, truth, far = numbers.found[name][..., 0].T
         shown = name == numbers.way
-        worth.plot(far, truth, **plots.reference(i) | {"linewidth": 2.2 if shown else 1.0})
+        line: dict[str, Any] = plots.reference(i) | {"linewidth": 2.2 if shown else 1.0}
+        worth.plot(far, truth, **line)
         at = numbers.freedom
         if truth[at] > LOW:
             error = 2 * numbers.found[name][at, 1, 1]
