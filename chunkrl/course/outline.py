@@ -28,4 +28,5 @@ OUTLINE: tuple[Notebook, ...] = (
     Notebook("14", "Write Q-chunking", ("12",)),
     Notebook("15", "What do the papers' tables really say?", ("12",)),
     Notebook("16", "Does acting in chunks explore better?", ("08", "12")),
+    Notebook("17", "Rejection sampling or gradient?", ("05", "07")),
 )

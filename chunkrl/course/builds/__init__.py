@@ -17,11 +17,12 @@ from chunkrl.course.builds import (
     nb13,
     nb15,
     nb16,
+    nb17,
 )
 
 NOTEBOOKS = (
     nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb10, nb11, nb12, nb13, nb15,
-    nb16,
+    nb16, nb17,
 )  # fmt: skip
 BUILDS: dict[str, Build] = {
     module.BUILD.exercise.split(".")[0]: module.BUILD for module in NOTEBOOKS

@@ -19,11 +19,12 @@ from chunkrl.course.exercises import (
     nb14,
     nb15,
     nb16,
+    nb17,
 )
 
 NOTEBOOKS = (
     nb00, nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb10, nb11, nb12, nb13, nb14,
-    nb15, nb16,
+    nb15, nb16, nb17,
 )  # fmt: skip
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise for notebook in NOTEBOOKS for exercise in notebook.EXERCISES

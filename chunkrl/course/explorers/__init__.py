@@ -9,6 +9,7 @@ from chunkrl.course.explorers.chunk_length import CHUNK_LENGTH
 from chunkrl.course.explorers.cube_drift import CUBE_DRIFT
 from chunkrl.course.explorers.cube_paths import CUBE_PATHS
 from chunkrl.course.explorers.drift import DRIFT
+from chunkrl.course.explorers.extraction import EXTRACTION
 from chunkrl.course.explorers.flow import FLOW
 from chunkrl.course.explorers.fork import FORK
 from chunkrl.course.explorers.horizon import HORIZON
@@ -62,6 +63,7 @@ EXPLORERS: dict[str, Explorer] = {
         TWO_PAPERS,
         WANDERING,
         ONLINE_CURVES,
+        EXTRACTION,
     )
 }
 

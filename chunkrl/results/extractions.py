@@ -1,0 +1,217 @@
+"""One critic and several ways to act by it, and ways to reach goals: the same core-minutes each.
+
+Made by `python -m chunkrl.results.extractions FOLDER`, which trains what is not yet trained in
+FOLDER, one run after the other, and stores how each did: first four values of every method's knob,
+on a seed that is not reported, then three seeds with the best of them.
+"""
+
+import resource
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from chunkrl import command, disk
+from chunkrl.envs.ogbench import TASK
+from chunkrl.errors import ConfigError
+from chunkrl.results import stored
+
+COMMAND = "python -m chunkrl.results.extractions FOLDER"
+FILE = Path(__file__).parent / "data" / "extractions.csv"
+TASKS = {"rewards": TASK, "goals": "cube-single-play-oraclerep-v0"}
+TUNING, SEEDS = (100,), (0, 1, 2)
+SECONDS = {  # of one core, for the updates of one seed
+    "rewards": {TUNING: 30, SEEDS: 120},
+    "goals": {TUNING: 15, SEEDS: 60},
+}
+EPISODES = {TUNING: 20, SEEDS: 50}
+SIZE = "--preset coffee --hidden 64 64 --batch-size 64 --workers 0"
+TIME = "core_seconds.txt"  # in a run's folder: what its processes took, compiling included
+ENSEMBLE = "--num-critics 10 --aggregate 0.5"
+
+
+class Entry(NamedTuple):
+    """A method: its knob, the values tried, and what an update takes with each."""
+
+    method: str
+    setting: str
+    values: tuple[float, ...]
+    cost: tuple[float, ...]  # ms of one core: least of six calls of 100 updates
+    others: str = ""  # options of every run
+
+    def updates(self, value: float, seconds: float) -> int:
+        """As many as that time of a core makes, in whole calls of 500."""
+        return 500 * round(2 * seconds / self.cost[self.values.index(value)])
+
+
+class Score(NamedTuple):
+    """The success of one seed at the end."""
+
+    task: str  # of TASKS
+    method: str
+    setting: str
+    value: float
+    seed: int
+    updates: int
+    core_seconds: float  # of the run, a share for each of its seeds
+    episodes: int
+    successes: int
+
+
+ENTRIES = {
+    "rewards": (
+        Entry("qc", "candidates", (4, 8, 16, 32), (2.25, 4.46, 5.31, 9.67), ENSEMBLE),
+        Entry("qc_fql", "alpha", (30, 100, 300, 1000), (2.08,) * 4, ENSEMBLE),
+        Entry("fedit", "edit_scale", (0.1, 0.3, 0.5, 0.9), (2.25,) * 4),
+        Entry("dsrl", "latent_scale", (0.4, 0.7, 1.0, 1.4), (2.0,) * 4),
+        Entry("qam", "beta", (0.3, 1, 3, 10), (3.83,) * 4, "--flow-steps 10"),
+    ),
+    "goals": (
+        Entry("gciql", "alpha", (0.3, 1, 3, 10), (0.58,) * 4),
+        Entry("gcsacbc_n", "alpha", (0.03, 0.1, 0.3, 1), (0.52,) * 4),
+        Entry("sharsa", "horizon", (5, 10, 25, 50), (0.59,) * 4, "--candidates 8"),
+        Entry("dqc", "kappa_b", (0.5, 0.7, 0.9, 0.97), (0.78,) * 4, "--candidates 8"),
+        Entry("mac", "candidates", (2, 4, 8, 16), (2.7, 3.36, 4.67, 7.3)),
+    ),
+}
+
+
+@cache
+def load() -> tuple[Score, ...]:
+    """Every stored score.  Raises DataError."""
+    kinds = Score.__annotations__
+    read = lambda row: Score(*(kinds[name](row[name]) for name in Score._fields))
+    return tuple(stored.rows(FILE, read, COMMAND))
+
+
+def best(task: str, method: str, scores: tuple[Score, ...] | None = None) -> float:
+    """The value of most successes on the seeds for tuning; of equals the least."""
+    total: dict[float, int] = {}
+    for score in sorted(load() if scores is None else scores):
+        if (score.task, score.method) == (task, method) and score.seed in TUNING:
+            total[score.value] = total.get(score.value, 0) + score.successes
+    if not total:
+        raise ConfigError(f"nothing of {method!r} was tuned on the task with {task}")
+    return max(total, key=lambda value: total[value])
+
+
+def reported(task: str) -> dict[str, np.ndarray]:
+    """Success of each reported seed.  -> method -> [S]"""
+    found: dict[str, list[float]] = {entry.method: [] for entry in ENTRIES[task]}
+    for score in load():
+        if score.task == task and score.seed in SEEDS:
+            found[score.method].append(score.successes / score.episodes)
+    return {method: np.array(rates) for method, rates in found.items() if rates}
+
+
+def run(folder: Path, task: str, entry: Entry, value: float, seeds: tuple[int, ...]):
+    """A run of the plan, to be made in a process of its own.  -> Cell"""
+    from chunkrl.experiments.sweep import Cell
+
+    updates = entry.updates(value, SECONDS[task][seeds])
+    listed = " ".join(map(str, seeds))
+    place = folder / f"{task}-{entry.method}-{value:g}-{listed.replace(' ', '-')}"
+    words = (
+        f"{entry.method.replace('_', '-')} --task {TASKS[task]} {SIZE} {entry.others}"
+        f" --{entry.setting.replace('_', '-')} {value:g} --updates {updates}"
+        f" --evaluate-every {updates} --episodes {EPISODES[seeds]} --seeds {listed}"
+        f" --folder {place}"
+    )
+    return Cell(tuple(words.split()), place, updates)
+
+
+def scores(folder: Path, task: str, entry: Entry, value: float, seeds: tuple[int, ...]):
+    """What a run says at its end; nothing where it is not done.  -> scores"""
+    from chunkrl.train import runs
+
+    cell = run(folder, task, entry, value, seeds)
+    if cell.state()[0] != "done":
+        return
+    took = sum(map(float, (cell.folder / TIME).read_text().split())) / len(seeds)
+    for row in runs.read_rows(cell.folder):
+        if row["step"] == cell.steps:
+            episodes = row["episodes"]
+            yield Score(
+                task, entry.method, entry.setting, value, row["seed"], cell.steps,
+                round(took, 1), episodes, round(row["success"] * episodes),
+            )  # fmt: skip
+
+
+def train(cell) -> None:
+    """Make a run that is not done, and note what it took."""
+    if cell.state()[0] == "done":
+        return
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        cell()
+    finally:
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        with open(cell.folder / TIME, "a") as file:
+            file.write(f"{took:.1f}\n")
+
+
+def every(folder: Path) -> Iterator[Score]:
+    """The scores of all that is done in `folder`."""
+    for task, entries in ENTRIES.items():
+        for entry in entries:
+            for value in entry.values:
+                for seeds in (TUNING, SEEDS):
+                    yield from scores(folder, task, entry, value, seeds)
+
+
+def picture() -> bytes:
+    """Each reported seed's success, and means with Student's 95% interval over seeds.  -> png"""
+    from io import BytesIO
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from chunkrl import plots
+    from chunkrl.experiments.report import spelled
+    from chunkrl.statistics import mean_interval
+
+    found = {task: rates for task in ENTRIES if (rates := reported(task))}
+    figure = Figure(figsize=(4.2 * len(found), 3.2), dpi=150, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(found), squeeze=False)[0]
+    for axes, (task, methods) in zip(panels, found.items(), strict=True):
+        for place, rates in enumerate(methods.values()):
+            low, high = np.clip(mean_interval(rates), 0, 1)
+            bars, style = [[rates.mean() - low], [high - rates.mean()]], plots.learned(place)
+            axes.plot(place - 0.3 + 0.1 * np.arange(len(rates)), rates, **style)
+            axes.errorbar(place + 0.2, rates.mean(), bars, **style | {"markersize": 9})
+        axes.set_xticks(range(len(methods)), [spelled(m) for m in methods], fontsize=8)
+        axes.set_title(f"the task with {task}", loc="left", fontsize=10)
+        axes.set_ylabel("success rate")
+        axes.set_ylim(-0.03, 1.03)
+        axes.spines[["top", "right"]].set_visible(False)
+    stream = BytesIO()
+    canvas.print_png(stream)
+    return stream.getvalue()
+
+
+def main(
+    folder: Path, /, tasks: tuple[str, ...] = tuple(TASKS), figure: Path | None = None
+) -> None:
+    """Make what is not done of the plan in FOLDER, and store the scores in the package.
+
+    Of no `tasks` it makes nothing, and stores what is done.
+    """
+    for task in tasks:
+        for entry in ENTRIES[task]:
+            for value in entry.values:
+                train(run(folder, task, entry, value, TUNING))
+        for entry in ENTRIES[task]:
+            found = tuple(every(folder))
+            train(run(folder, task, entry, best(task, entry.method, found), SEEDS))
+    stored.save_rows(FILE, Score._fields, sorted(every(folder)))
+    if figure is not None:
+        load.cache_clear()
+        disk.write(figure, lambda file: file.write(picture()))
+
+
+if __name__ == "__main__":
+    command.run(main, "python -m chunkrl.results.extractions")
