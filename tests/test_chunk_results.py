@@ -286,6 +286,9 @@ class TestNetworks:
         complete = found[lock_network.COMPLETE].regret
         assert complete.mean() < 0.3
         assert complete.max() < 20
+        seen = explorers.lock_network.control()
+        assert "lose 12.9 in the mean, 10 of them more than 20, the worst 74.7" in seen.alt
+        assert "lose 0.2 in the mean, 0 of them more than 20, the worst 7.4" in seen.alt
 
     def test_the_stored_single_networks_are_those_of_the_runs(self) -> None:
         single = lock_network.load_single()

@@ -37,14 +37,19 @@ def summary(rows: Rows) -> str:
     )
 
 
-def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
+def picture(
+    methods: dict[str, Rows], title: str = "", beside: dict[str, str] = LOSSES
+) -> plots.Picture:
     """Success with its 95% interval (a filled mark per seed), TD error and target Q, by updates.
 
     Of more than three methods the mean over seeds is shown, with a bar from the worst to the best.
+    `beside` names the metrics that are drawn beside success: of {} none.
     """
-    figure = Figure(figsize=(9.0, 3.8), dpi=100, layout="constrained")
+    width = 6.0 + 1.5 * len(beside)
+    figure = Figure(figsize=(width, 3.8), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    left, *losses = figure.subplots(1, 3, width_ratios=(3, 2, 2))
+    ratios = (3, *(2 for _ in beside))
+    left, *losses = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
     many = len(methods) > 3
     for series, (name, rows) in enumerate(methods.items()):
         style = plots.learned(series) | {"linestyle": "-", "elinewidth": 0.8}
@@ -59,14 +64,14 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
             label = f"{name} ({len(seeds)} seed{'s' * (len(seeds) > 1)})" if i == 0 else None
             bar = np.clip((rate - low, high - rate), 0, None)
             left.errorbar(steps, rate, yerr=bar, **style, label=label)
-        for axes, metric in zip(losses, LOSSES, strict=True):
+        for axes, metric in zip(losses, beside, strict=True):
             for seed in seeds:
                 mine = [(x["step"], x[metric]) for x in rows if x["seed"] == seed and metric in x]
                 if mine:
                     axes.plot(*zip(*mine, strict=True), color=style["color"], alpha=0.7)
     acting = any("online" in row for rows in methods.values() for row in rows)
     success = "success rate, bar: worst to best seed" if many else "success rate"
-    for axes, y in zip((left, *losses), (success, *LOSSES.values()), strict=True):
+    for axes, y in zip((left, *losses), (success, *beside.values()), strict=True):
         axes.set_xlabel("updates, then steps online" if acting else "updates")
         axes.locator_params(axis="x", nbins=5 if axes is left else 2)  # more would touch each other
         axes.set_ylabel(y)
@@ -75,8 +80,9 @@ def picture(methods: dict[str, Rows], title: str = "") -> plots.Picture:
     left.yaxis.set_major_formatter(PercentFormatter(1.0))
     left.set_xlim(-0.02 * left.get_xlim()[1], None)  # a mark at 0 is seen whole
     left.set_title(title, loc="left", fontsize=10)
-    if any(row.get("td", 0) > 0 for rows in methods.values() for row in rows):
-        losses[0].set_yscale("log")
+    for axes, metric in zip(losses, beside, strict=True):
+        if metric == "td" and any(row.get(metric, 0) > 0 for x in methods.values() for row in x):
+            axes.set_yscale("log")
     if left.get_legend_handles_labels()[0]:
         figure.legend(
             *left.get_legend_handles_labels(),
@@ -106,10 +112,13 @@ def _spread(rows: Rows) -> list[tuple[float, ...]]:
 
 
 class Live:
-    """A picture that follows training: `live.log("QC-FQL")` is the `log` of `experiment.run`."""
+    """A picture that follows training: `live.log("QC-FQL")` is the `log` of `experiment.run`.
 
-    def __init__(self, title: str = ""):
-        self.title = title
+    `beside` as in `picture`.
+    """
+
+    def __init__(self, title: str = "", beside: dict[str, str] = LOSSES):
+        self.title, self.beside = title, beside
         self.methods: dict[str, Rows] = {}
         self._display = None
 
@@ -127,7 +136,7 @@ class Live:
         """Display the picture, or replace it where it is shown already."""
         from IPython.display import display
 
-        current = picture(self.methods, self.title)
+        current = picture(self.methods, self.title, self.beside)
         if self._display is None:
             self._display = display(current, display_id=True)
         else:

@@ -137,9 +137,9 @@ def two(figure: Figure) -> tuple[Axes, ...]:
         axes = figure.add_axes((left, 0.13, 0.41, 0.66))
         panels.append(plots.label(axes, "chunk length h [steps]", size, title))
         _scale(axes)
-    several = {"median, 95% interval": REGRET, "mean": MEAN, "each network, sorted": SEED}
+    several = {"median, 95% interval": REGRET, "each network, sorted": SEED}
     exact = {"open-loop loss, exact": plots.EXACT}
-    plots.key(panels[0], several | exact, loc=(0.06, 0.60))
+    plots.key(panels[0], several | exact, loc="upper left")
     plots.key(panels[1], {f"above {TALLEST:.0f}; how many": HIGH}, loc=(0.34, 0.02))
     return tuple(panels)
 
@@ -158,11 +158,49 @@ def presses() -> plots.Picture:
     return plots.Picture(plots.still(two, each), " ".join(map(describe, found)))
 
 
+def control() -> plots.Picture:
+    """Single actions: the same 300 presses, alone and with each button once in each cell."""
+    scarce, more = (grouped()[key].regret for key in ((300, 8, 1), lock_network.COMPLETE))
+    order, rank = scarce.argsort(), np.arange(1, len(scarce) + 1)
+    logs = {
+        "the 300 presses": (scarce, REGRET),
+        "and each button once in each cell": (more, plots.learned(0)),
+    }
+
+    def one(figure: Figure) -> tuple[Axes, ...]:
+        size = "V* - true value [reward]"
+        axes = figure.add_axes((0.10, 0.14, 0.86, 0.64))
+        plots.label(axes, "network, sorted by what it loses after the 300 presses", size, "")
+        axes.set_xlim(0, len(scarce) + 1)
+        axes.set_ylim(-2, 80)
+        small = {name: style | {"markersize": 5.0} for name, (_, style) in logs.items()}
+        plots.key(axes, small, loc="upper left")
+        return (axes,)
+
+    def each(axes: tuple[Axes, ...]) -> None:
+        for regret, style in logs.values():
+            small: dict[str, Any] = style | {"markersize": 5.0}
+            axes[0].plot(rank, regret[order], **small)
+        title = f"h = 1: the worst loses {scarce.max():.1f}; with 48 more presses {more.max():.1f}"
+        plots.headline(axes[0], title)
+
+    alt = "; ".join(
+        f"{name}: {len(x)} networks of single actions lose {x.mean():.1f} in the mean, "
+        f"{(x > TALLEST).sum()} of them more than {TALLEST:.0f}, the worst {x.max():.1f}"
+        for name, (x, _) in logs.items()
+    )
+    return plots.Picture(plots.still(one, each), f"{alt}.")
+
+
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     entry, regret = axes
     centre, error = np.transpose([mean_and_error(each) for each in numbers.entry])
     entry.errorbar(PLACES, centre, 2 * error, **ENTRY)
     middle, mean = draw_regret(regret, numbers)
+    regret.plot(PLACES[mean <= TALLEST] - 0.22, mean[mean <= TALLEST], **MEAN)
+    for place, value in zip(PLACES.tolist(), middle, strict=True):
+        regret.text(place, 1.16 * TALLEST, f"{value:.1f}", ha="center", fontsize=9)
+    regret.text(0.55, 1.16 * TALLEST, "median", ha="right", fontsize=9)
     plots.headline(
         entry,
         f"{numbers.setting}: at h = {H[0]} and {H[1]} medians {middle[0]:.1f} and "
@@ -171,7 +209,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 
 def draw_regret(regret: Axes, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
-    """What each network loses, with medians and means by h, which are returned."""
+    """What each network loses, and the medians; medians and means by h are returned."""
     at = [p + np.linspace(0.12, 0.40, len(x)) for p, x in zip(PLACES, numbers.regret, strict=True)]
     beside, sizes = np.concatenate(at), np.concatenate([np.sort(x) for x in numbers.regret])
     low = sizes <= TALLEST
@@ -181,13 +219,10 @@ def draw_regret(regret: Axes, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]
     off = np.abs(np.minimum(numbers.interval.T, 1.1 * TALLEST) - middle)
     seen = middle <= TALLEST
     regret.errorbar(PLACES[seen], middle[seen], off[:, seen], **REGRET)
-    regret.plot(PLACES[mean <= TALLEST] - 0.22, mean[mean <= TALLEST], **MEAN)
     regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
-    for place, value, each in zip(PLACES.tolist(), middle, numbers.regret, strict=True):
-        regret.text(place, 1.16 * TALLEST, f"{value:.1f}", ha="center", fontsize=9)
+    for place, each in zip(PLACES.tolist(), numbers.regret, strict=True):
         if more := int((each > TALLEST).sum()):
             regret.text(place + 0.26, 1.07 * TALLEST, str(more), ha="center", fontsize=9)
-    regret.text(0.55, 1.16 * TALLEST, "median", ha="right", fontsize=9)
     return middle, mean
 
 

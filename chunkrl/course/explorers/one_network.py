@@ -52,8 +52,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     lead = plots.label(
         figure.add_axes((0.09, 0.17, 0.89, 0.28)),
         "",
-        "Q(right) - Q(wrong)",
-        "below 0 it walks back; black: the truth",
+        "lead of right",
+        "Q(right) - Q(wrong): below 0 it walks back; black: the truth",
     )
     for axes in (value, lead):
         axes.set_xlim(-0.6, LENGTH - 0.4)
@@ -62,8 +62,6 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     lead.set_xticks(range(LENGTH), [str(cell) for cell in range(LENGTH)], fontsize=8)
     figure.text(0.01, 0.129, "cell:", fontsize=8)
     figure.text(0.01, 0.073, "wrong\nlogged:", fontsize=8)
-    told = "wrong logged: windows in which the wrong button was logged; 0 is the start"
-    figure.text(0.535, 0.02, told, ha="center", fontsize=9)
     plots.key(value, {"the network": SAID, "V*, exact": plots.EXACT}, "upper right")
     return value, lead
 

@@ -175,20 +175,13 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     plots.label(top, "y, across the table [m]", "x, away from the robot [m]")
     top.set_xlim(*SIDES)
     top.set_ylim(*DEPTH)
-    both = []
-    for bottom, title in (
-        (0.51, "way in 5 steps [cm], each seed"),
-        (0.16, "cosine of successive moves"),
-    ):
-        axes = plots.label(figure.add_axes((0.70, bottom, 0.28, 0.25)), "", "", title)
-        axes.set_xlim(-0.6, len(SHOWN) - 0.2)
-        axes.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
-        axes.tick_params(axis="x", length=0)
-        both.append(axes)
-    both[0].set_ylim(0, 14)
-    both[0].set_yticks([0, 5, 10])
-    both[1].set_ylim(0, 1.35)
-    both[1].set_yticks([0, 0.5, 1])
+    axes = figure.add_axes((0.70, 0.21, 0.28, 0.55))
+    way = plots.label(axes, "", "", "way in 5 steps [cm], each seed")
+    way.set_xlim(-0.6, len(SHOWN) - 0.4)
+    way.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
+    way.tick_params(axis="x", length=0)
+    way.set_ylim(0, 12)
+    way.set_yticks([0, 5, 10])
     entries = {
         f"{spelled(method)}, a point every {robot_runs.EVERY} steps": plots.learned(SHOWN[method])
         for method in PAIR
@@ -196,16 +189,16 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     ring: dict[str, Any] = {"color": "#777777", "markerfacecolor": "none", "linestyle": "none"}
     ring |= {"markersize": 8, "markeredgewidth": 2}
     plots.key(top, entries, loc="lower left")
-    ends = {"cube is in place": ring | {"marker": "o"}, "cube is not": ring | {"marker": "x"}}
+    ends = {"in place": ring | {"marker": "o"}, "not yet": ring | {"marker": "x"}}
     plots.key(top, ends, loc="lower right")
-    return top, *both
+    return top, way
 
 
 BLACK: dict[str, Any] = {"color": plots.BLACK, "markersize": 11, "markerfacecolor": "none"}
 
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
-    top, *both = axes
+    top, beside = axes
     reach = Circle((numbers.goal[1], numbers.goal[0]), REACH, facecolor="#DDDDDD", zorder=0)
     top.add_patch(reach)
     named = {"cube": (numbers.cube, "s"), "goal": (numbers.goal, "+")}
@@ -228,24 +221,19 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         ring = {"color": style["color"], "markerfacecolor": "none", "markeredgewidth": 2.0}
         ring |= {"zorder": 4}
         top.plot(end[1], end[0], marker=mark, markersize=12, **ring)
-    for a, found, digits, gap in zip(
-        both, (numbers.way, numbers.cosine), (1, 2), numbers.gap, strict=True
-    ):
-        for place, (method, series) in enumerate(SHOWN.items()):
-            seeds = found[method]
-            if len(seeds):
-                beside = np.linspace(-0.3, 0.3, len(seeds)) if len(seeds) > 1 else [0.0]
-                small: dict[str, Any] = plots.learned(series) | {"markersize": 4.0}
-                a.plot(place + np.array(beside), seeds, **small)
-                mean = f"{seeds.mean():.{digits}f}"
-                y = float(seeds.max()) + 0.04 * a.get_ylim()[1]
-                a.text(place, y, mean, ha="center", va="bottom", fontsize=9)
-        _, low, high = gap[0]
-        names = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
-        text = f"{names}: [{low:+.{digits}f}, {high:+.{digits}f}]"
-        a.text(-0.5, 0.99 * a.get_ylim()[1], text, fontsize=9, va="top")
-    below = both[1].transAxes
-    both[1].text(0.0, -0.34, f"means over {numbers.over}", fontsize=9, transform=below)
+    for place, (method, series) in enumerate(SHOWN.items()):
+        seeds = numbers.way[method]
+        if len(seeds):
+            across = np.linspace(-0.3, 0.3, len(seeds)) if len(seeds) > 1 else np.zeros(1)
+            small: dict[str, Any] = plots.learned(series) | {"markersize": 4.0}
+            beside.plot(place + across, seeds, **small)
+            y = float(seeds.max()) + 0.4
+            beside.text(place, y, f"{seeds.mean():.1f}", ha="center", va="bottom", fontsize=9)
+    _, low, high = numbers.gap[0, 0]
+    text = f"{spelled(OURS)} minus {spelled(OTHERS[0])}: [{low:+.1f}, {high:+.1f}]"
+    beside.text(-0.5, 11.9, text, fontsize=9, va="top")
+    below = {"fontsize": 9, "transform": beside.transAxes}
+    beside.text(0.0, -0.17, f"means over {numbers.over}", **below)
     plots.headline(top, headline(numbers))
 
 
