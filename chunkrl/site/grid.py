@@ -7,19 +7,22 @@ on, which is found by comparing, not declared.
 
 import base64
 import gzip
+import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from chunkrl.course.controls import Slider, Value, shown
 from chunkrl.course.explorer import Explorer
 from chunkrl.site.marks import HEIGHT, UNITS, Sketch
 
 MOST = 300  # positions, unless those that must exist are more
-MOVING = 3.0  # how much nearer to each other the positions of a slider that plays are
+PLAYED = 8  # positions that a slider that plays gets first, and for which there is more room:
+LENIENT = 3
 NUMBER = re.compile(r"(\d+(?:[.,]\d+)*)")
 
 Grid = dict[str, list[Value]]
@@ -29,7 +32,8 @@ def grid(explorer: Explorer, opened: Iterable[Mapping[str, Value]] = (), most: i
     """The positions of every slider: its ends, those of the buttons, and as many as find room.
 
     `opened` are settings in which a page shows the explorer.  More positions are added in the
-    middle of the widest gap, as long as all combinations together are no more than `most`.
+    middle of the widest gap, as long as all combinations together are no more than `most`, or
+    `LENIENT` times as many for the slider that plays.
     """
     needed = [explorer.setting(**s) for s in ({}, *explorer.named.values(), *opened)]
     kept: dict[str, list[int]] = {}
@@ -42,12 +46,13 @@ def grid(explorer: Explorer, opened: Iterable[Mapping[str, Value]] = (), most: i
         gaps = []
         for control in explorer.controls:
             places = kept[control.name]
-            room = size // len(places) * (len(places) + 1) <= most
+            more = size // len(places) * (len(places) + 1)
+            plays = control.name == explorer.motion and len(places) < PLAYED
+            room = more <= most or (plays and more <= LENIENT * most)
             widest = int(np.argmax(np.diff(places))) if len(places) > 1 else 0
             gap = places[widest + 1] - places[widest] if len(places) > 1 else 0
             if room and gap > 1:
-                weight = MOVING if control.name == explorer.motion else 1.0
-                relative = weight * gap / (len(control.values) - 1)
+                relative = plays + gap / (len(control.values) - 1)
                 gaps.append((relative, control.name, places[widest] + gap // 2))
         if not gaps:
             break
@@ -60,8 +65,6 @@ def declaration(
     explorer: Explorer, opened: Sequence[Mapping[str, Value]] = (), most: int = MOST
 ) -> dict[str, Any]:
     """All that the player needs to show `explorer`, as JSON."""
-    import itertools
-
     values = grid(explorer, opened, most)
     shape = [len(positions) for positions in values.values()]
     sketch = Sketch(explorer.layout)
@@ -197,16 +200,60 @@ def _columns(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[t
 
 
 def _question(explorer: Explorer, sketch: Sketch) -> dict[str, Any]:
-    """The question put first, its answer, and how the guess is drawn: on a line of two probes."""
+    """The question put first, its answer, and where a guess is drawn."""
     predict = explorer.predict_first
     assert predict is not None
     numbers = explorer.numbers()
-    return {
+    truth = float(predict.answer(numbers))
+    found = {
         "question": predict.question,
         "unit": predict.unit,
         "digits": predict.digits,
         "least": predict.least,
-        "truth": float(predict.answer(numbers)),
+        "truth": truth,
+    }
+    if predict.mark is not None:
+        found["line"] = _guessed(explorer, sketch, predict.mark, abs(truth) or 1.0)
+    return found
+
+
+def _guessed(
+    explorer: Explorer, sketch: Sketch, mark: Callable[..., None], scale: float
+) -> dict[str, Any]:
+    """Where a guess is drawn as a line across axes: its place for two guesses, and what is between.
+
+    Places go straight with the guess, or on a logarithmic axis with its logarithm.
+    """
+
+    def drawn(guess: float | None) -> list[list[dict[str, Any]]]:
+        def both(axes: tuple[Axes, ...]) -> None:
+            explorer.draw(axes, explorer.numbers())
+            if guess is not None:
+                mark(axes, guess)
+
+        return sketch.marks(both)[1]
+
+    plain = drawn(None)
+    for factor in (16.0, 4.0, 1.0, 0.25):  # the farther apart, the less rounding matters
+        guesses = [factor * scale, 2 * factor * scale, 4 * factor * scale]
+        probes = [drawn(guess) for guess in guesses]
+        (axes,) = [i for i, marks in enumerate(plain) if len(marks) < len(probes[0][i])]
+        lines = [
+            next(m for m in probe[axes] if m["k"] == "p" and m not in plain[axes])
+            for probe in probes
+        ]
+        upright = lines[0]["x"][0] == lines[0]["x"][1]
+        first, middle, last = (line["x" if upright else "y"][0] for line in lines)
+        log = abs((last - middle) - (middle - first)) <= 2
+        straight = abs((last - middle) - 2 * (middle - first)) <= 3
+        if last != first and (log or straight):  # else one was drawn at an edge
+            break
+    return {
+        "axes": axes,
+        "upright": upright,
+        "log": log,
+        "guesses": [guesses[0], guesses[-1]],
+        "places": [first, last],
     }
 
 

@@ -4,7 +4,8 @@ A mark is a dictionary.  `k` says what it is: `p` a path, `m` markers at points,
 array of coloured cells.  `s` is its style.  Coordinates are whole numbers, `UNITS` to a pixel of
 the figure, from the lower left corner of its axes.  In `x` and `y` of paths and markers they
 stretch with the axes; with an origin `o` (in thousandths of the axes) they are kept as they are,
-as letters and legends are.  `None` in them lifts the pen.
+as letters and legends are.  `None` in them lifts the pen.  What is `alone` is shown where axes
+stand one under another.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,6 +27,8 @@ from chunkrl import plots
 
 UNITS = 4  # to a pixel: finer than a screen shows
 HEIGHT = 440  # of a figure [pixels]
+DPI = 100
+PIXELS = DPI / 72  # to a point
 Mark = dict[str, Any]
 
 
@@ -37,7 +40,6 @@ class Recorder(RendererBase):
         self.marks: list[Mark] = []
         self.text: Text | None = None  # that is being painted, where Matplotlib does not tell
         self._agg = FigureCanvasAgg(figure).get_renderer()
-        self._dpi = figure.dpi
 
     def flipy(self) -> bool:
         return False
@@ -46,7 +48,7 @@ class Recorder(RendererBase):
         return plots.WIDTH, HEIGHT
 
     def points_to_pixels(self, points: Any) -> Any:
-        return points * self._dpi / 72
+        return points * PIXELS
 
     def get_text_width_height_descent(self, s: Any, prop: Any, ismath: Any) -> Any:
         return self._agg.get_text_width_height_descent(s, prop, ismath)
@@ -136,7 +138,7 @@ class Sketch:
     """The marks of one explorer's figure: of its layout once, of its numbers at each position."""
 
     def __init__(self, layout: Callable[[Figure], tuple[Axes, ...]]):
-        self.figure = Figure(figsize=(plots.WIDTH / 100, HEIGHT / 100), dpi=100)
+        self.figure = Figure(figsize=(plots.WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
         self.axes = layout(self.figure)
         self._recorder = Recorder(self.figure)
         self.boxes = [axes.get_window_extent().bounds for axes in self.axes]  # x, y, width, height
@@ -168,10 +170,16 @@ class Sketch:
         if limits not in self._frames:
             for artist in drawn:
                 artist.set_visible(False)
-            marks = self._recorder.record([axes])
+            frame = lambda: [_placed(m, self.boxes[index]) for m in self._recorder.record([axes])]
+            marks = frame()
+            if not axes.yaxis.get_tick_params().get("labelleft", True):
+                # Its neighbour has the same numbers, but not where axes stand one under another.
+                axes.tick_params(labelleft=True)
+                marks += [mark | {"alone": 1} for mark in frame() if mark not in marks]
+                axes.tick_params(labelleft=False)
             for artist in drawn:
                 artist.set_visible(True)
-            self._frames[limits] = [_placed(mark, self.boxes[index]) for mark in marks]
+            self._frames[limits] = marks
         return self._frames[limits]
 
     def _fixed(self) -> list[list[Mark]]:
@@ -248,10 +256,10 @@ def _style(gc: GraphicsContextBase, face: Any) -> dict[str, Any]:
         style["fill"] = _colour(shade(face))
     if gc.get_linewidth() > 0 and shade(gc.get_rgb())[3] > 0:
         style["stroke"] = _colour(shade(gc.get_rgb()))
-        style["width"] = round(gc.get_linewidth(), 2)
+        style["width"] = round(gc.get_linewidth() * PIXELS, 2)
         dashes: Any = gc.get_dashes()[1]
         if dashes is not None:
-            style["dash"] = [round(float(d), 1) for d in dashes]
+            style["dash"] = [round(float(d) * PIXELS, 1) for d in dashes]
     if gc.get_clip_rectangle() is not None:
         style["clip"] = 1
     return style

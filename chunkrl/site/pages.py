@@ -85,7 +85,9 @@ def notebook(path: Path) -> Page:
             explorers.append(shown.explorer)
             parts.append(explorer(shown))
         elif exercise := checks(cell.source):
-            parts += [_code(cell.source), _printed(cell), asked(exercise)]
+            bare = not isinstance(exercise.kind, Function) and len(ast.parse(cell.source).body) == 2
+            code = "" if bare else _code(cell.source)  # `answer = ...` alone: the page asks itself
+            parts += [code, _printed(cell), asked(exercise)]
         else:
             parts += [_code(cell.source), *map(_output, cell.outputs)]
     title = next(each.title for each in OUTLINE if each.number == path.stem[:2])

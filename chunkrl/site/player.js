@@ -6,8 +6,9 @@ const chunkrl = {packed: {}};
   const STACKED = 620; // pixels: below it axes stand one under another
   const FRAME_MS = 350; // between two positions of a slider that plays
   const FONT = '"DejaVu Sans", Verdana, sans-serif';
+  const GUESS = "#CC79A7";
   const LINE = 1.25; // height of a line of text, in letters
-  const SIDES = {left: 52, right: 14, gap: 10}; // pixels around stacked axes
+  const SIDES = {left: 60, right: 14, gap: 10}; // pixels around stacked axes
 
   const pen = document.createElement("canvas").getContext("2d");
   const widthOf = (text, size) => {
@@ -96,7 +97,9 @@ const chunkrl = {packed: {}};
     ];
   }
 
-  function lines(mark, style, room) {
+  // A text in as many lines as it needs to end before `edge`, from where it begins at `x`.
+  function lines(mark, style, x, edge) {
+    const room = (style.anchor === "middle" ? 2 * Math.min(x, edge - x) : style.anchor === "end" ? x : edge - x) - 2;
     if (style.angle || widthOf(mark.t, style.size) <= room) return [mark.t];
     const found = [""];
     for (const word of mark.t.split(" ")) {
@@ -107,8 +110,16 @@ const chunkrl = {packed: {}};
     return found;
   }
 
+  // A note at the right of its axes, where stacked axes leave no room: it goes under the picture.
+  const aside = (mark, style) =>
+    mark.k === "t" && mark.o[0] === 1000 && mark.x[0] > 0 && !style.anchor && !style.angle;
+
   function drawn(mark, box, declared, page) {
     const style = declared.styles[mark.s], units = declared.size[2];
+    if (page.notes && aside(mark, style)) {
+      page.notes.push(mark.t);
+      return "";
+    }
     const [xs, ys] = places(mark, box, units);
     if (mark.k === "p") return `<path d="${traced(xs, ys)}"${painted(style, box.clip)}/>`;
     if (mark.k === "m") {
@@ -129,7 +140,7 @@ const chunkrl = {packed: {}};
         `preserveAspectRatio="none" transform="${turned}" clip-path="url(#${box.clip})" ` +
         'style="image-rendering:pixelated"/>';
     }
-    const rows = lines(mark, style, page.w - 8);
+    const rows = lines(mark, style, xs[0], page.w);
     return rows.map((row, i) => {
       const y = ys[0] - (rows.length - 1 - i) * LINE * style.size;
       const turn = style.angle ? ` transform="rotate(${style.angle} ${digits(xs[0])} ${digits(y)})"` : "";
@@ -143,9 +154,13 @@ const chunkrl = {packed: {}};
   // Pixels that texts and legends take above and below their axes.
   function outside(marks, declared, width) {
     const units = declared.size[2], found = {above: 8, below: 8};
+    const inside = width - SIDES.left - SIDES.right;
     for (const mark of marks.filter((mark) => mark.o)) {
-      const style = declared.styles[mark.s], ys = whole(mark.y).filter((y) => y !== null);
-      const rows = mark.k === "t" ? lines(mark, style, width - 8).length : 1;
+      const style = declared.styles[mark.s];
+      if (aside(mark, style)) continue;
+      const ys = whole(mark.y).filter((y) => y !== null);
+      const x = SIDES.left + (mark.o[0] / 1000) * inside + mark.x[0] / units;
+      const rows = mark.k === "t" ? lines(mark, style, x, width).length : 1;
       const size = mark.k === "t" ? style.size * (1 + (rows - 1) * LINE) : 6;
       if (mark.o[1] === 1000) found.above = Math.max(found.above, Math.max(...ys) / units + size);
       if (mark.o[1] === 0) found.below = Math.max(found.below, 6 - Math.min(...ys) / units);
@@ -174,7 +189,7 @@ const chunkrl = {packed: {}};
       Object.assign(box, {x: SIDES.left, y, w: width - SIDES.left - SIDES.right, h: box.was[3]});
       y += box.h + room.below + SIDES.gap;
     }
-    return {boxes, w: width, h: y};
+    return {boxes, w: width, h: y, notes: []};
   }
 
   // ---- the explorer ---------------------------------------------------------------------------
@@ -295,8 +310,9 @@ const chunkrl = {packed: {}};
       if (this.room() <= 0) return; // out of sight, as in a fold; shown when that opens
       this.inputs.forEach((input, i) => input.show(position[i]));
       const read = reader(position, shape);
+      const stacked = this.room() < STACKED;
       const layers = [declared.fixed.map((marks) => marks.map(reader([], []))),
-        declared.frames.map((marks) => marks.map(read).filter((mark) => mark.k)),
+        declared.frames.map((marks) => marks.map(read).filter((mark) => mark.k && (stacked || !mark.alone))),
         declared.marks.map((marks) => marks.map(read).filter((mark) => mark.k))];
       const frame = JSON.stringify(layers[1]);
       this.width = this.room();
@@ -312,7 +328,8 @@ const chunkrl = {packed: {}};
       this.frame.innerHTML =
         `<svg role="img" viewBox="0 0 ${page.w} ${page.h}" width="${page.w}" height="${page.h}" ` +
         `font-family='${FONT}' stroke-linejoin="round"><title>${escaped(text)}</title><defs>${clips}</defs>` +
-        `${painted[0]}${painted[1]}<g opacity="0.25">${faint}</g><g class="marks">${painted[2]}</g>${this.guessed(page)}</svg>`;
+        `${painted[0]}${painted[1]}<g opacity="0.25">${faint}</g><g class="marks">${painted[2]}</g>${this.guessed(page)}</svg>` +
+        (page.notes ?? []).map((note) => `<p class="note">${escaped(note)}</p>`).join("");
       this.last = {frame, marks: painted[2]};
       this.sentence.textContent = text;
       this.extra.innerHTML = (this.code ? this.asCode() : "") + (this.numbers ? this.asTable() : "");
@@ -323,14 +340,19 @@ const chunkrl = {packed: {}};
       const {declared, position, start, guess} = this;
       const line = declared.predict?.line;
       if (guess === undefined || !line || position.some((index, i) => index !== start[i])) return "";
-      const value = line.log ? Math.log(Math.max(guess, 1e-12)) : guess;
-      const move = ([from, slope]) => {
-        const place = from.map((v, i) => (v === null ? null : v + slope[i] * value));
-        return place.map((v, i) => (v === null ? null : Math.round(v - (place[i - 1] ?? 0))));
-      };
-      return line.marks.map((mark) => drawn({...mark, x: move(mark.x), y: move(mark.y),
-        ...(mark.at ? {o: mark.at.map(([from, slope]) => Math.min(1000, Math.max(0, from + slope * value)))} : {})},
-      page.boxes[line.axes], declared, page)).join("");
+      const scale = (value) => (line.log ? Math.log(Math.max(value, 1e-9)) : value);
+      const [low, high] = line.guesses.map(scale), box = page.boxes[line.axes];
+      const share = (scale(guess) - low) / (high - low);
+      const place = (line.places[0] + share * (line.places[1] - line.places[0])) / declared.size[2];
+      const along = (place / (line.upright ? box.was[2] : box.was[3])) * (line.upright ? box.w : box.h);
+      // Below a logarithmic axis there is no place: such a guess is drawn on the axis.
+      const at = line.upright ? box.x + along : box.y + box.h - (line.log ? Math.max(along, 0) : along);
+      if (line.upright ? at < box.x || at > box.x + box.w : at < box.y || at > box.y + box.h) return "";
+      const d = line.upright ? `M${at} ${box.y}V${box.y + box.h}` : `M${box.x} ${at}H${box.x + box.w}`;
+      const right = !line.upright || at > box.x + box.w - 90;
+      const [x, y] = line.upright ? [at + (right ? -4 : 4), box.y + 12] : [box.x + box.w, at - 4];
+      return `<path d="${d}" fill="none" stroke="${GUESS}" stroke-width="2.2" stroke-dasharray="4.4 4.4"/>` +
+        `<text x="${x}" y="${y}" font-size="12.5" fill="${GUESS}"${right ? ' text-anchor="end"' : ""}>your guess</text>`;
     }
 
     asCode() {
