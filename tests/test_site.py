@@ -1,6 +1,5 @@
 """The pages of `chunkrl site`: from disk, without a network, each number as `compute` has it."""
 
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -13,7 +12,6 @@ import pytest
 import site_browser
 
 from chunkrl import site
-from chunkrl.command import sentences
 from chunkrl.course.controls import Slider
 from chunkrl.course.exercise import Function, MultipleChoice, Number
 from chunkrl.course.exercises import EXERCISES
@@ -198,7 +196,7 @@ class Links(HTMLParser):
 def test_links_lead_to_what_is_there_and_nothing_is_loaded_from_elsewhere(made):
     folder = made[0]
     files = {file: Links(file) for file in folder.rglob("*.html")}
-    assert len(files) > 10
+    assert {file.parent.name for file in files} > {folder.name, "results"}  # pages of the library
     for file, page in files.items():
         for link in page.links:
             if not re.match("https?:", link):
@@ -219,7 +217,7 @@ def test_a_page_has_all_that_its_notebook_has(made):
     assert page.count("<h2") == sum(cell.source.count("\n## ") for cell in cells) + sum(
         cell.source.startswith("## ") for cell in cells
     )
-    assert page.count('class="exercise"') == sum("check(" in c.source for c in cells) - 1
+    assert page.count('class="exercise"') == sum("\ncheck(" in cell.source for cell in cells) > 0
     shown = [show for cell in cells if (show := pages.shows(cell.source))]
     assert page.count("data-explorer=") == len(shown)
     assert page.count("data-predict") == sum(show.asks for show in shown) > 0
@@ -253,10 +251,9 @@ def test_a_part_is_kept_once_for_what_it_depends_on():
     assert grid._cell([1, 2, 1], [3]) == {"v": [1, 2], "d": [0], "n": [0, 1, 0]}
 
 
-def test_without_notebooks_a_sentence_says_where_to_go(tmp_path, capsys):
-    with pytest.raises(SystemExit), sentences("chunkrl"):
+def test_without_notebooks_a_sentence_says_where_to_go(tmp_path):
+    with pytest.raises(ConfigError, match="run this in the folder of the repository"):
         site.make(tmp_path / "out", tmp_path)
-    assert "run this in the folder of the repository" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -264,4 +261,3 @@ def test_data_are_the_same_every_time():
     explorer = corners(EXPLORERS["fork"])
     first, second = (grid.encoded(grid.declaration(explorer, (), 1)) for _ in range(2))
     assert first == second
-    assert json.dumps(first)
