@@ -75,7 +75,7 @@ def main(folder: Path | None = None, /) -> None:
         f"Promised: a move at most {MOVE_MS} ms (median), a figure at most"
         f" {FIGURE_BYTES // 1000} kB, made in {MAKE_S} s.\n"
         "Made by `python benchmarks/site_pages.py`, which compares each number that is shown with"
-        " `compute`.\n\n"
+        f" `compute`; {os.cpu_count()} cores, load {os.getloadavg()[1]:.0f}.\n\n"
         "| figure | positions | kB | move, median ms | 90 % ms |\n| --- | --- | --- | --- | --- |"
     )
     print("\n".join(table))
