@@ -1,4 +1,4 @@
-"""The command line: `chunkrl data`, `train`, `sweep`, `evaluate`, `export`, `info`."""
+"""The command line: `chunkrl data`, `train`, `sweep`, `evaluate`, `export`, `site`, `info`."""
 
 import importlib.metadata
 import inspect
@@ -398,6 +398,25 @@ def check(
         print(f"{path}: {len(dataset.load(path)['observations'])} transitions")
     for note in dataset.notes(path):
         print(f"{path}: {note}")
+
+
+@app.command
+def site(
+    folder: Annotated[Positional[Path], about("to write; open its index.html")],
+    notebooks: Annotated[Path, about("whose stored outputs are shown")] = Path("notebooks"),
+    most: Annotated[int, about("settings of a figure, if its ends and buttons need no more")] = 300,
+    workers: Annotated[Count, about("processes; default: one per core; 0: this one")] = None,
+) -> None:
+    """Write the course as pages that need no kernel: notebooks, live figures, the robot.
+
+    They open from disk and from any web server, without a network.  Making them takes npm, once.
+    """
+    from chunkrl import site as pages
+
+    made = pages.make(folder, notebooks, most, workers)
+    for sentence in made.left_out:
+        print(sentence)
+    print(f"{folder}: {len(made.sizes)} files, {sum(made.sizes.values()) / 1e6:.1f} MB")
 
 
 @app.command

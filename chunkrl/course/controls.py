@@ -11,6 +11,11 @@ Value = int | float | str
 Table = tuple[Sequence[str], Sequence[Sequence[Any]]]  # header, rows
 
 
+def shown(cell: Any) -> str:
+    """A cell of a table as readers see it."""
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
 @dataclass(frozen=True)
 class Slider:
     """A number between `low` and `high` in steps of `step`; whole numbers when all of these are."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from chunkrl import plots
 from chunkrl.course import record
-from chunkrl.course.controls import Choice, Predict, Slider, Table, Value
+from chunkrl.course.controls import Choice, Predict, Slider, Table, Value, shown
 
 # A stream of values, not released ones: a key press shows its picture as fast (63 against 65 ms,
 # benchmarks/slider_latency.md), a drag shows the way, and ipywidgets drops what comes meanwhile.
@@ -274,10 +274,10 @@ def _decimals(step: float) -> int:
 
 
 def _table(header: Any, rows: Any) -> str:
-    show = lambda cell: f"{cell:.4g}" if isinstance(cell, float) else html.escape(str(cell))
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
     body = "".join(
-        "<tr>" + "".join(f"<td>{show(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{html.escape(shown(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
     )
     inside = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<table style="border-spacing: 1em 0">{inside}</table>'
