@@ -1,0 +1,86 @@
+// Answers a test's question with the page's own scripts:  node robot_page.mjs FOLDER QUESTION < JSON
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import vm from "node:vm";
+
+const [folder, question] = process.argv.slice(2);
+const given = JSON.parse(fs.readFileSync(0, "utf8"));
+for (const name of ["arm", "world", "policy", "chunks", "unpack", "engine", "agents", "scene"]) {
+  const file = path.join(folder, `${name}.js`);
+  vm.runInThisContext(fs.readFileSync(file, "utf8"), { filename: file });
+}
+const page = (name) => vm.runInThisContext(name);
+const scene = page("SCENE"), World = page("World");
+
+async function world() {
+  const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "mujoco-"));
+  const file = path.join(temporary, "mujoco.mjs");
+  const [script, wasm] = await Promise.all(
+    ["mujoco.js", "mujoco.wasm"].map((name) => page("unpacked")(page("ENGINE")[name])));
+  fs.writeFileSync(file, script);
+  const { default: load } = await import(file);
+  fs.rmSync(temporary, { recursive: true });
+  return new World(await load({ wasmBinary: wasm }), scene);
+}
+
+async function agent(name) {
+  const { about, weights } = page("AGENTS");
+  return new (page("Agent"))(about[name], new Float32Array((await page("unpacked")(weights)).buffer));
+}
+
+function random(seed) {
+  let state = seed;
+  return () => { // mulberry32
+    let x = (state = (state + 0x6d2b79f5) | 0);
+    x = Math.imul(x ^ (x >>> 15), x | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const ANSWERS = {
+  async follow({ angles, cube, actions }) {
+    const w = await world();
+    w.put(angles, cube);
+    return actions.map((action) => {
+      const success = w.step(action);
+      return { success, qpos: Array.from(w.data.qpos), ctrl: Array.from(w.data.ctrl),
+        obs: w.observe() };
+    });
+  },
+  async reach({ cases }) {
+    return cases.map(({ pos, quat, angles }) =>
+      page("inverseKinematics")(scene.chain, pos, quat, angles));
+  },
+  async act({ name, obs, noise }) {
+    const a = await agent(name);
+    return obs.map((x, i) => a.act(x, noise[i]));
+  },
+  async chunks({ length, steps, ...how }) {
+    let now = 0;
+    const player = new (page("Chunks"))((t) => Array.from({ length }, (_, i) => [t, i]), how);
+    return Array.from({ length: steps }, () => ({ ...player.step(() => now), now: now++ }));
+  },
+  async play({ name, episodes, seed = 0, push = 0, candidates, ...how }) {
+    const w = await world(), a = await agent(name), rand = random(seed);
+    const n = candidates ?? a.about.candidates;
+    return Array.from({ length: episodes }, () => {
+      w.reset(rand);
+      const player = new (page("Chunks"))((obs) => a.act(obs, a.noise(n, rand)),
+        { execute: a.about.execute, ...how });
+      const pushed = rand() * scene.steps, turn = 2 * Math.PI * rand();
+      for (let t = 0; t < scene.steps; t++) {
+        if (push && t === Math.floor(pushed / 4)) {
+          w.push([push * Math.cos(turn), push * Math.sin(turn)]);
+        }
+        if (w.step(player.step(() => w.observe()).action)) return { steps: t + 1, success: true, looks: player.looks };
+      }
+      return { steps: scene.steps, success: false, looks: player.looks };
+    });
+  },
+};
+
+const t0 = performance.now();
+const answer = await ANSWERS[question](given);
+process.stdout.write(JSON.stringify({ answer, seconds: (performance.now() - t0) / 1000 }));

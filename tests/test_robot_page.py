@@ -1,0 +1,185 @@
+"""The robot's page: its physics, inverse kinematics and policies, in Node, beside Python's own."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+
+from chunkrl.envs import family
+from chunkrl.envs.ogbench import TASK
+from chunkrl.errors import ChunkRLError, ConfigError
+from chunkrl.experiments import export
+from chunkrl.play.latency import Late
+from chunkrl.play.lockstep import Episode
+from chunkrl.play.slot import Start
+from chunkrl.site import npm, robot
+
+ASK = Path(__file__).with_name("robot_page.mjs")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The page's folder."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}: install Node.js")
+    folder = tmp_path_factory.mktemp("site")
+    try:
+        robot.make(folder)
+    except ConfigError as error:
+        if "check the network" in str(error):
+            pytest.skip(str(error))
+        raise
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ask(site):
+    """What the page's scripts answer in Node."""
+
+    def answer(question, **given):
+        done = subprocess.run(
+            ["node", ASK, site, question],
+            input=json.dumps(given, default=lambda x: np.asarray(x).tolist()),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["answer"]
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def raw():
+    """OGBench's environment."""
+    env = family.named("ogbench").make_env(family.get(TASK), ends=False)
+    family.reset(env, 0)
+    yield env.unwrapped
+    env.close()
+
+
+def played(raw, pose, choose):
+    """The environment's own physics from rest.  -> actions, qpos, ctrl, obs [T, .], success [T]"""
+    model, data = raw.model, raw.data
+    goal = data.mocap_pos.copy(), data.mocap_quat.copy()
+    mujoco.mj_resetData(model, data)
+    data.qpos[raw._arm_joint_ids], data.qpos[-7:] = pose
+    data.mocap_pos[:], data.mocap_quat[:] = goal
+    mujoco.mj_forward(model, data)
+    raw._success, rows = False, []
+    for step in range(200):
+        action = choose(step)
+        obs, _, _, _, info = raw.step(action)
+        rows.append((action, data.qpos.copy(), data.ctrl.copy(), obs, info["success"]))
+    return [np.array(column) for column in zip(*rows, strict=True)]
+
+
+def carrying(raw):
+    """A hand that goes to the cube, lifts it, carries it to its goal and holds it just above.
+
+    Put down, it would rock, which makes a difference of 1e-9 one of 1e-5, in any two builds.
+    """
+    from ogbench.manipspace import lie
+
+    cube, goal, yaw = np.array([0.36, 0.03, 0.02]), raw.data.mocap_pos[0].copy(), 0.3
+    down = lie.SO3.from_z_radians(yaw) @ raw._effector_down_rotation
+    wrist = lie.SE3.from_rotation_and_translation(down, np.array([0.4, -0.1, 0.25])) @ raw._T_pa
+    angles = raw._ik.solve(wrist.translation(), wrist.rotation().wxyz, raw._home_qpos)
+    high, just = np.array([0, 0, 0.12]), np.array([0, 0, 0.02])
+    legs = [(cube + high, -1, 40), (cube, -1, 30), (cube, 1, 15), (cube + high, 1, 30)]
+    legs += [(goal + high, 1, 40), (goal + just, 1, 45)]
+    each = [(to, grip) for to, grip, steps in legs for _ in range(steps)]
+
+    def choose(step):
+        to, grip = each[step]
+        move = 5 * (to - raw.data.site_xpos[raw._pinch_site_id])
+        return np.array([*move.clip(-1, 1), 0, 0.2 * grip])
+
+    return (angles, np.array([*cube, np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)])), choose
+
+
+def restless(raw):
+    """Random actions; the cube is out of the way."""
+    rng = np.random.default_rng(4)
+    pose = raw._home_qpos, np.array([0.55, 0.25, 0.02, 1, 0, 0, 0])
+    return pose, lambda step: rng.uniform(-1, 1, 5)
+
+
+@pytest.mark.parametrize("course", [carrying, restless])
+def test_the_physics_follows_for_200_steps(course, ask, raw):
+    (angles, cube), choose = course(raw)
+    actions, qpos, ctrl, obs, success = played(raw, (angles, cube), choose)
+    found = ask("follow", angles=angles, cube=cube, actions=actions)
+    get = lambda name: np.array([row[name] for row in found])
+    np.testing.assert_allclose(get("qpos"), qpos, atol=1e-6, rtol=0)
+    np.testing.assert_allclose(get("ctrl"), ctrl, atol=1e-4, rtol=0)  # the gripper's is up to 255
+    np.testing.assert_allclose(get("obs"), obs, atol=1e-5, rtol=0)  # places are scaled by 10
+    np.testing.assert_array_equal(get("success"), success)
+    assert success.any() == (course is carrying)
+
+
+def test_the_inverse_kinematics_is_ogbenchs(ask, raw):
+    """In 1,000 random places of the hand, from joint angles of others: half of them far away."""
+    rng, cases, wanted = np.random.default_rng(0), [], []
+    angles = raw._home_qpos
+    for i in range(1000):
+        yaw = raw._effector_down_rotation
+        yaw = type(yaw).from_z_radians(rng.uniform(-np.pi, np.pi)) @ yaw
+        hand = rng.uniform(*raw._workspace_bounds)
+        wrist = raw._T_pa.from_rotation_and_translation(yaw, hand) @ raw._T_pa
+        pose = wrist.translation(), wrist.rotation().wxyz
+        found = raw._ik.solve(*pose, angles)
+        cases.append({"pos": pose[0], "quat": pose[1], "angles": angles})
+        wanted.append(found)
+        angles = found if i % 2 else raw._home_qpos + rng.normal(0, 0.1, 6)
+    found = np.array(ask("reach", cases=cases))
+    np.testing.assert_allclose(found, wanted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", robot.AGENTS)
+def test_the_policies_are_the_shipped_ones(name, ask, tmp_path):
+    """In observations of episodes, given the noise with which `act` did what is stored there."""
+    export.export(name, tmp_path / "out", onnx=False)
+    check = np.load(tmp_path / "out" / "check.npz")
+    found = np.array(ask("act", name=name, obs=check["obs"], noise=check["noise"]))
+    assert len(found) >= 40
+    np.testing.assert_allclose(found, check["chunk"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("length", "execute", "delay"), [(5, 5, 0), (5, 1, 0), (5, 3, 2), (10, 5, 3), (10, 4, 4)]
+)
+def test_who_goes_on_while_thinking_plays_what_late_plays(length, execute, delay, ask):
+    """Each action is (when it was decided, its index): the same as in `Late`, step by step."""
+    late = Late(family.get(TASK), delay, execute, workers=0)
+    episode, wanted = Episode(0, Start(0)), []
+    for look in range(0, 40, execute):
+        episode.shown.append(None)
+        drawn = np.array([[[look, i] for i in range(length)]], float)
+        chunk = late.choose(lambda *_, drawn=drawn: drawn, {0: episode}, np.zeros((1, 1)), None)
+        wanted += chunk[0, :execute].tolist()
+    late.close()
+    given = {"length": length, "execute": execute, "delay": delay, "goesOn": True}
+    found = ask("chunks", steps=len(wanted), **given)
+    assert [step["action"] for step in found] == wanted
+    assert [step["now"] for step in found if step["look"]] == [*range(0, len(wanted), execute)]
+
+
+@pytest.mark.parametrize(("length", "execute", "delay"), [(5, 5, 3), (1, 1, 2), (5, 2, 5)])
+def test_who_stands_still_while_thinking_plays_each_chunk_from_its_start(
+    length, execute, delay, ask
+):
+    found = ask("chunks", length=length, execute=execute, delay=delay, steps=40)
+    played = [[0, i] for i in range(execute)]
+    for look in range(execute, 40, execute + delay):
+        played += [None] * delay + [[look, i] for i in range(execute)]
+    assert [step["action"] for step in found] == played[:40]
+    looks = [0, *range(execute, 40, execute + delay)]
+    assert [step["now"] for step in found if step["look"]] == looks
