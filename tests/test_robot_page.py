@@ -1,22 +1,26 @@
 """The robot's page: its physics, inverse kinematics and policies, in Node, beside Python's own."""
 
+import http.server
 import json
 import shutil
 import subprocess
+import threading
+from functools import partial
 from pathlib import Path
 
+import jupyter_browser
 import mujoco
 import numpy as np
 import pytest
 
 from chunkrl.envs import family
 from chunkrl.envs.ogbench import TASK
-from chunkrl.errors import ChunkRLError, ConfigError
+from chunkrl.errors import ConfigError
 from chunkrl.experiments import export
 from chunkrl.play.latency import Late
 from chunkrl.play.lockstep import Episode
 from chunkrl.play.slot import Start
-from chunkrl.site import npm, robot
+from chunkrl.site import robot
 
 ASK = Path(__file__).with_name("robot_page.mjs")
 
@@ -183,3 +187,136 @@ def test_who_stands_still_while_thinking_plays_each_chunk_from_its_start(
     assert [step["action"] for step in found] == played[:40]
     looks = [0, *range(execute, 40, execute + delay)]
     assert [step["now"] for step in found if step["look"]] == looks
+
+
+@pytest.fixture(params=["disk", "server"])
+def opened(site, request):
+    """The page in a browser without a network, and the errors that it complains of."""
+    if why := jupyter_browser.unavailable():
+        pytest.skip(why)
+    from playwright.sync_api import sync_playwright
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    where, server = f"file://{site}", None
+    if request.param == "server":
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://127.0.0.1:{server.server_port}"
+    with sync_playwright() as playwright:
+        args = [*jupyter_browser.CHROMIUM_ARGS, "--enable-unsafe-swiftshader"]
+        browser = playwright.chromium.launch(
+            executable_path=jupyter_browser.chromium(), args=[x for x in args if "gpu" not in x]
+        )
+        page, errors = browser.new_page(viewport={"width": 1000, "height": 900}), []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda told: errors.append(told.text) if told.type == "error" else 0)
+        elsewhere = lambda url: not url.startswith((where, "blob:", "data:"))
+        page.route(elsewhere, lambda route: (errors.append(route.request.url), route.abort()))
+        page.goto(f"{where}/index.html")
+        page.wait_for_function("globalThis.page || document.body.classList.contains('failed')")
+        yield page, errors
+        browser.close()
+    if server:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_page_plays_and_obeys_without_a_network(opened):
+    page, errors = opened
+    state = lambda what: page.evaluate(f"globalThis.page.{what}")
+    wait = lambda what: page.wait_for_function(f"globalThis.page.{what}", timeout=90_000)
+    picture = lambda: page.locator("#stage").screenshot()
+    first = "past.slice(0, 12).map((x) => x.look ? 1 : 0).join('')"
+    looks = lambda: wait(f"past.length >= 12 && globalThis.page.{first}").json_value()
+
+    assert looks() == "100001000010"  # of the first preset: h = 5
+    before, hand = picture(), state("world.hand()")
+    wait("step > 20")
+    assert picture() != before
+    assert np.linalg.norm(np.subtract(state("world.hand()"), hand)) > 0.005  # m
+
+    presets = page.locator("#presets button")
+    wanted = ["100001000010", "111111111111", "100000000010"]
+    wanted += ["100001000000", "110001000100", "100001000010"]
+    for i, pattern in enumerate(wanted):
+        presets.nth(i).click()
+        assert presets.nth(i).get_attribute("aria-pressed") == "true"
+        assert looks() == pattern
+    assert state("past.every((x) => x.action)")  # it never waits
+
+    page.locator("#settings summary").click()
+    page.locator("#agent").select_option("fql")
+    assert page.locator("#execute").get_attribute("max") == "1"
+    assert page.locator("#candidates").is_disabled()
+    page.locator("#agent").select_option("mac")
+    for name, value in (("execute", "3"), ("candidates", "2"), ("delay", "2")):
+        page.locator(f"#{name}").fill(value)
+    page.locator("#goesOn").check()
+    assert looks() == "100100100100"
+    assert state("set.candidates") == 2
+    page.locator("#execute").fill("1")  # too few actions to go on with
+    assert page.locator("#goesOn").is_disabled()
+
+    page.locator("#agent").select_option("qc")
+    page.locator("#pause").click()
+    page.locator("#again").click()
+    still = state("world.cube()")
+    page.locator("[data-push='0,1']").click()
+    page.locator("#pause").click()
+    wait("past.length >= 5")
+    moved = np.subtract(state("world.cube()"), still)[:3]
+    assert moved[1] > 0.01
+    assert abs(moved[0]) < moved[1] / 4
+    assert state("past[0].push")
+    page.locator("#scene").press("ArrowUp")
+    wait("past.some((x, i) => i && x.push)")
+
+    page.locator("#speed").select_option("100")
+    wait("score().episodes")
+    presets.nth(2).click()
+    assert page.locator("#scores tbody tr").count() >= 2
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert errors == []
+
+
+def test_what_was_measured_is_told(site):
+    """Every preset has its row, and the agents as shipped do what they do in native physics."""
+    from chunkrl import disk
+    from chunkrl.experiments import shipping
+
+    rows = disk.read_json(robot.HERE / "measured.json")
+    for name in robot.AGENTS:
+        shipped = disk.read_json(shipping.SHIPPED / name / "evaluation.json")[0]
+        (row,) = (
+            row
+            for row in rows
+            if (row["name"], row["execute"], row["delay"]) == (name, shipped["execute"], 0)
+        )
+        assert row["episodes"] >= 50
+        rate = row["solved"] / row["episodes"]
+        assert shipped["success_low"] <= rate <= shipped["success_high"], name
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        (None, "npm, which is not here: install Node.js"),
+        ("echo no network >&2; exit 1", r"npm does not give .* \(no network\): check the network"),
+        ("exit 1", r"it says nothing"),
+        ("echo other > a.tgz", "is not what was published"),
+    ],
+)
+def test_what_npm_does_not_give_is_refused_in_a_sentence(script, sentence, tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    if script:
+        (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}")
+    with pytest.raises(ConfigError, match=sentence):
+        robot.make(tmp_path / "site")
+    assert not (tmp_path / "site").exists()

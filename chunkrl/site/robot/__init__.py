@@ -32,6 +32,7 @@ def make(folder: Path) -> None:
     _write(folder / "engine.js", "ENGINE", {name: _packed(x) for name, x in engine.items()})
     _write(folder / "agents.js", "AGENTS", agents())
     _write(folder / "scene.js", "SCENE", scene.described(family.get(TASK)))
+    _write(folder / "measured.js", "MEASURED", disk.read_json(HERE / "measured.json"))
     with disk.writing(folder):
         for file in HERE.iterdir():
             if file.suffix in (".html", ".css", ".js"):

@@ -141,11 +141,10 @@ class Picture {
 
   // The camera as rows [right, up, back] and where it stands.
   view() {
-    const eye = [1.12, 0.62, 0.72], back = [0.62, 0.5, 0.6];
+    const back = [0.62, 0.42, 0.52], aspect = this.canvas.width / this.canvas.height;
     const z = times(back, 1 / norm(back)), right = cross([0, 0, 1], z);
     const x = times(right, 1 / norm(right)), y = cross(z, x);
-    const aspect = this.canvas.width / this.canvas.height;
-    return { eye, x, y, z, aspect, zoom: Math.min(2.3, 2.3 * aspect / 1.2) };
+    return { eye: add([0.38, 0, 0.17], times(z, 1.1)), x, y, z, aspect, zoom: Math.min(2.5, 2 * aspect) };
   }
 
   // Where on the table a point of the canvas is: [x, y]; u and v from -1 to 1, v upwards.

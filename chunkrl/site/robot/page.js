@@ -3,7 +3,7 @@
 
 const PERIOD = 50; // ms of a step in real time
 const SHOVE = 0.9; // m/s that a button gives the cube
-const PAST = 34, AHEAD = 10; // steps on the strip
+const CELL = 19; // pixels of a step on the strip, of which a third is for what is to come
 const LABELS = {
   qc: "QC: the best of N chunks of 5",
   qc_fql: "QC-FQL: one chunk of 5",
@@ -11,19 +11,22 @@ const LABELS = {
   fql: "FQL: single moves, no chunks",
 };
 const PRESETS = [
-  { name: "Look every step", agent: "qc", execute: 1,
-    hint: "It decides 5 moves and plays only the first. Push the cube: the hand follows at once." },
-  { name: "Chunks of 5", agent: "qc", execute: 5,
-    hint: "One look for 5 moves. Push the cube as the hand comes down: it grasps where the cube " +
-      "was (yellow frame), until it looks again." },
-  { name: "Chunks of 10", agent: "mac", execute: 10,
-    hint: "Half a second without a look. A push goes unseen for longer." },
-  { name: "Look every step, 3 steps late", agent: "qc", execute: 1, delay: 3,
-    hint: "Now thinking takes 3 steps. With a look for each move, the robot mostly waits." },
-  { name: "Chunks of 5, 3 steps late", agent: "qc", execute: 5, delay: 3,
-    hint: "The same slow thinking, spread over 5 moves: fewer pauses. This is why h matters." },
-  { name: "Late, but going on", agent: "mac", execute: 5, delay: 3, goesOn: true,
-    hint: "It looks early and plays the rest of the chunk before while it thinks: no pauses." },
+  { name: "A look for 5 moves", agent: "qc", execute: 5,
+    hint: "Push the cube as the hand comes down: until the next look, the hand goes to where the " +
+      "cube was (yellow frame)." },
+  { name: "A look for each move", agent: "qc", execute: 1,
+    hint: "It still thinks of 5 moves, plays the first, looks and thinks anew, each time a little " +
+      "differently: moves of many plans, and the hand dithers. A push, though, it sees at once." },
+  { name: "A look for 10 moves", agent: "mac", execute: 10,
+    hint: "Another agent, with longer chunks: half a second blind. Push the cube, and it is late." },
+  { name: "For 5, slow to think", agent: "qc", execute: 5, delay: 3,
+    hint: "Thinking now takes as long as 3 moves, and the robot waits meanwhile: a pause for " +
+      "every 5 moves." },
+  { name: "For each, slow to think", agent: "qc", execute: 1, delay: 3,
+    hint: "The same slow thinking, but before every move: it hardly gets anywhere." },
+  { name: "Slow, but going on", agent: "mac", execute: 5, delay: 3, goesOn: true,
+    hint: "Chunks of 10, a look every 5 moves: what is left of one chunk is played while the next " +
+      "is thought of. No pauses." },
 ];
 
 const $ = (id) => document.getElementById(id);
@@ -45,7 +48,7 @@ class Page {
       goal: rgba("goal"), seen: rgba("seen"),
     };
     this.controls();
-    this.choose(PRESETS[1]);
+    this.choose(PRESETS[0]);
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.pause(true);
     requestAnimationFrame((now) => this.frame(now));
   }
@@ -125,7 +128,10 @@ class Page {
       name === this.set.name && s === execute && d === delay && goesOn === this.set.goesOn;
     document.querySelectorAll("#presets button").forEach((button, i) =>
       button.setAttribute("aria-pressed", same(PRESETS[i])));
-    $("hint").textContent = hint;
+    const before = MEASURED.find((row) => row.name === this.set.name && row.execute === execute &&
+      row.delay === delay && row.goesOn === this.set.goesOn && candidates === agent.about.candidates);
+    $("hint").textContent = before
+      ? `${hint} Beforehand it solved ${before.solved} of ${before.episodes}.` : hint;
     this.begin();
   }
 
@@ -186,7 +192,7 @@ class Page {
     const key = JSON.stringify([name, execute, delay, candidates, goesOn]);
     if (!this.scores.has(key)) {
       this.scores.set(key, { name, execute, candidates, episodes: 0, solved: 0, looks: 0, pushed: 0,
-        thinks: delay ? `${delay} steps${goesOn ? ", going on" : ""}` : "at once" });
+        thinks: delay ? `${delay} steps${goesOn ? ", goes on" : ""}` : "" });
     }
     return this.scores.get(key);
   }
@@ -198,8 +204,8 @@ class Page {
       const { name, execute, candidates, thinks, episodes, solved, looks, pushed } = score;
       const row = document.createElement("tr");
       row.className = score === now ? "now" : "";
-      const cells = [LABELS[name].split(":")[0], execute, candidates, thinks, pushed || "",
-        episodes ? (looks / episodes).toFixed(0) : "", `${solved} of ${episodes}`];
+      const cells = [LABELS[name].split(":")[0], execute, candidates, thinks,
+        episodes ? (looks / episodes).toFixed(0) : "", pushed || "", `${solved} of ${episodes}`];
       cells.forEach((text) => { row.insertCell().textContent = text; });
       return row;
     }));
@@ -239,8 +245,8 @@ class Page {
     canvas.height = height * ratio;
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    const cell = width / (PAST + AHEAD), top = 22, size = cell - 3, now = PAST * cell;
-    const high = Math.min(size, height - top - 18);
+    const count = Math.floor(width / CELL), cell = width / count, ahead = Math.min(10, count / 3);
+    const now = (count - Math.ceil(ahead)) * cell, top = 20, size = cell - 3, high = height - top - 18;
     const triangle = (x, y, dy, fill) => {
       pen.fillStyle = fill;
       pen.beginPath();
@@ -249,7 +255,7 @@ class Page {
       pen.lineTo(x, y + dy);
       pen.fill();
     };
-    const past = this.past.slice(-PAST);
+    const past = this.past.slice(-Math.round(now / cell));
     past.forEach((moment, i) => {
       const x = now - (past.length - i) * cell, middle = x + size / 2;
       pen.fillStyle = colour(moment.action ? moment.colour : "still");
