@@ -31,6 +31,7 @@ FLOORS = [
     ["measure"],
     ["results"],
     ["course"],
+    ["site"],
     ["cli", "machine", "__main__"],
 ]
 DOORS = {"evaluate", "experiment", "tasks", "data", ""}  # names for users: nothing inside uses them

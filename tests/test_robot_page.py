@@ -2,9 +2,11 @@
 
 import http.server
 import json
+import re
 import shutil
 import subprocess
 import threading
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -189,43 +191,67 @@ def test_who_stands_still_while_thinking_plays_each_chunk_from_its_start(
     assert [step["now"] for step in found if step["look"]] == looks
 
 
-@pytest.fixture(params=["disk", "server"])
-def opened(site, request):
-    """The page in a browser without a network, and the errors that it complains of."""
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def opened(address):
+    """The page in a browser without a network, and what it complains of: errors, requests."""
     if why := jupyter_browser.unavailable():
         pytest.skip(why)
     from playwright.sync_api import sync_playwright
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    where, server = f"file://{site}", None
-    if request.param == "server":
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        where = f"http://127.0.0.1:{server.server_port}"
+    args = [arg for arg in jupyter_browser.CHROMIUM_ARGS if "gpu" not in arg]
     with sync_playwright() as playwright:
-        args = [*jupyter_browser.CHROMIUM_ARGS, "--enable-unsafe-swiftshader"]
         browser = playwright.chromium.launch(
-            executable_path=jupyter_browser.chromium(), args=[x for x in args if "gpu" not in x]
+            executable_path=jupyter_browser.chromium(),
+            args=[*args, "--enable-unsafe-swiftshader"],  # WebGL without a graphics card
         )
-        page, errors = browser.new_page(viewport={"width": 1000, "height": 900}), []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda told: errors.append(told.text) if told.type == "error" else 0)
-        elsewhere = lambda url: not url.startswith((where, "blob:", "data:"))
-        page.route(elsewhere, lambda route: (errors.append(route.request.url), route.abort()))
-        page.goto(f"{where}/index.html")
+        page, faults = browser.new_page(viewport={"width": 1000, "height": 900}), []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda told: faults.append(told.text) if told.type == "error" else None)
+        elsewhere = lambda url: not url.startswith((address, "blob:", "data:"))
+        page.route(elsewhere, lambda route: (faults.append(route.request.url), route.abort()))
+        page.goto(f"{address}/index.html")
         page.wait_for_function("globalThis.page || document.body.classList.contains('failed')")
-        yield page, errors
+        yield page, faults
         browser.close()
-    if server:
+
+
+def test_the_page_opens_from_a_server(site):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with opened(f"http://127.0.0.1:{server.server_port}") as (page, faults):
+            page.wait_for_function("globalThis.page.step > 3", timeout=90_000)
+            assert faults == []
+    finally:
         server.shutdown()
         server.server_close()
 
 
-def test_the_page_plays_and_obeys_without_a_network(opened):
-    page, errors = opened
+def test_where_the_page_cannot_run_it_says_so(site, tmp_path):
+    """Such as after a download that was cut."""
+    shutil.copytree(site, tmp_path / "cut")
+    engine = tmp_path / "cut" / "engine.js"
+    engine.write_text(
+        re.sub(r'"mujoco.wasm": "(.{999})[^"]*', r'"mujoco.wasm": "\1', engine.read_text())
+    )
+    with opened(f"file://{tmp_path}/cut") as (page, faults):
+        assert page.locator("#loading").inner_text().startswith("This page cannot run here: ")
+        assert len(faults) == 1
+
+
+def test_the_page_plays_and_obeys_without_a_network(site):
+    with opened(f"file://{site}") as (page, faults):
+        tour(page)
+        assert faults == []
+
+
+def tour(page):
+    """Every preset and every control, and what they do."""
     state = lambda what: page.evaluate(f"globalThis.page.{what}")
     wait = lambda what: page.wait_for_function(f"globalThis.page.{what}", timeout=90_000)
     picture = lambda: page.locator("#stage").screenshot()
@@ -280,7 +306,6 @@ def test_the_page_plays_and_obeys_without_a_network(opened):
     assert page.locator("#scores tbody tr").count() >= 2
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert errors == []
 
 
 def test_what_was_measured_is_told(site):

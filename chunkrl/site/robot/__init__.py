@@ -11,10 +11,9 @@ import numpy as np
 
 from chunkrl import disk
 from chunkrl.envs import family
-from chunkrl.envs.ogbench import TASK
+from chunkrl.envs.ogbench import TASK, scene
 from chunkrl.experiments import experiment, export
 from chunkrl.site import npm
-from chunkrl.site.robot import scene
 
 HERE = Path(__file__).parent
 AGENTS = ("qc", "qc_fql", "mac", "fql")  # that come with the package, and have this task

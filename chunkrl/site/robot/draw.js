@@ -72,6 +72,15 @@ function posed([x, y, z, w, a, b, c]) {
   return [...axes[0], 0, ...axes[1], 0, ...axes[2], 0, x, y, z, 1];
 }
 
+// Give a canvas the pixels that it has on the screen.  -> how many to a unit of its style
+function fit(canvas) {
+  const ratio = Math.min(window.devicePixelRatio || 1, 2);
+  const width = Math.round(canvas.clientWidth * ratio);
+  const height = Math.round(canvas.clientHeight * ratio);
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  return ratio;
+}
+
 class Picture {
   constructor(canvas, world) {
     const gl = (this.gl = canvas.getContext("webgl2", { antialias: true }));
@@ -157,9 +166,7 @@ class Picture {
   // `seen`: the cube's pose at the last look, drawn as a frame; nothing where null.
   draw(seen, colours) {
     const { gl, canvas, world } = this, { data, scene } = world;
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    canvas.width = Math.round(canvas.clientWidth * ratio);
-    canvas.height = Math.round(canvas.clientHeight * ratio);
+    fit(canvas);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(...colours.sky);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);

@@ -5,10 +5,10 @@ const PERIOD = 50; // ms of a step in real time
 const SHOVE = 0.9; // m/s that a button gives the cube
 const CELL = 19; // pixels of a step on the strip, of which a third is for what is to come
 const LABELS = {
-  qc: "QC: the best of N chunks of 5",
-  qc_fql: "QC-FQL: one chunk of 5",
-  mac: "MAC: the best of N chunks of 10",
-  fql: "FQL: single moves, no chunks",
+  qc: "QC: best of N chunks",
+  qc_fql: "QC-FQL: one chunk",
+  mac: "MAC: best of N chunks",
+  fql: "FQL: one chunk",
 };
 const PRESETS = [
   { name: "A look for 5 moves", agent: "qc", execute: 5,
@@ -31,12 +31,9 @@ const PRESETS = [
 
 const $ = (id) => document.getElementById(id);
 const style = getComputedStyle(document.documentElement);
-const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-
-function rgba(name, alpha = 1) {
-  const hex = colour(name).slice(1);
-  return [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255).concat(alpha);
-}
+const COLOURS = Object.fromEntries(["one", "two", "cube", "goal", "seen", "push", "still", "dim",
+  "text"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+const rgba = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255).concat(1);
 
 class Page {
   constructor(world, agents) {
@@ -44,8 +41,8 @@ class Page {
     this.picture = new Picture($("scene"), world);
     this.colours = {
       sky: [0.125, 0.145, 0.18, 1], floor: [0.3, 0.33, 0.39, 1], shadow: [0.14, 0.155, 0.19, 1],
-      arm: [0.72, 0.76, 0.82, 1], gripper: [0.42, 0.45, 0.52, 1], cube: rgba("cube"),
-      goal: rgba("goal"), seen: rgba("seen"),
+      arm: [0.72, 0.76, 0.82, 1], gripper: [0.42, 0.45, 0.52, 1], cube: rgba(COLOURS.cube),
+      goal: rgba(COLOURS.goal), seen: rgba(COLOURS.seen),
     };
     this.controls();
     this.choose(PRESETS[0]);
@@ -54,8 +51,8 @@ class Page {
   }
 
   controls() {
-    for (const name of Object.keys(this.agents)) {
-      $("agent").add(new Option(LABELS[name] ?? name, name));
+    for (const [name, { about }] of Object.entries(this.agents)) {
+      $("agent").add(new Option(`${LABELS[name]} of ${about.chunk}`, name));
     }
     PRESETS.forEach((preset) => {
       const button = document.createElement("button");
@@ -139,7 +136,8 @@ class Page {
     const { agent, candidates } = this.set;
     this.world.reset();
     this.player = new Chunks((obs) => agent.act(obs, agent.noise(candidates)), this.set);
-    Object.assign(this, { past: [], seen: null, step: 0, over: 0, colourOf: new Map() });
+    Object.assign(this, { past: [], seen: null, step: 0, over: 0, pushed: false,
+      colourOf: new Map() });
     this.gust = this.set.gust ? 10 + Math.floor(40 * Math.random()) : -1;
     $("result").textContent = "";
     this.show();
@@ -239,12 +237,10 @@ class Page {
 
   // Past steps to the left of the line, what is decided to its right.
   strip(execute) {
-    const canvas = $("strip"), ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const canvas = $("strip"), ratio = fit(canvas), pen = canvas.getContext("2d");
     const width = canvas.clientWidth, height = canvas.clientHeight;
-    canvas.width = width * ratio;
-    canvas.height = height * ratio;
-    const pen = canvas.getContext("2d");
-    pen.scale(ratio, ratio);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
     const count = Math.floor(width / CELL), cell = width / count, ahead = Math.min(10, count / 3);
     const now = (count - Math.ceil(ahead)) * cell, top = 20, size = cell - 3, high = height - top - 18;
     const triangle = (x, y, dy, fill) => {
@@ -258,21 +254,21 @@ class Page {
     const past = this.past.slice(-Math.round(now / cell));
     past.forEach((moment, i) => {
       const x = now - (past.length - i) * cell, middle = x + size / 2;
-      pen.fillStyle = colour(moment.action ? moment.colour : "still");
+      pen.fillStyle = COLOURS[moment.action ? moment.colour : "still"];
       if (moment.action) pen.fillRect(x, top, size, high);
       else for (let y = 0; y < high; y += 4) pen.fillRect(x, top + y, size, 1.5);
-      if (moment.look) triangle(middle, top - 12, 9, colour("seen"));
-      if (moment.push) triangle(middle, top + high + 12, -9, colour("push"));
+      if (moment.look) triangle(middle, top - 12, 9, COLOURS.seen);
+      if (moment.push) triangle(middle, top + high + 12, -9, COLOURS.push);
     });
     const chunk = this.player.chunk ?? [], last = past.at(-1);
     for (let i = this.player.next; last && i < chunk.length; i++) {
       const x = now + 3 + (i - this.player.next) * cell, thrown = i >= execute && !this.set.goesOn;
-      pen.strokeStyle = colour(thrown ? "dim" : this.colourOf.get(chunk) ?? "one");
+      pen.strokeStyle = COLOURS[thrown ? "dim" : this.colourOf.get(chunk)];
       pen.lineWidth = 2;
       pen.setLineDash(thrown ? [2, 3] : []);
       pen.strokeRect(x + 1, top + 1, size - 2, high - 2);
     }
-    pen.fillStyle = colour("text");
+    pen.fillStyle = COLOURS.text;
     pen.fillRect(now - 1, 4, 2, top + high + 4);
     pen.font = "12px system-ui, sans-serif";
     pen.fillText("now", now + 5, 14);

@@ -13,7 +13,7 @@ class World {
 
   // Begin an episode: the hand anywhere above the table, the cube near its place, turned anyhow.
   reset(random = Math.random) {
-    const { home, start, jitter, hand, cube } = this.scene;
+    const { home, start, jitter, hand } = this.scene;
     const between = (low, high) => low + (high - low) * random();
     const pos = hand[0].map((low, i) => between(low, hand[1][i]));
     const angles = this.reach(pos, between(-Math.PI, Math.PI), home);
