@@ -15,8 +15,8 @@ const PRESETS = [
     hint: "Push the cube as the hand comes down: until the next look, the hand goes to where the " +
       "cube was (yellow frame)." },
   { name: "A look for each move", agent: "qc", execute: 1,
-    hint: "It still thinks of 5 moves, plays the first, looks and thinks anew, each time a little " +
-      "differently: moves of many plans, and the hand dithers. A push, though, it sees at once." },
+    hint: "It still decides 5 moves but plays only the first, and decides anew. Often it hovers " +
+      "beside the cube and never comes to the rest of its plan. A push, though, it sees at once." },
   { name: "A look for 10 moves", agent: "mac", execute: 10,
     hint: "Another agent, with longer chunks: half a second blind. Push the cube, and it is late." },
   { name: "For 5, slow to think", agent: "qc", execute: 5, delay: 3,
@@ -223,7 +223,7 @@ class Page {
   }
 
   show() {
-    const last = this.past.at(-1), { execute } = this.set;
+    const last = this.past.at(-1);
     const blind = last ? this.past.length - 1 - this.past.findLastIndex((x) => x.look) : 0;
     $("eye").className = last?.look ? "open" : "shut";
     $("words").textContent = !last ? "" : last.look ? "looks"
@@ -232,11 +232,12 @@ class Page {
     const { world, seen } = this;
     const off = seen && norm(minus(seen.slice(0, 3), world.cube().slice(0, 3))) > 0.01;
     this.picture.draw(off ? seen : null, this.colours);
-    this.strip(execute);
+    this.strip();
   }
 
   // Past steps to the left of the line, what is decided to its right.
-  strip(execute) {
+  strip() {
+    const { execute, delay, goesOn } = this.set;
     const canvas = $("strip"), ratio = fit(canvas), pen = canvas.getContext("2d");
     const width = canvas.clientWidth, height = canvas.clientHeight;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -260,9 +261,9 @@ class Page {
       if (moment.look) triangle(middle, top - 12, 9, COLOURS.seen);
       if (moment.push) triangle(middle, top + high + 12, -9, COLOURS.push);
     });
-    const chunk = this.player.chunk ?? [], last = past.at(-1);
-    for (let i = this.player.next; last && i < chunk.length; i++) {
-      const x = now + 3 + (i - this.player.next) * cell, thrown = i >= execute && !this.set.goesOn;
+    const { chunk, next } = this.player, end = execute + (goesOn ? delay : 0);
+    for (let i = next; chunk && i < chunk.length; i++) {
+      const x = now + 3 + (i - next) * cell, thrown = i >= end;
       pen.strokeStyle = COLOURS[thrown ? "dim" : this.colourOf.get(chunk)];
       pen.lineWidth = 2;
       pen.setLineDash(thrown ? [2, 3] : []);
