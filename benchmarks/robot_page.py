@@ -51,7 +51,7 @@ def main(episodes: int = 50) -> None:
             )
             played = json.loads(done.stdout)["answer"]
             mean = lambda key, played=played: round(sum(x[key] for x in played) / episodes, 1)
-            solved = sum(x["success"] for x in played)
+            solved = sum(x["solved"] for x in played)
             rows.append(given | {"episodes": episodes, "solved": solved, "looks": mean("looks")})
             print(rows[-1], flush=True)
     disk.write_json(ROOT / "chunkrl" / "site" / "robot" / "measured.json", rows)

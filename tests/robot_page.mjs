@@ -1,4 +1,4 @@
-// Answers a test's question with the page's own scripts:  node robot_page.mjs FOLDER QUESTION < JSON
+// Answers a question of JSON with the page's own scripts:  node robot_page.mjs FOLDER QUESTION
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -26,7 +26,8 @@ async function world() {
 
 async function agent(name) {
   const { about, weights } = page("AGENTS");
-  return new (page("Agent"))(about[name], new Float32Array((await page("unpacked")(weights)).buffer));
+  const numbers = new Float32Array((await page("unpacked")(weights)).buffer);
+  return new (page("Agent"))(about[name], numbers);
 }
 
 function random(seed) {
@@ -62,25 +63,20 @@ const ANSWERS = {
     const player = new (page("Chunks"))((t) => Array.from({ length }, (_, i) => [t, i]), how);
     return Array.from({ length: steps }, () => ({ ...player.step(() => now), now: now++ }));
   },
-  async play({ name, episodes, seed = 0, push = 0, candidates, ...how }) {
+  async play({ name, episodes, seed = 0, ...how }) {
     const w = await world(), a = await agent(name), rand = random(seed);
-    const n = candidates ?? a.about.candidates;
+    const decide = (obs) => a.act(obs, a.noise(a.about.candidates, rand));
     return Array.from({ length: episodes }, () => {
       w.reset(rand);
-      const player = new (page("Chunks"))((obs) => a.act(obs, a.noise(n, rand)),
-        { execute: a.about.execute, ...how });
-      const pushed = rand() * scene.steps, turn = 2 * Math.PI * rand();
-      for (let t = 0; t < scene.steps; t++) {
-        if (push && t === Math.floor(pushed / 4)) {
-          w.push([push * Math.cos(turn), push * Math.sin(turn)]);
-        }
-        if (w.step(player.step(() => w.observe()).action)) return { steps: t + 1, success: true, looks: player.looks };
+      const player = new (page("Chunks"))(decide, how);
+      let steps = 0, solved = false;
+      for (; steps < scene.steps && !solved; steps++) {
+        solved = w.step(player.step(() => w.observe()).action);
       }
-      return { steps: scene.steps, success: false, looks: player.looks };
+      return { solved, steps, looks: player.looks };
     });
   },
 };
 
-const t0 = performance.now();
 const answer = await ANSWERS[question](given);
-process.stdout.write(JSON.stringify({ answer, seconds: (performance.now() - t0) / 1000 }));
+process.stdout.write(JSON.stringify({ answer }));

@@ -15,14 +15,15 @@ import mujoco
 import numpy as np
 import pytest
 
+from chunkrl import disk
 from chunkrl.envs import family
 from chunkrl.envs.ogbench import TASK
 from chunkrl.errors import ConfigError
-from chunkrl.experiments import export
+from chunkrl.experiments import export, shipping
 from chunkrl.play.latency import Late
 from chunkrl.play.lockstep import Episode
 from chunkrl.play.slot import Start
-from chunkrl.site import robot
+from chunkrl.site import npm, robot
 
 ASK = Path(__file__).with_name("robot_page.mjs")
 
@@ -90,7 +91,7 @@ def played(raw, pose, choose):
 def carrying(raw):
     """A hand that goes to the cube, lifts it, carries it to its goal and holds it just above.
 
-    Put down, it would rock, which makes a difference of 1e-9 one of 1e-5, in any two builds.
+    Put down, it would rock, which makes a difference of 1e-9 one of 1e-5, in one build as well.
     """
     from ogbench.manipspace import lie
 
@@ -197,8 +198,11 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def opened(address):
-    """The page in a browser without a network, and what it complains of: errors, requests."""
+def opened(address, before=""):
+    """The page in a browser without a network, and what it complains of: errors, requests.
+
+    `before` is a script that runs first.
+    """
     if why := jupyter_browser.unavailable():
         pytest.skip(why)
     from playwright.sync_api import sync_playwright
@@ -212,6 +216,7 @@ def opened(address):
         page, faults = browser.new_page(viewport={"width": 1000, "height": 900}), []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda told: faults.append(told.text) if told.type == "error" else None)
+        page.add_init_script(before)
         elsewhere = lambda url: not url.startswith((address, "blob:", "data:"))
         page.route(elsewhere, lambda route: (faults.append(route.request.url), route.abort()))
         page.goto(f"{address}/index.html")
@@ -232,15 +237,27 @@ def test_the_page_opens_from_a_server(site):
         server.server_close()
 
 
-def test_where_the_page_cannot_run_it_says_so(site, tmp_path):
-    """Such as after a download that was cut."""
+def broken(page):
+    """How a page that cannot run says so."""
+    found = page.locator("#loading").inner_text()
+    assert found.startswith("This page cannot run here: ")
+    return found
+
+
+def test_a_download_that_was_cut_is_told(site, tmp_path):
     shutil.copytree(site, tmp_path / "cut")
     engine = tmp_path / "cut" / "engine.js"
-    engine.write_text(
-        re.sub(r'"mujoco.wasm": "(.{999})[^"]*', r'"mujoco.wasm": "\1', engine.read_text())
-    )
+    cut = re.sub(r'"mujoco.wasm": "(.{999})[^"]*', r'"mujoco.wasm": "\1', engine.read_text())
+    engine.write_text(cut)
     with opened(f"file://{tmp_path}/cut") as (page, faults):
-        assert page.locator("#loading").inner_text().startswith("This page cannot run here: ")
+        broken(page)
+        assert len(faults) == 1
+
+
+def test_a_browser_that_cannot_draw_is_told(site):
+    blind = "HTMLCanvasElement.prototype.getContext = () => null"
+    with opened(f"file://{site}", blind) as (page, faults):
+        assert "WebGL 2" in broken(page)
         assert len(faults) == 1
 
 
@@ -271,6 +288,7 @@ def tour(page):
         presets.nth(i).click()
         assert presets.nth(i).get_attribute("aria-pressed") == "true"
         assert looks() == pattern
+        assert " Beforehand it solved " in page.locator("#hint").inner_text()
     assert state("past.every((x) => x.action)")  # it never waits
 
     page.locator("#settings summary").click()
@@ -308,11 +326,7 @@ def tour(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_what_was_measured_is_told(site):
-    """Every preset has its row, and the agents as shipped do what they do in native physics."""
-    from chunkrl import disk
-    from chunkrl.experiments import shipping
-
+def test_the_shipped_agents_were_measured_to_do_here_what_they_do_in_native_physics():
     rows = disk.read_json(robot.HERE / "measured.json")
     for name in robot.AGENTS:
         shipped = disk.read_json(shipping.SHIPPED / name / "evaluation.json")[0]
@@ -345,3 +359,12 @@ def test_what_npm_does_not_give_is_refused_in_a_sentence(script, sentence, tmp_p
     with pytest.raises(ConfigError, match=sentence):
         robot.make(tmp_path / "site")
     assert not (tmp_path / "site").exists()
+
+
+def test_an_npm_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "npm").write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    (tmp_path / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    monkeypatch.setattr(npm, "SECONDS", 0.2)
+    with pytest.raises(ConfigError, match=r"no answer in 0.2 seconds"):
+        robot.make(tmp_path / "site")

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import shutil
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def make(folder: Path) -> None:
     _write(folder / "engine.js", "ENGINE", {name: _packed(x) for name, x in engine.items()})
     _write(folder / "agents.js", "AGENTS", agents())
     _write(folder / "scene.js", "SCENE", scene.described(family.get(TASK)))
+    disk.write(folder / "licences.txt", lambda out: out.write(licences().encode()))
     _write(folder / "measured.js", "MEASURED", disk.read_json(HERE / "measured.json"))
     with disk.writing(folder):
         for file in HERE.iterdir():
@@ -49,6 +51,13 @@ def agents() -> dict[str, Any]:
             row.append(np.ravel(x).astype("<f4"))
             length += x.size
     return {"about": about, "weights": _packed(np.concatenate(row).tobytes())}
+
+
+def licences() -> str:
+    """Those of MuJoCo and of OGBench's robots, as they came with the packages."""
+    found = [file for name in ("mujoco", "ogbench") for file in metadata.files(name) or ()]
+    texts = {file: file.read_text() for file in found if file.name == "LICENSE"}
+    return "\n\n".join(f"{file}\n\n{text}" for file, text in texts.items())
 
 
 def _packed(data: bytes) -> str:

@@ -80,9 +80,10 @@ function inverseKinematics(chain, pos, quat, angles) {
     const site = forward(chain, angles);
     const off = minus(pos, site.pos), turned = rotation(product(quat, inverse(site.quat)));
     if (norm(off) <= threshold && norm(turned) <= threshold) break;
-    const columns = site.joints.map(({ at, axis }) => [...cross(axis, minus(site.pos, at)), ...axis]);
-    const H = columns[0].map((_, r) =>
-      columns[0].map((_, c) => columns.reduce((sum, k) => sum + k[r] * k[c], r === c ? damping : 0)));
+    const columns = site.joints.map(({ at, axis }) =>
+      [...cross(axis, minus(site.pos, at)), ...axis]);
+    const H = columns[0].map((_, r) => columns[0].map((_, c) =>
+      columns.reduce((sum, k) => sum + k[r] * k[c], r === c ? damping : 0)));
     const x = solved(H, [...off, ...turned]);
     const update = columns.map((column) => column.reduce((sum, k, r) => sum + k * x[r], 0));
     const scale = Math.min(1, largest / Math.max(...update.map(Math.abs)));

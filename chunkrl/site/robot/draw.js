@@ -19,7 +19,8 @@ in vec3 place;
 out vec4 shown;
 void main() {
   vec3 normal = normalize(cross(dFdx(place), dFdy(place)));
-  float light = flat_ > 0.0 ? 1.0 : 0.55 + 0.45 * max(dot(normal, normalize(vec3(0.5, 0.35, 0.8))), 0.0);
+  float lit = max(dot(normal, normalize(vec3(0.5, 0.35, 0.8))), 0.0);
+  float light = flat_ > 0.0 ? 1.0 : 0.55 + 0.45 * lit;
   shown = vec4(colour.rgb * light * colour.a, colour.a);
 }`;
 
@@ -84,7 +85,7 @@ function fit(canvas) {
 class Picture {
   constructor(canvas, world) {
     const gl = (this.gl = canvas.getContext("webgl2", { antialias: true }));
-    if (!gl) throw new Error("This page draws with WebGL 2, which this browser does not offer.");
+    if (!gl) throw new Error("it draws with WebGL 2, which this browser does not offer.");
     Object.assign(this, { canvas, world });
     const program = (this.program = gl.createProgram());
     for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
@@ -104,7 +105,8 @@ class Picture {
       if (body === 0 || !model.geom_contype[geom]) continue; // floor, walls and goal
       const shape = { 3: capsule, 5: cylinder, 6: box }[kind];
       const corners = shape ? shape(size) : hull(model, model.geom_dataid[geom]);
-      const colour = body === scene.cube.body ? "cube" : body >= scene.gripper.body ? "gripper" : "arm";
+      const colour = body === scene.cube.body ? "cube"
+        : body >= scene.gripper.body ? "gripper" : "arm";
       this.parts.push({ geom, colour, shape: this.stored(corners) });
     }
     const half = [0.02, 0.02, 0.02];
@@ -153,7 +155,8 @@ class Picture {
     const back = [0.62, 0.42, 0.52], aspect = this.canvas.width / this.canvas.height;
     const z = times(back, 1 / norm(back)), right = cross([0, 0, 1], z);
     const x = times(right, 1 / norm(right)), y = cross(z, x);
-    return { eye: add([0.38, 0, 0.17], times(z, 1.1)), x, y, z, aspect, zoom: Math.min(2.5, 2 * aspect) };
+    const eye = add([0.38, 0, 0.17], times(z, 1.1));
+    return { eye, x, y, z, aspect, zoom: Math.min(2.5, 2 * aspect) };
   }
 
   // Where on the table a point of the canvas is: [x, y]; u and v from -1 to 1, v upwards.

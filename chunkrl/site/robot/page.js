@@ -18,15 +18,15 @@ const PRESETS = [
     hint: "It still decides 5 moves but plays only the first, and decides anew. Often it hovers " +
       "beside the cube and never comes to the rest of its plan. A push, though, it sees at once." },
   { name: "A look for 10 moves", agent: "mac", execute: 10,
-    hint: "Another agent, with longer chunks: half a second blind. Push the cube, and it is late." },
+    hint: "Another agent, with longer chunks: half a second without a look. Push the cube." },
   { name: "For 5, slow to think", agent: "qc", execute: 5, delay: 3,
     hint: "Thinking now takes as long as 3 moves, and the robot waits meanwhile: a pause for " +
       "every 5 moves." },
   { name: "For each, slow to think", agent: "qc", execute: 1, delay: 3,
     hint: "The same slow thinking, but before every move: it hardly gets anywhere." },
   { name: "Slow, but going on", agent: "mac", execute: 5, delay: 3, goesOn: true,
-    hint: "Chunks of 10, a look every 5 moves: what is left of one chunk is played while the next " +
-      "is thought of. No pauses." },
+    hint: "Chunks of 10, a look every 5 moves: what is left of one chunk is played while the " +
+      "next is thought of. No pauses." },
 ];
 
 const $ = (id) => document.getElementById(id);
@@ -121,13 +121,12 @@ class Page {
     for (const id of ["execute", "delay", "candidates"]) {
       $(id).nextElementSibling.textContent = $(id).value;
     }
-    const same = ({ agent: name, execute: s, delay: d = 0, goesOn = false }) =>
+    const same = ({ name, execute: s, delay: d = 0, goesOn = false }) =>
       name === this.set.name && s === execute && d === delay && goesOn === this.set.goesOn;
     document.querySelectorAll("#presets button").forEach((button, i) =>
-      button.setAttribute("aria-pressed", same(PRESETS[i])));
-    const before = MEASURED.find((row) => row.name === this.set.name && row.execute === execute &&
-      row.delay === delay && row.goesOn === this.set.goesOn && candidates === agent.about.candidates);
-    $("hint").textContent = before
+      button.setAttribute("aria-pressed", same({ ...PRESETS[i], name: PRESETS[i].agent })));
+    const before = MEASURED.find(same), usual = candidates === agent.about.candidates;
+    $("hint").textContent = before && usual && !this.set.gust
       ? `${hint} Beforehand it solved ${before.solved} of ${before.episodes}.` : hint;
     this.begin();
   }
@@ -243,7 +242,8 @@ class Page {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     const count = Math.floor(width / CELL), cell = width / count, ahead = Math.min(10, count / 3);
-    const now = (count - Math.ceil(ahead)) * cell, top = 20, size = cell - 3, high = height - top - 18;
+    const now = (count - Math.ceil(ahead)) * cell, size = cell - 3, top = 20;
+    const high = height - top - 18;
     const triangle = (x, y, dy, fill) => {
       pen.fillStyle = fill;
       pen.beginPath();
@@ -286,8 +286,9 @@ async function main() {
   const numbers = new Float32Array(weights.buffer);
   const agents = Object.fromEntries(
     Object.entries(AGENTS.about).map(([name, about]) => [name, new Agent(about, numbers)]));
+  const page = new Page(world, agents);
   $("loading").remove();
-  return new Page(world, agents);
+  return page;
 }
 
 main().then((page) => { globalThis.page = page; }).catch((error) => {
