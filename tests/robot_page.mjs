@@ -63,13 +63,14 @@ const ANSWERS = {
     const player = new (page("Chunks"))((t) => Array.from({ length }, (_, i) => [t, i]), how);
     return Array.from({ length: steps }, () => ({ ...player.step(() => now), now: now++ }));
   },
-  async play({ name, episodes, seed = 0, ...how }) {
+  // Episodes, or those that begin as `starts` say and draw their noise.
+  async play({ name, episodes, starts = Array(episodes).fill(null), seed = 0, ...how }) {
     const w = await world(), a = await agent(name), rand = random(seed);
-    const decide = (obs) => a.act(obs, a.noise(a.about.candidates, rand));
-    return Array.from({ length: episodes }, () => {
-      w.reset(rand);
-      const player = new (page("Chunks"))(decide, how);
-      let steps = 0, solved = false;
+    return starts.map((start) => {
+      start ? w.put(start.angles, start.cube) : w.reset(rand);
+      let steps = 0, solved = false, looks = 0;
+      const draw = () => start ? start.noise[looks++] : a.noise(a.about.candidates, rand);
+      const player = new (page("Chunks"))((obs) => a.act(obs, draw()), how);
       for (; steps < scene.steps && !solved; steps++) {
         solved = w.step(player.step(() => w.observe()).action);
       }

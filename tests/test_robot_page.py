@@ -327,17 +327,15 @@ def tour(page):
 
 
 def test_the_shipped_agents_were_measured_to_do_here_what_they_do_in_native_physics():
-    rows = disk.read_json(robot.HERE / "measured.json")
+    """By benchmarks/robot_page.py: from the same starts, and within what they did at shipping."""
+    rows = {row["name"]: row for row in disk.read_json(robot.HERE / "measured.json")[:4]}
     for name in robot.AGENTS:
-        shipped = disk.read_json(shipping.SHIPPED / name / "evaluation.json")[0]
-        (row,) = (
-            row
-            for row in rows
-            if (row["name"], row["execute"], row["delay"]) == (name, shipped["execute"], 0)
-        )
-        assert row["episodes"] >= 50
-        rate = row["solved"] / row["episodes"]
-        assert shipped["success_low"] <= rate <= shipped["success_high"], name
+        there = disk.read_json(shipping.SHIPPED / name / "evaluation.json")[0]
+        row = rows[name]
+        assert (row["execute"], row["delay"], row["episodes"]) == (there["execute"], 0, 50)
+        assert row["alike"] >= 45
+        assert abs(row["solved"] - row["native"]) <= 2
+        assert there["success_low"] <= row["solved"] / 50 <= there["success_high"]
 
 
 @pytest.mark.parametrize(
