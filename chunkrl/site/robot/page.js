@@ -26,7 +26,7 @@ const PRESETS = [
     hint: "The same slow thinking, but before every move: it hardly gets anywhere." },
   { name: "Slow, but going on", agent: "mac", execute: 5, delay: 3, goesOn: true,
     hint: "Chunks of 10, a look every 5 moves: what is left of one chunk is played while the " +
-      "next is thought of. No pauses." },
+      "next is thought of. No pauses. Untick it in the settings to compare." },
 ];
 
 const $ = (id) => document.getElementById(id);
