@@ -2,7 +2,6 @@
 
 import base64
 import html
-import importlib.util
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +14,7 @@ from chunkrl.course.explorers import EXPLORERS
 from chunkrl.course.outline import OUTLINE
 from chunkrl.errors import ConfigError
 from chunkrl.processes import Spawn
-from chunkrl.site import grid, npm, pages
+from chunkrl.site import grid, npm, pages, robot
 
 HERE = Path(__file__).parent
 KATEX = ("katex", "0.19.1")  # sets the formulas; its archive's SHA-512:
@@ -58,7 +57,7 @@ def make(
         files |= _katex()
     except ConfigError as error:
         left_out.append(f"formulas are shown as they are written, in TeX: {error}")
-    made["index"] = _index(found, robot=_robot(folder, left_out))
+    made["index"] = _index(found, _robot(folder, left_out))
     library = HERE.parents[1]
     sources = {path for page in made.values() for path in page.sources}
     for path in sorted(sources):
@@ -127,17 +126,15 @@ def _katex() -> dict[str, bytes]:
 
 def _robot(folder: Path, left_out: list[str]) -> bool:
     """Whether the page of the robot was made."""
-    if importlib.util.find_spec("chunkrl.site.robot") is None:
-        return False
     try:
-        importlib.import_module("chunkrl.site.robot").make(folder / "robot")
+        robot.make(folder / "robot")
     except ConfigError as error:
         left_out.append(f"there is no page of the robot: {error}")
         return False
     return True
 
 
-def _index(notebooks: Sequence[Path], robot: bool) -> pages.Page:
+def _index(notebooks: Sequence[Path], steered: bool) -> pages.Page:
     by_number = {path.stem[:2]: path.stem for path in notebooks}
     rows = []
     for each in OUTLINE:
@@ -149,7 +146,7 @@ def _index(notebooks: Sequence[Path], robot: bool) -> pages.Page:
     hand = (
         '<p class="first"><a href="robot/index.html">Steer the robot</a>: choose how many actions'
         " it plays before it looks again, and push the cube.</p>"
-        if robot
+        if steered
         else ""
     )
     return pages.Page(
