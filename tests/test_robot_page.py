@@ -281,6 +281,7 @@ def tour(page):
     assert picture() != before
     assert np.linalg.norm(np.subtract(state("world.hand()"), hand)) > 0.005  # m
 
+    assert "Beforehand" not in page.locator("#hint").inner_text()  # first a guess
     presets = page.locator("#presets button")
     wanted = ["100001000010", "111111111111", "100000000010"]
     wanted += ["100001000000", "110001000100", "100001000010"]

@@ -18,15 +18,16 @@ const PRESETS = [
     hint: "It still decides 5 moves but plays only the first, and decides anew. Often it hovers " +
       "beside the cube and never comes to the rest of its plan. A push, though, it sees at once." },
   { name: "A look for 10 moves", agent: "mac", execute: 10,
-    hint: "Another agent, with longer chunks: half a second without a look. Push the cube." },
+    hint: "Another agent, trained with longer chunks, so not only h differs: half a second " +
+      "without a look. Push the cube in slow motion." },
   { name: "For 5, slow to think", agent: "qc", execute: 5, delay: 3,
     hint: "Thinking now takes as long as 3 moves, and the robot waits meanwhile: a pause for " +
       "every 5 moves." },
   { name: "For each, slow to think", agent: "qc", execute: 1, delay: 3,
     hint: "The same slow thinking, but before every move: it hardly gets anywhere." },
-  { name: "Slow, but going on", agent: "mac", execute: 5, delay: 3, goesOn: true,
-    hint: "Chunks of 10, a look every 5 moves: what is left of one chunk is played while the " +
-      "next is thought of. No pauses. Untick it in the settings to compare." },
+  { name: "Slow, thinks while it moves", agent: "mac", execute: 5, delay: 3, goesOn: true,
+    hint: "The agent with chunks of 10, a look every 5 moves: what is left of one chunk is played while the " +
+      "next is thought of. No pauses. To compare, untick it under Set it yourself." },
 ];
 
 const $ = (id) => document.getElementById(id);
@@ -57,7 +58,7 @@ class Page {
     PRESETS.forEach((preset) => {
       const button = document.createElement("button");
       button.textContent = preset.name;
-      button.onclick = () => this.choose(preset);
+      button.onclick = () => { this.guessed = true; this.choose(preset); };
       $("presets").querySelector("div").append(button);
     });
     $("agent").onchange = () => this.choose({ agent: $("agent").value });
@@ -126,7 +127,7 @@ class Page {
     document.querySelectorAll("#presets button").forEach((button, i) =>
       button.setAttribute("aria-pressed", same({ ...PRESETS[i], name: PRESETS[i].agent })));
     const before = MEASURED.find(same), usual = candidates === agent.about.candidates;
-    $("hint").textContent = before && usual && !this.set.gust
+    $("hint").textContent = before && usual && !this.set.gust && this.guessed
       ? `${hint} Beforehand it solved ${before.solved} of ${before.episodes}.` : hint;
     this.begin();
   }
@@ -149,6 +150,7 @@ class Page {
   }
 
   push(velocity) {
+    if (this.over) this.begin();
     this.world.push(velocity);
     this.pushed = true;
   }
