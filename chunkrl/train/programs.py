@@ -19,10 +19,16 @@ from chunkrl.train import compiler
 from chunkrl.types import Agent, Metrics
 
 
-@partial(jax.jit, static_argnums=0)
 def init(agent: Agent, keys) -> Any:
     """Fresh training states, one per key.  [S] -> leaves [S, ...]"""
-    return jax.vmap(agent.init)(keys)
+    return stack([_initial()(agent, key) for key in keys])
+
+
+@cache
+def _initial() -> Callable:
+    """The program of one seed: for however many, it is compiled once."""
+    options = compiler.chosen(compiler.ONCE)
+    return jax.jit(lambda agent, key: agent.init(key), static_argnums=0, compiler_options=options)
 
 
 def drawn(agent: Agent, dataset, batch_size: int, key) -> tuple[Any, Any]:
