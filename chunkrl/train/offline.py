@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -220,7 +219,7 @@ def restore(folder: Path, agent: Agent) -> tuple[Any, list[dict]]:
     require_device()
     seeds = runs.read_config(folder, needs=["seeds"])["seeds"]
     keys = jax.eval_shape(jax.vmap(jax.random.key), jnp.asarray(seeds))
-    states, rows, _ = runs.restore(folder, jax.eval_shape(partial(init, agent), keys))
+    states, rows, _ = runs.restore(folder, jax.eval_shape(jax.vmap(agent.init), keys))
     return states, rows
 
 
