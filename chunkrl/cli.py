@@ -62,7 +62,7 @@ def train(
     data: Annotated[File, about("npz file to learn from, such as one you made")] = None,
     shards: Annotated[File, about("folder of a 100M set, in place of one file (mac)")] = None,
     replace_every: Annotated[Count, about("updates that a shard stays in use (1000)")] = None,
-    workers: Annotated[Count, about("processes; default: one per core; 0: this one plays")] = None,
+    workers: Annotated[Count, about("processes; default: by cores; 0: this one plays")] = None,
     online: Annotated[Count, about("steps to act and learn on for, after the updates")] = None,
     start_training: Annotated[Count, tuned("steps online before the first update there")] = None,
     utd: Annotated[Count, about("updates per step online (1)")] = None,
@@ -314,7 +314,7 @@ def make(
     transitions: Annotated[int, about("rounded up to whole episodes")] = 150_000,
     seed: Annotated[int, about("of the whole dataset; the workers do not matter")] = 0,
     path: Annotated[File, about(".npz file to write; default: in the data folder")] = None,
-    workers: Annotated[Count, about("processes; default: one per core")] = None,
+    workers: Annotated[Count, about("processes; default: by cores and episodes")] = None,
 ) -> None:
     """Generate a dataset, such as cube-double-play, with OGBench's own scripted oracles.
 

@@ -29,6 +29,16 @@ ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 NO_MEMORY = ("annot allocate memory", "failed to map segment", "ould not allocate memory")
 
 
+FEW = 4  # episodes take a process about as long as the start of another
+
+
+def repaid(workers: int | None, episodes: int) -> int:
+    """`workers`, but no more than there are episodes.  None: one per core, or per FEW episodes."""
+    if workers is None:
+        workers = min(os.cpu_count() or 1, -(-episodes // FEW))
+    return min(workers, episodes)
+
+
 class Worker(SpawnProcess):
     """A spawned process with `ENVIRONMENT` that ignores Ctrl-C and ends when its parent does.
 

@@ -269,3 +269,18 @@ def test_a_platform_that_is_not_here_is_a_sentence(platform, command, tmp_path):
     assert done.returncode == int(command != ["info"])
     assert "JAX finds no device of the platform" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["data", "make", "--help"]])
+def test_help_waits_for_no_library_that_it_does_not_need(words):
+    code = f"""
+import runpy, sys
+sys.argv = ["chunkrl", *{words}]
+try:
+    runpy.run_module("chunkrl", run_name="__main__")
+finally:
+    heavy = {{"jax", "gymnasium", "ogbench", "mujoco", "scipy", "matplotlib"}} & {{*sys.modules}}
+    sys.exit(f"imported: {{heavy}}" if heavy else 0)
+"""
+    done = script(code, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, "")

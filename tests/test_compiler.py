@@ -37,3 +37,16 @@ def test_known_options_are_accepted_together():
 def test_other_devices_get_none(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert compiler.options(compiler.MANY_ROWS) == {}
+
+
+@on_cpu
+def test_what_runs_shortly_is_compiled_quickly(monkeypatch):
+    """By fewer passes of LLVM, for which XLA is told twice: at its flags, and for the program."""
+    monkeypatch.setenv("XLA_FLAGS", "")
+    usual, quick = compiler.options(1), compiler.options(1, quick=True)
+    assert quick[compiler.LEVEL] < usual[compiler.LEVEL]
+    assert quick.keys() >= usual.keys()
+    monkeypatch.setenv("XLA_FLAGS", f"--{compiler.LEVEL}=2")
+    assert compiler.options(1, quick=True) == {
+        k: v for k, v in quick.items() if k != compiler.LEVEL
+    }

@@ -1,5 +1,6 @@
 """Reading OGBench's files: agreement with OGBench's own loader, and every kind of bad file."""
 
+import tracemalloc
 import warnings
 from collections.abc import Callable
 
@@ -348,3 +349,20 @@ def test_loading_keeps_quiet(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load(save(tmp_path, trajectories([2])))
+
+
+@pytest.mark.parametrize("change", [put("qvel", (3, 1), np.nan), each("qvel", lambda x: x[:-1])])
+def test_what_no_task_reads_is_checked_all_the_same(tmp_path, change):
+    arrays = trajectories([9])
+    with pytest.raises(DataError, match="'qvel'"):
+        load_task(TASK, path=save(tmp_path, change(arrays) or arrays))
+
+
+def test_loading_takes_little_more_memory_than_what_it_gives(tmp_path):
+    load_task(TASK, path=save(tmp_path, trajectories([9])))  # imports
+    np.savez(tmp_path / "large.npz", **trajectories([999] * 300))
+    tracemalloc.start()
+    loaded = load_task(TASK, path=tmp_path / "large.npz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 1.3 * sum(array.nbytes for array in loaded)

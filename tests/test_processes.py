@@ -126,3 +126,14 @@ def test_exit_codes_in_words(monkeypatch):
     for code in (1, -11, -6, None):
         assert "limited to 400 MB (`ulimit -v`)" in explain(code)
     assert "ulimit" not in explain(-15)
+
+
+@pytest.mark.parametrize(
+    ("workers", "episodes", "count"),
+    [(None, 3, 1), (None, 5, 2), (None, 100, 2), (3, 2, 2), (0, 9, 0)],
+)
+def test_processes_are_started_for_as_many_episodes_as_repay_them(
+    monkeypatch, workers, episodes, count
+):
+    monkeypatch.setattr(processes.os, "cpu_count", lambda: 2)
+    assert processes.repaid(workers, episodes) == count

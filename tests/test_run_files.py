@@ -198,7 +198,7 @@ def test_a_checkpoint_that_is_not_whole_or_ours_is_refused(folder, original, dam
 def test_a_checkpoint_with_a_flipped_bit_is_refused_or_the_same(folder, original):
     path = folder / runs.CHECKPOINT
     whole = path.read_bytes()
-    like = jax.eval_shape(lambda: train.init(AGENT, jax.vmap(jax.random.key)(np.arange(2))))
+    like = jax.eval_shape(lambda: jax.vmap(AGENT.init)(jax.vmap(jax.random.key)(np.arange(2))))
     refused = 0
     flips = np.random.default_rng(0).integers(0, 8 * len(whole), 300)
     for flip in (*flips, *range(8 * 40, 8 * 120, 7)):  # everywhere, and in the first npy header

@@ -177,6 +177,16 @@ def test_killed_runs_resume_to_the_last_bit(tmp_path):
     assert [row["td"] for row in resumed] == [row["td"] for row in rows]
 
 
+def test_a_run_goes_on_as_it_was_compiled(tmp_path):
+    """How programs are compiled decides the last digits: it is a fact of the run."""
+    for quick in (True, False):
+        folder = tmp_path / str(quick)
+        fit(5, folder, quick=quick)
+        with pytest.raises(TrainingError, match="quick"):
+            fit(10, folder, quick=not quick)
+        same(fit(10, folder, quick=quick)[0], fit(10, quick=quick)[0])
+
+
 def test_another_configuration_is_refused(tmp_path):
     fit(5, tmp_path)
     with pytest.raises(TrainingError, match="holds a run with batch_size = 8, not 16"):

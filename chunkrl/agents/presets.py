@@ -21,6 +21,7 @@ class Preset:
     settings: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments of the method
     most: Mapping[str, Any] = field(default_factory=dict)  # bounds on what is tuned by domain
     start_training: int = 5_000  # environment steps before the first update online
+    quick: bool = False  # updates on logs are so few that compiling them takes longer
 
     def changed(self, **changes: Any) -> "Preset":
         """The preset with every change that is not None.  Raises ConfigError."""
@@ -39,7 +40,7 @@ class Preset:
 SMOKE = Preset(  # seconds: shows that everything works, learns nothing
     transitions=2_000, updates=200, batch_size=32, every=100, evaluate_every=200, episodes=4,
     settings={"flow_steps": 4, "hidden": (32, 32), "lr": 3e-4}, most={"candidates": 4},
-    start_training=50,
+    start_training=50, quick=True,
 )  # fmt: skip
 # Minutes: a curve that rises while one watches.  Chosen by single runs of QC on cube-single (seed
 # 100, which is not reported): 36, 80, 70 and 72% after 10, 20, 30 and 40 thousand updates.

@@ -1,5 +1,6 @@
 """Read trajectories in the layout of OGBench's files, checked."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,23 @@ def load(path: str | Path, *, compact: bool = False, min_length: int = 1) -> Arr
     that is damaged, lacks an array, has a wrong shape, type or range, does not end with the end of
     a trajectory, or has one of fewer than `min_length` transitions.
     """
+    data, ends = states(path, min_length)
+    if compact:
+        marks = {"terminals": ends | np.append(ends[1:], True), "valids": ~ends}
+        return data | {name: mark.astype(np.float32) for name, mark in marks.items()}
+    return by_transition(data, ends)
+
+
+def states(
+    path: str | Path, min_length: int = 1, drop: Iterable[str] = ()
+) -> tuple[Arrays, np.ndarray]:
+    """All rows of one npz file, one per state, and whether each is its trajectory's last.
+
+    Of what `load` gives the part that takes least memory; those of `drop` are checked and not kept,
+    and their memory is free again before the others are read.  Raises what `load` raises.
+    """
     path = disk.user_path(path)
-    data = _read(path)
+    data = _read(path, {*drop})
     ends = _ends(path, data)
     if not ends[-1]:
         raise DataError(
@@ -70,15 +86,16 @@ def load(path: str | Path, *, compact: bool = False, min_length: int = 1) -> Arr
             " backup, or generate longer episodes."
         )
     if "next_observations" in data:
-        data, ends = _with_last_states(path, data, ends)
-    before_end = np.append(ends[1:], True)
-    if compact:
-        marks = {"terminals": ends | before_end, "valids": ~ends}
-        return data | {name: mark.astype(np.float32) for name, mark in marks.items()}
+        return _with_last_states(path, data, ends)
+    return data, ends
+
+
+def by_transition(data: Arrays, ends: np.ndarray) -> Arrays:
+    """Rows of states as rows of transitions, in the same memory but for `next_observations`."""
     starts = ~ends  # rows that a transition starts from; the row after each is where it leads
     following = data["observations"][np.append(False, starts[:-1])]
     kept = {key: _keep(values, starts) for key, values in data.items()}
-    terminals = before_end[starts].astype(np.float32)
+    terminals = np.append(ends[1:], True)[starts].astype(np.float32)
     return kept | {"next_observations": following, "terminals": terminals}
 
 
@@ -94,8 +111,8 @@ def notes(path: str | Path) -> list[str]:
     return meanings + ([f"not read: {unread}"] if unread else [])
 
 
-def _read(path: Path) -> Arrays:
-    """The arrays of the file that have a meaning, each checked by itself."""
+def _read(path: Path, drop: set[str]) -> Arrays:
+    """The arrays of the file that have a meaning, each checked by itself; of `drop` none."""
     names = disk.names(path)
     for name in names:
         if name in OTHER_NAMES:
@@ -109,9 +126,15 @@ def _read(path: Path) -> Arrays:
             raise DataError(
                 f"{path} has no array {name!r} {found}. It is no OGBench data. {REMEDY}"
             )
+    checked = lambda arrays: check.columns(arrays, FORMS, str(path), REMEDY)
+    instead = {}  # of the same shape, and no size
+    for name in drop & {*names}:
+        (values,) = checked(disk.read(path, [name])).values()
+        instead[name] = np.broadcast_to(values.dtype.type(0), values.shape)
+        del values
     # `observations` first: the others are compared with its rows.
-    arrays = check.columns(disk.read(path, FORMS), FORMS, str(path), REMEDY)
-    return {name: np.asarray(values) for name, values in arrays.items()}
+    arrays = checked(disk.read(path, [name for name in FORMS if name not in drop]) | instead)
+    return {name: np.asarray(values) for name, values in arrays.items() if name not in drop}
 
 
 def _ends(path: Path, data: Arrays) -> np.ndarray:

@@ -23,6 +23,7 @@ from chunkrl.envs.ogbench.convert import convert
 from chunkrl.envs.ogbench.generate import generate
 from chunkrl.errors import ChunkRLError, ConfigError, DataError, TrainingError
 from chunkrl.play.evaluate import Evaluator
+from chunkrl.processes import repaid
 from chunkrl.train import runs
 from chunkrl.types import Agent, Dataset, Windows
 
@@ -161,11 +162,12 @@ def run(
         phase = replace(phase, normalise=normaliser.join(own).apply)
     if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
+    workers = repaid(workers, amount.episodes)
     with Evaluator(task, workers, success_timing=timing, execute=agent.execute) as play:
         states, rows = train.fit(
             agent, dataset, amount.updates, amount.batch_size, seeds, amount.every,
             lambda act, seed: play.run(normalised(normaliser, act), amount.episodes, seed),
-            amount.evaluate_every, folder, config, log, progress, phase,
+            amount.evaluate_every, folder, config, log, progress, phase, amount.quick,
         )  # fmt: skip
     return Experiment(task, agent, states, rows, config, normaliser)
 

@@ -19,10 +19,16 @@ from chunkrl.train import compiler
 from chunkrl.types import Agent, Metrics
 
 
-@partial(jax.jit, static_argnums=0)
 def init(agent: Agent, keys) -> Any:
     """Fresh training states, one per key.  [S] -> leaves [S, ...]"""
-    return jax.vmap(agent.init)(keys)
+    return stack([_initial()(agent, key) for key in keys])
+
+
+@cache
+def _initial() -> Callable:
+    """The program of one seed: for however many, it is compiled once."""
+    options = compiler.options(1, quick=True)
+    return jax.jit(lambda agent, key: agent.init(key), static_argnums=0, compiler_options=options)
 
 
 def drawn(agent: Agent, dataset, batch_size: int, key) -> tuple[Any, Any]:
@@ -74,16 +80,16 @@ class Report(NamedTuple):
 
 
 def update_many(
-    agent: Agent, updates: int, batch_size: int, states, dataset, keys
+    agent: Agent, updates: int, batch_size: int, states, dataset, keys, quick: bool = False
 ) -> tuple[Any, Report]:
     """`updates` steps of every seed, each on a batch drawn from `dataset` inside the scan.
 
     Leaves of `states` and `keys` are [S, ...]; what is `spread` is updated where it is.  The
-    buffers of `states` are donated: they cannot be used afterwards.
+    buffers of `states` are donated: they cannot be used afterwards.  `quick`: `compiler.options`.
     """
     where = jax.tree.leaves(states)[0].sharding
     if where.num_devices > 1:
-        program = _spread(most_rows(agent, batch_size), where.mesh)
+        program = _spread(most_rows(agent, batch_size), where.mesh, quick)
         dataset = jax.device_put(dataset, where.update(spec=P()))
         return program(agent, updates, batch_size, states, dataset, spread(keys, where))
     if jax.default_backend() != "cpu":
@@ -91,7 +97,7 @@ def update_many(
 
     # On a CPU batched matrix products leave the cores idle, and those of one seed are too small to
     # fill them: there each seed is a program in a thread of its own.
-    program = learning(_update_seed, 3, most_rows(agent, batch_size))
+    program = learning(_update_seed, 3, most_rows(agent, batch_size), quick)
 
     def run(state, key):
         return jax.block_until_ready(program(agent, updates, batch_size, state, dataset, key))
@@ -137,9 +143,9 @@ def most_rows(agent: Agent, batch_size: int) -> int:
 
 
 @cache
-def learning(function: Callable, sizes: int, rows: int) -> Callable:
+def learning(function: Callable, sizes: int, rows: int, quick: bool = False) -> Callable:
     """`function` of so many sizes, then a state that is donated; networks see `rows` at once."""
-    options, static = compiler.options(rows), (*range(sizes),)
+    options, static = compiler.options(rows, quick), (*range(sizes),)
     return jax.jit(function, static_argnums=static, donate_argnums=sizes, compiler_options=options)
 
 
@@ -150,7 +156,7 @@ def _seeds(agent, updates, batch_size, states, dataset, keys):
 
 
 @cache
-def _spread(rows: int, mesh: Mesh) -> Callable:
+def _spread(rows: int, mesh: Mesh, quick: bool) -> Callable:
     """Each device updates its own seeds, and hears nothing of the others."""
 
     def run(agent, updates, batch_size, states, dataset, keys):
@@ -164,7 +170,7 @@ def _spread(rows: int, mesh: Mesh) -> Callable:
         shared = jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=P("seed"), check_vma=False)
         return shared(states, dataset, keys)
 
-    options = compiler.options(rows)
+    options = compiler.options(rows, quick)
     return jax.jit(run, static_argnums=(0, 1, 2), donate_argnums=3, compiler_options=options)
 
 
@@ -181,10 +187,17 @@ def stack(trees: list):
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
-@partial(jax.jit, static_argnums=0)
 def act(agent: Agent, state, obs, keys) -> jax.Array:
     """The chunks to execute, each drawn with its own key.  [B, O], [B] -> [B, h, A]"""
-    return jax.vmap(agent.act, (None, 0, 0))(state, obs, keys)
+    return _acting()(agent, state, obs, keys)
+
+
+@cache
+def _acting() -> Callable:
+    def run(agent, state, obs, keys):
+        return jax.vmap(agent.act, (None, 0, 0))(state, obs, keys)
+
+    return jax.jit(run, static_argnums=0, compiler_options=compiler.options(1))
 
 
 def policy(agent: Agent, states, index: int = 0) -> Callable:

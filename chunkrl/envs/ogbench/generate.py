@@ -25,7 +25,7 @@ from chunkrl.envs.ogbench.files import (
 from chunkrl.envs.ogbench.oracles import episode
 from chunkrl.envs.ogbench.recipes import Recipe, recipe
 from chunkrl.errors import ConfigError, DataError, WorkerError
-from chunkrl.processes import Spawn
+from chunkrl.processes import Spawn, repaid
 
 BLOCK = 4096  # bytes of a disk that a file takes at least
 HEADERS = 2048  # bytes of an episode's file besides its numbers, about
@@ -50,9 +50,9 @@ def generate(
 
     The arrays depend on the recipe, the versions named in it and the machine's floating point; a
     smaller dataset of the same seed is the beginning of a larger one.  `workers` processes (None:
-    one per core) collect episodes; finished ones are kept in `<path>.parts`, where a run that was
-    stopped goes on.  Waits where another process makes the same file.  A file of other versions is
-    used, with a warning.
+    one per core, fewer for few episodes) collect them; finished ones are kept in `<path>.parts`,
+    where a run that was stopped goes on.  Waits where another process makes the same file.  A file
+    of other versions is used, with a warning.
 
     Raises ConfigError for an unknown dataset or sizes that do not fit this machine, DataError where
     `path` holds something else, WriteError where the disk is full, WorkerError when a process dies.
@@ -149,7 +149,7 @@ def _collect(plan: Recipe, episodes: list[Path], workers: int | None, progress: 
         return
     steps = plan.states - 1
     spawn = Spawn()
-    count = min(workers or os.cpu_count() or 1, len(missing))
+    count = repaid(workers, len(missing))
     kept = f"Finished episodes are kept in {missing[0].parent}: call again to go on."
     look = {"unit": "transition", "unit_scale": True, "disable": not progress}
     done = (len(episodes) - len(missing)) * steps

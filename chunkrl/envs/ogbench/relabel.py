@@ -2,13 +2,14 @@
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from chunkrl.data import chunks
-from chunkrl.data.dataset import Arrays, load
+from chunkrl.data.dataset import Arrays, by_transition, states
 from chunkrl.data.normalise import Normaliser
 from chunkrl.disk import user_path
 from chunkrl.envs import family
@@ -18,6 +19,8 @@ from chunkrl.envs.ogbench.files import locate, val_path
 from chunkrl.envs.ogbench.tasks import get, make_env, names, spec
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.types import ChunkDataset, Dataset, GoalChunks, Reads, Windows
+
+UNREAD = ("qvel",)  # by every task
 
 __all__ = ["data", "get", "load_chunks", "load_task", "make_env", "names", "spec"]
 
@@ -46,9 +49,13 @@ def load_task(
     if task.goals:
         raise ConfigError(f"{task.name} has goals and no reward: `load_chunks` reads its data.")
     file = _file(task, path, split, transitions)
-    data = load(file, min_length=min_length)
-    scored = _score(file, data, task)
-    return Dataset(**scored, terminal=data["terminals"], next_obs=data["next_observations"])
+    with _environment(task) as env:
+        data, ends = states(file, min_length, UNREAD)
+        scored = _score(file, data, task, env)
+    del data  # the simulator's states, before there are observations twice
+    rows = by_transition({"observations": scored.pop("obs"), **scored}, ends)
+    obs, next_obs = rows.pop("observations"), rows.pop("next_observations")
+    return Dataset(obs=obs, next_obs=next_obs, terminal=rows.pop("terminals"), **rows)
 
 
 def load_chunks(
@@ -65,9 +72,11 @@ def load_chunks(
     """
     task = tasks.get(task) if isinstance(task, str) else task
     file = _file(task, path, split)
-    data = load(file, compact=True, min_length=chunk + 2)
-    last = chunks.final_rows(data["valids"] == 0)
-    return chunks.dataset(**_score(file, data, task), last=last, chunk=chunk)
+    with _environment(task) as env:
+        data, ends = states(file, chunk + 2, UNREAD)
+        last = chunks.final_rows(ends)
+        scored = _score(file, data, task, env)
+    return chunks.dataset(**scored, last=last, chunk=chunk)
 
 
 def data(task: Task, reads: Reads, path: str | Path) -> tuple[Any, Normaliser]:
@@ -112,14 +121,21 @@ def _file(task: Task, path, split: str, transitions: int | None = None) -> Path:
     return val_path(file) if split == "val" else file
 
 
-def _score(file: Path, data: Arrays, task: Task) -> Arrays:
+@contextlib.contextmanager
+def _environment(task: Task) -> Iterator[Any]:
+    """The environment that scores, compiled: before data are read, as that takes memory as well."""
+    with contextlib.closing(tasks.make(task.env_name)) as env:
+        tasks.reset(env, 0)
+        yield env
+
+
+def _score(file: Path, data: Arrays, task: Task, env: Any) -> Arrays:
     """Observations, clipped actions, and what `task` makes of the states, by the names of `types`.
 
     That is reward and mask of a single task; with goals, reward 0, mask 1 and the goal.
     """
     from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
 
-    data.pop("qvel", None)  # no task reads it: the simulator needs the memory
     own = sorted({"rewards", "masks"} & data.keys(), reverse=True)
     used = bool(own) and not task.goals and "qpos" not in data
     if own and not used:
@@ -133,10 +149,9 @@ def _score(file: Path, data: Arrays, task: Task) -> Arrays:
             f"{file} has {own[0]} of its own, but no {min({'rewards', 'masks'} - {*own})!r}. Add"
             f" them: masks are 0 in states that solve {task.name} and 1 elsewhere."
         )
-    with contextlib.closing(tasks.make(task.env_name)) as env:
-        _check_fits(file, data, task, env, used)
-        if not used:
-            (add_oracle_reps if task.goals else relabel_dataset)(task.env_name, env, data)
+    _check_fits(file, data, task, env, used)
+    if not used:
+        (add_oracle_reps if task.goals else relabel_dataset)(task.env_name, env, data)
     arrays = {"obs": data["observations"], "action": family.inside(data["actions"])}
     if task.goals:
         none = np.zeros(len(arrays["obs"]), np.float32)
