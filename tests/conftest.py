@@ -61,9 +61,12 @@ def compiled_well(monkeypatch):
     from chunkrl.train import programs
 
     monkeypatch.setenv("XLA_FLAGS", "")  # XLA has read it; now the package's own level counts
-    programs.learning.cache_clear()
+    built = programs.learning, programs._initial, programs._spread, programs._acting
+    for program in built:  # each remembers the options that it was built with
+        program.cache_clear()
     yield
-    programs.learning.cache_clear()
+    for program in built:
+        program.cache_clear()
 
 
 class Declared:

@@ -188,7 +188,7 @@ def test_notes_show_themselves_everywhere() -> None:
 
 def test_progress_shows_the_map_and_what_is_done() -> None:
     before = progress().code
-    assert len(before.splitlines()) == len(OUTLINE) == 17
+    assert len(before.splitlines()) == len(OUTLINE) == 18
     assert "03  0 of 5" in before
     check("03.q2", 6)
     assert "03  0 of 5" in progress().code
@@ -202,7 +202,7 @@ def test_progress_shows_the_map_and_what_is_done() -> None:
 
 def test_outline_is_in_order() -> None:
     numbers = [notebook.number for notebook in OUTLINE]
-    assert numbers == [f"{i:02d}" for i in range(17)]
+    assert numbers == [f"{i:02d}" for i in range(18)]
     for notebook in OUTLINE:
         assert all(need in numbers[: numbers.index(notebook.number)] for need in notebook.needs)
     titles = {notebook.number: notebook.title for notebook in OUTLINE}

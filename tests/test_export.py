@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import gymnasium
@@ -23,7 +22,6 @@ from chunkrl.errors import ChunkRLError, ConfigError
 from chunkrl.experiments import experiment, export
 from chunkrl.experiments.experiment import Experiment
 from chunkrl.experiments.player import Player
-from chunkrl.train import init
 from chunkrl.types import Dataset
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +59,7 @@ def untrained(name, seeds=(4, 7), **settings):
     agent, rng = agents.make(name, **settings), np.random.default_rng(0)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     drawn = lambda x: (0.3 * rng.standard_normal(x.shape)).astype(x.dtype)
-    states = jax.tree.map(drawn, jax.eval_shape(partial(init, agent), keys))
+    states = jax.tree.map(drawn, jax.eval_shape(jax.vmap(agent.init), keys))
     config = {"method": name, "task": "TakenAway-v0", "seeds": [*seeds], "settings": settings}
     normaliser = Normaliser(*rng.uniform(0.5, 2, (2, OBS)).astype(np.float32))
     return Experiment(family.get("TakenAway-v0"), agent, states, [], config, normaliser)

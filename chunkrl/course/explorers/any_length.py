@@ -112,7 +112,7 @@ def table(numbers: Numbers) -> Table:
 ANY_LENGTH = Explorer(
     name="any_length",
     notebook="08",
-    title="May the critic choose the length?",
+    title="Which chunk length?",
     compute=compute,
     layout=layout,
     draw=draw,
