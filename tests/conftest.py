@@ -58,9 +58,12 @@ def parity_folder() -> Path:
 @pytest.fixture
 def compiled_well(monkeypatch):
     """Of a training with so many updates that they repay a better compilation."""
+    import jax
+
     from chunkrl.train import programs
 
-    monkeypatch.setenv("XLA_FLAGS", "")  # XLA has read it; now the package's own level counts
+    jax.jit(lambda: 0)()  # XLA reads XLA_FLAGS once, with the first program; then they are ours
+    monkeypatch.setenv("XLA_FLAGS", "")  # now the package's own level counts
     built = programs.learning, programs._initial, programs._spread, programs._acting
     for program in built:  # each remembers the options that it was built with
         program.cache_clear()
@@ -142,8 +145,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    # Bits across processes are compared before any test compiles otherwise in this one.
-    rank = {name: place for place, name in enumerate(("test_devices", *LONGEST))}
+    rank = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
