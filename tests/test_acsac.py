@@ -184,6 +184,16 @@ def test_players_execute_what_was_chosen_and_at_most_what_is_asked(execute, look
     np.testing.assert_allclose(result.episode_return, [total], rtol=1e-6)
 
 
+@pytest.mark.parametrize("length", [0, 5, -1])
+def test_a_length_that_no_chunk_has_is_refused(length):
+    """By the player, whose queue would otherwise stay empty or be too short."""
+    with (
+        Evaluator(ANY, 0, 1, make_env=Counting) as play,
+        pytest.raises(ConfigError, match="choose"),
+    ):
+        play.run(lambda obs, keys: Prefix(jnp.zeros((1, 4, 1)), jnp.array([length])), 1, 0)
+
+
 def test_what_needs_whole_chunks_is_refused(started):
     agent, state, *_ = started
     with pytest.raises(ConfigError, match="has no values of a task"):

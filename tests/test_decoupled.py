@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chunkrl.course.worlds import decoupled
+from chunkrl.errors import ConfigError
 from chunkrl.tabular.chunks import chunk_index, chunk_q, chunked
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import lock
@@ -48,6 +49,12 @@ def test_what_is_distilled_is_its_own_backup(h: int) -> None:
             whole[:, state, at], np.tile(weight / weight.sum(), (2, 1)), 0.8
         )
         np.testing.assert_allclose(q[:, state, action], expected, atol=1e-5)
+
+
+def test_logs_without_an_action_are_refused() -> None:
+    """There is no expectile of nothing; its fixed point would be sought for ever."""
+    with pytest.raises(ConfigError, match="every action must be in the logs"):
+        decoupled.distilled(lock(3, 0.1, skill=1.0), 2, np.zeros((1, 4, 4)))
 
 
 def test_perfect_critics_lose_what_their_players_do_not_look() -> None:

@@ -262,6 +262,8 @@ class TestPlan:
         ]
         assert extractions.best("rewards", "qam") == 3.0
         np.testing.assert_array_equal(extractions.reported("rewards")["qam"], [0.75] * 3)
+        with pytest.raises(ConfigError, match="there is no task 'goal'"):
+            extractions.main(tmp_path, ("goal",))
         with pytest.raises(ConfigError, match="nothing of 'qc' was tuned"):
             extractions.best("rewards", "qc")
         extractions.load.cache_clear()

@@ -16,7 +16,7 @@ from chunkrl.course.controls import Slider
 from chunkrl.course.exercise import Function, MultipleChoice, Number
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import EXPLORERS
-from chunkrl.errors import ConfigError
+from chunkrl.errors import ConfigError, DataError
 from chunkrl.site import grid, pages
 
 ROOT = Path(__file__).parents[1]
@@ -255,6 +255,25 @@ def test_without_notebooks_a_sentence_says_where_to_go(tmp_path):
     with pytest.raises(ConfigError, match="run this in the folder of the repository"):
         site.make(tmp_path / "out", tmp_path)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"cells": 3}', '{"nbformat": 4}'])
+def test_a_file_that_is_no_notebook_is_named(tmp_path, content):
+    (tmp_path / f"{NOTEBOOK}.ipynb").write_text(content)
+    with pytest.raises(DataError, match=f"{NOTEBOOK}.ipynb is no notebook that can be read"):
+        site.make(tmp_path / "pages", tmp_path)
+
+
+def test_a_text_that_is_not_there_is_named(tmp_path):
+    shutil.copy(ROOT / "notebooks" / f"{NOTEBOOK}.ipynb", tmp_path)
+    with pytest.raises(DataError, match=r"GUIDE\.md cannot be read"):
+        site.make(tmp_path / "pages", tmp_path)
+
+
+@pytest.mark.parametrize("given", [{"most": 0}, {"workers": -1}])
+def test_numbers_that_mean_nothing_are_refused(tmp_path, given):
+    with pytest.raises(ConfigError, match=next(iter(given))):
+        site.make(tmp_path, ROOT / "notebooks", **given)
 
 
 def test_data_are_the_same_every_time():

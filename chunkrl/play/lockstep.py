@@ -83,8 +83,9 @@ class Lockstep:
     def play(self, act: Act, episodes: Sequence[Episode], seed: int, execute: int | None) -> None:
         """Play `episodes` to their ends, at most `execute` actions of each chunk (default: all).
 
-        act(obs [B, O] float32, keys [B]) -> [B, h, A] has B = `envs` at every call and a row of
-        its result must depend on that row of its arguments alone (keys: typed, one per row).
+        act(obs [B, O] float32, keys [B]) -> [B, h, A], or a `Prefix` of it, has B = `envs` at every
+        call and a row of its result must depend on that row of its arguments alone (keys: typed,
+        one per row).
         Raises WorkerError when a worker fails, ConfigError when `act` returns something else or
         the environment is not one that agents can act in.
         """
@@ -137,8 +138,7 @@ class Lockstep:
         keys = decision_keys(seed, number, decision)
         chosen, length = self.choose(act, asked, batch, keys), [execute] * self.envs
         if isinstance(chosen, Prefix):
-            length = np.minimum(chosen.length, execute or chosen.chunk.shape[1])
-            chosen = chosen.chunk
+            chosen, length = chosen
         chosen = np.asarray(chosen)
         if chosen.ndim != 3 or len(chosen) != self.envs or chosen.shape[1] < (execute or 1):
             raise ConfigError(
@@ -151,7 +151,20 @@ class Lockstep:
                 "the policy returned an action that is not finite: "
                 + ("did it diverge?" if seen else "the environment showed it what is not finite")
             )
-        return chunks | {row: chosen[row, : length[row]] for row in asked}
+        return chunks | {row: begun_of(chosen[row], length[row])[:execute] for row in asked}
+
+
+def begun_of(chunk: np.ndarray, length: Any) -> np.ndarray:
+    """The first `length` actions of a chunk (None: all), as a `Prefix` says.  [h, A] -> [k, A]
+
+    Raises ConfigError where it has not so many, or there is none to play.
+    """
+    if length is not None and not 1 <= length <= len(chunk):
+        raise ConfigError(
+            f"the policy wants to play {length} actions of a chunk of {len(chunk)}: choose from 1"
+            f" to {len(chunk)}"
+        )
+    return chunk[:length]
 
 
 @jax.jit

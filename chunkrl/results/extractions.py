@@ -201,6 +201,9 @@ def main(
     Of no `tasks` it makes nothing, and stores what is done.
     """
     for task in tasks:
+        if task not in TASKS:
+            raise ConfigError(f"there is no task {task!r}; choose from {', '.join(TASKS)}")
+    for task in tasks:
         for entry in ENTRIES[task]:
             for value in entry.values:
                 train(run(folder, task, entry, value, TUNING))

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from chunkrl import disk
+from chunkrl import checks, disk
 from chunkrl.course.controls import Value
 from chunkrl.course.explorers import EXPLORERS
 from chunkrl.course.outline import OUTLINE
@@ -39,8 +39,11 @@ def make(
 
     `notebooks` is the folder of the notebooks, whose stored outputs are shown.  Of every explorer
     at most `most` settings are kept, or as many as its ends and buttons need.  Raises ConfigError
-    where there are no notebooks.
+    where there are no notebooks, DataError where one cannot be read.
     """
+    checks.whole("most", most)
+    if workers is not None:
+        checks.whole("workers", workers, least=0)
     folder, notebooks = disk.user_path(folder), disk.user_path(notebooks)
     found = [path for n in OUTLINE for path in notebooks.glob(f"{n.number}_*.ipynb")]
     if not found:
@@ -75,11 +78,9 @@ def make(
 
 def opened(notebooks: Iterable[Path]) -> dict[str, list[Mapping[str, Value]]]:
     """The settings in which the notebooks show each explorer."""
-    import nbformat
-
     found: dict[str, list[Mapping[str, Value]]] = {name: [] for name in EXPLORERS}
     for path in notebooks:
-        for cell in nbformat.read(path, as_version=4).cells:
+        for cell in pages.cells(path):
             if cell.cell_type == "code" and (shown := pages.shows(cell.source)):
                 found[shown.explorer].append(shown.setting)
     return found

@@ -24,6 +24,7 @@ from matplotlib.path import Path
 from matplotlib.text import Text
 
 from chunkrl import plots
+from chunkrl.errors import ConfigError
 
 UNITS = 4  # to a pixel: finer than a screen shows
 HEIGHT = 440  # of a figure [pixels]
@@ -118,7 +119,7 @@ class Recorder(RendererBase):
     def draw_image(
         self, gc: GraphicsContextBase, x: float, y: float, im: Any, transform: Any = None
     ) -> None:
-        raise NotImplementedError("images are read from their axes")
+        raise ConfigError("a figure has a picture outside of imshow, which no page can draw")
 
     def record(self, artists: Iterable[Artist]) -> list[Mark]:
         """The marks of `artists`, lowest first."""

@@ -19,11 +19,14 @@ from chunkrl.course.exercise import Exercise, Function, MultipleChoice, Number
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import EXPLORERS
 from chunkrl.course.outline import OUTLINE
+from chunkrl.errors import DataError
 
 SOURCE = re.compile(r"\.\./(chunkrl/[\w/]+\.py)(#L\d+)?$")
 HERE = re.compile(r"(\w+)\.(?:ipynb|md)(#.*)?$")
 ABOVE = "../"  # a link out of the folder of notebooks, to what no page is made of
 SCRIPTS = ("player.js", "page.js")
+# What nbformat raises for files that are no notebooks, one or the other.
+FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, nbformat.ValidationError)
 
 
 class Page(NamedTuple):
@@ -75,10 +78,18 @@ def _expression(source: str) -> ast.expr | None:
     return body[-1].value if body and isinstance(body[-1], ast.Expr) else None
 
 
+def cells(path: Path) -> list[Any]:
+    """The cells of a notebook.  Raises DataError."""
+    try:
+        return nbformat.read(path, as_version=4).cells
+    except FOREIGN as error:
+        raise DataError(f"{path} is no notebook that can be read: {error}") from error
+
+
 def notebook(path: Path) -> Page:
     """The page of a notebook with its stored outputs."""
     text, parts, explorers = _Text(), [], []
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in cells(path):
         if cell.cell_type == "markdown":
             parts.append(f'<div class="text">{text(cell.source)}</div>')
         elif shown := shows(cell.source):
@@ -96,9 +107,12 @@ def notebook(path: Path) -> Page:
 
 
 def markdown(path: Path) -> Page:
-    """The page of a text, such as the guide."""
+    """The page of a text, such as the guide.  Raises DataError."""
     text = _Text()
-    body = f'<div class="text">{text(path.read_text(encoding="utf-8"))}</div>'
+    try:
+        body = f'<div class="text">{text(path.read_text(encoding="utf-8"))}</div>'
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
     title = re.search(r"<h1[^>]*>(.*?)</h1>", body)
     return Page(title[1] if title else path.stem, body, sources=_once(text.sources))
 

@@ -18,6 +18,7 @@ from chunkrl import checks, disk
 from chunkrl.data.replay import Buffer, added_shapes
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.play.collect import Player
+from chunkrl.play.lockstep import begun_of
 from chunkrl.play.slot import Slots
 from chunkrl.play.workers import PATIENCE, Workers
 from chunkrl.train import memory, programs
@@ -181,7 +182,7 @@ class Seat:
             seen = phase.online.normalise(self.player.obs)[: phase.seen]
             chunk = _choose(phase.agent, state, seen, self.key_act, np.int32(step))
             if isinstance(chunk, Prefix):
-                chunk = np.asarray(chunk.chunk)[: int(chunk.length)]
+                chunk = begun_of(*map(np.asarray, chunk))
         return np.clip(np.asarray(chunk)[: phase.block], -1, 1)
 
     def learn(self, state):

@@ -37,7 +37,7 @@ def compute(h: int, slip: float, sigma: float) -> Numbers:
 
 
 def names(h: int) -> tuple[str, str, str]:
-    return "1 action", f"{h} actions", f"1 to {h}, as it likes"
+    return "1 action", f"{h} action{'s' * (h > 1)}", f"1 to {h}, as it likes"
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from chunkrl.errors import ConfigError
 from chunkrl.tabular.chunks import chunked, logged
 from chunkrl.tabular.mdp import backup, optimal, policy_value
 from chunkrl.tabular.propagation import entry_errors, noisy
@@ -33,12 +34,15 @@ def distilled(
         Q_h = r_h + error + gamma^h P_h V     Q(s, a) = expectile kappa_d of Q_h over what follows a
         V(s) = expectile kappa_b of Q(s, a)   in the logs, both by their frequencies
 
-    `error` [*B, S, A^h] is what each entry of Q_h is wrong by.
+    `error` [*B, S, A^h] is what each entry of Q_h is wrong by.  Raises ConfigError where the logs
+    lack an action in some cell: of nothing there is no expectile.
     """
     truth, law = chunked(world.mdp, h), logged(world.mdp, world.behaviour, h).frequency
     wrong, actions = truth._replace(reward=truth.reward + error), world.mdp.reward.shape[1]
     law = law.reshape(len(law), actions, -1)
     first = law.sum(-1)
+    if not first.all():
+        raise ConfigError("every action must be in the logs of every cell: skill within (0, 1)")
     rest = law / first[..., None]
     value = np.zeros(wrong.reward.shape[:-1])
     while True:
