@@ -39,7 +39,7 @@ def test_a_method_learns_from_what_a_run_met(tmp_path, monkeypatch) -> None:
         "fql", preset="smoke", seeds=[3], folder=folder, workers=0, progress=False, online=100,
         size=sizes,
     )  # fmt: skip
-    exchanged_data.main(tmp_path, (folder,), preset="smoke", updates=100)
+    exchanged_data.main(tmp_path, folder, preset="smoke", updates=100)
     found = exchanged_data.load()
     assert {(t.method, t.collector, t.seed) for t in found} == {("fql", "fql", 3)}
     (met,) = online_runs.collected(folder)
@@ -59,3 +59,18 @@ def test_the_stored_trials_are_whole() -> None:
     assert per_pair[0]
     assert all(pair == per_pair[0] for pair in per_pair)
     assert all(0 <= t.successes <= t.episodes for t in trials)
+
+
+def test_the_picture_is_drawn_from_what_is_stored(tmp_path) -> None:
+    trials = [t for t in exchanged_data.load() if (t.method, t.collector) == ("qc_fql", "fql")]
+    end = max(t.step for t in trials)
+    kept = [t for t in trials if t.step > end - 10_000 and t.seed == 0]  # every 5,000: two
+    rate = sum(t.successes for t in kept) / sum(t.episodes for t in kept)
+    assert len(kept) == 2
+    assert exchanged_data.last_two("qc_fql", "fql")[0] == pytest.approx(rate)
+    file = tmp_path / "pairs.png"
+    exchanged_data.main(figure=file)
+    assert file.read_bytes()[:4] == b"\x89PNG"
+    for given in ((tmp_path,), (tmp_path, tmp_path)):
+        with pytest.raises(ConfigError, match="alone"):
+            exchanged_data.main(*given, figure=file if len(given) > 1 else None)

@@ -262,7 +262,7 @@ def test_folders_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> N
         return SimpleNamespace(config=config, rows=rows)
 
     monkeypatch.setattr("chunkrl.experiments.experiment.load", load)
-    online_runs.main((tmp_path / "b", tmp_path / "a"))
+    online_runs.main(tmp_path / "b", tmp_path / "a")
     assert {(row.method, row.seed) for row in online_runs.load_curves()} == {
         (name, seed) for name in ("qc_fql", "qc_fql_h10") for seed in (4, 5)
     }
@@ -288,6 +288,7 @@ def test_the_stored_runs_are_whole() -> None:
     assert len(runs) * len({(m.begin, m.over) for m in motion}) == len(motion) == len(set(motion))
     for row in curves:
         assert 0 <= row.successes <= row.episodes
+
         assert 0 <= row.collected_successes <= row.collected
         assert (row.phase == online_runs.OFFLINE) == (row.online == 0)
     for row in motion:
@@ -304,3 +305,13 @@ def test_the_explorer_shows_what_is_stored() -> None:
     assert numbers.gap[0, 0] == pytest.approx(gap)
     assert 0 in numbers.at["qc_fql"]
     assert set(online_curves.SHOWN) <= set(online_curves.KNOWN)
+
+
+def test_the_picture_of_lengths_is_drawn_from_what_is_stored(tmp_path) -> None:
+    assert all(len(rates) for rates in online_runs.by_length().values())
+    file = tmp_path / "lengths.png"
+    online_runs.main(figure=file)
+    assert file.read_bytes()[:4] == b"\x89PNG"
+    for given in ((), (tmp_path,)):
+        with pytest.raises(ConfigError, match="alone"):
+            online_runs.main(*given, figure=file if given else None)

@@ -3,7 +3,7 @@
 Made from the folders of finished runs that acted (`online_runs`), one seed each, of every method
 in COLLECTORS: `python -m chunkrl.results.exchanged_data WORK_FOLDER RUN_FOLDERS` trains each of
 LEARNERS on each seed's data, by 20,000 updates at the preset `coffee`, with the alpha of
-`robot_tuning`.
+`robot_tuning`.  `--figure FILE.png` in place of folders draws what is stored.
 """
 
 from functools import cache
@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chunkrl import command
+from chunkrl import command, disk
 from chunkrl.errors import ConfigError
-from chunkrl.results import robot_tuning, stored
+from chunkrl.results import robot_tuning, seeds_picture, stored
 from chunkrl.results.online_runs import collected
+from chunkrl.results.seeds_picture import Panel
 from chunkrl.types import Dataset, Windows
 
 COMMAND = "python -m chunkrl.results.exchanged_data WORK_FOLDER RUN_FOLDERS"
@@ -55,13 +56,51 @@ def joined(logs: Dataset, met: Dataset, steps: int) -> Dataset:
     return Dataset(*(np.concatenate(pair) for pair in zip(logs, met, strict=True)))
 
 
+def last_two(method: str, collector: str) -> np.ndarray:
+    """Success in each seed's last two evaluations together.  -> [S]"""
+    trials = [t for t in load() if (t.method, t.collector) == (method, collector)]
+    ends = sorted({t.step for t in trials})[-2:]
+    of_seed = [
+        [t for t in trials if t.seed == seed and t.step in ends]
+        for seed in sorted({t.seed for t in trials})
+    ]
+    return np.array([sum(t.successes for t in s) / sum(t.episodes for t in s) for s in of_seed])
+
+
+def picture() -> bytes:
+    """Success of every seed of the four pairs, a panel for a learner.  -> png"""
+    from chunkrl.experiments.report import spelled
+
+    return seeds_picture.draw(
+        *(
+            Panel(
+                f"{spelled(method)}, trained anew on the logs and",
+                "what this method had collected",
+                {spelled(c): last_two(method, c) for c in COLLECTORS},
+            )
+            for method in LEARNERS
+        )
+    )
+
+
 def main(
-    work: Path, folders: tuple[Path, ...], /, preset: str = "coffee", updates: int = UPDATES
+    *work_and_folders: Path,
+    figure: Path | None = None,
+    preset: str = "coffee",
+    updates: int = UPDATES,
 ) -> None:
     """Train both methods on what each run in RUN_FOLDERS collected; store their evaluations."""
     from chunkrl.envs import family
     from chunkrl.experiments import experiment
 
+    if (len(work_and_folders) > 1) == (figure is not None):
+        raise ConfigError(
+            "name a folder to work in and folders of runs, or --figure FILE.png alone"
+        )
+    if figure is not None:
+        disk.write(figure, lambda file: file.write(picture()))
+        return
+    work, *folders = work_and_folders
     rows = []
     for folder in folders:
         run = experiment.load(folder)

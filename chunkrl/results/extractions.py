@@ -16,7 +16,8 @@ import numpy as np
 from chunkrl import command, disk
 from chunkrl.envs.ogbench import TASK
 from chunkrl.errors import ConfigError
-from chunkrl.results import stored
+from chunkrl.results import seeds_picture, stored
+from chunkrl.results.seeds_picture import Panel
 
 COMMAND = "python -m chunkrl.results.extractions FOLDER"
 FILE = Path(__file__).parent / "data" / "extractions.csv"
@@ -163,34 +164,16 @@ def every(folder: Path) -> Iterator[Score]:
 
 
 def picture() -> bytes:
-    """Each reported seed's success, and means with Student's 95% interval over seeds.  -> png"""
-    from io import BytesIO
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from chunkrl import plots
+    """Each reported seed's success, a panel for a task.  -> png"""
     from chunkrl.experiments.report import spelled
-    from chunkrl.statistics import mean_interval
 
     found = {task: rates for task in ENTRIES if (rates := reported(task))}
-    figure = Figure(figsize=(4.2 * len(found), 3.2), dpi=150, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(found), squeeze=False)[0]
-    for axes, (task, methods) in zip(panels, found.items(), strict=True):
-        for place, rates in enumerate(methods.values()):
-            low, high = np.clip(mean_interval(rates), 0, 1)
-            bars, style = [[rates.mean() - low], [high - rates.mean()]], plots.learned(place)
-            axes.plot(place - 0.3 + 0.1 * np.arange(len(rates)), rates, **style)
-            axes.errorbar(place + 0.2, rates.mean(), bars, **style | {"markersize": 9})
-        axes.set_xticks(range(len(methods)), [spelled(m) for m in methods], fontsize=8)
-        axes.set_title(f"the task with {task}", loc="left", fontsize=10)
-        axes.set_ylabel("success rate")
-        axes.set_ylim(-0.03, 1.03)
-        axes.spines[["top", "right"]].set_visible(False)
-    stream = BytesIO()
-    canvas.print_png(stream)
-    return stream.getvalue()
+    return seeds_picture.draw(
+        *(
+            Panel(f"the task with {task}", "", {spelled(m): r for m, r in rates.items()})
+            for task, rates in found.items()
+        )
+    )
 
 
 def main(

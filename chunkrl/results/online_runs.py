@@ -2,7 +2,8 @@
 
 Made from the folders of finished runs, `chunkrl train METHOD --preset coffee --updates 10000
 --online 30000 --evaluate-every 5000 --seeds SEED` each (RLPD and RLPD-AC with `--updates 0`):
-`python -m chunkrl.results.online_runs RUN_FOLDERS`.
+`python -m chunkrl.results.online_runs RUN_FOLDERS`; with `--figure FILE.png` in their place it
+draws the success by the chunk's length that is stored.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ import numpy as np
 from chunkrl import command, disk
 from chunkrl.errors import ConfigError
 from chunkrl.measure import traces
-from chunkrl.results import stored
+from chunkrl.results import seeds_picture, stored
 from chunkrl.results.real_data import EFFECTOR, metres
+from chunkrl.results.seeds_picture import Panel
 from chunkrl.train.online import FOLDER
 from chunkrl.types import Dataset
 
@@ -28,6 +30,7 @@ STEPS = 30_000  # of acting, that every run has: of those that went on, motion i
 EVERY = 5  # steps between noted positions, as in the paper
 EARLY = 40  # steps of "the first steps": before most successes end an episode
 OFFLINE, ONLINE = "offline", "online"
+LENGTHS = {1: "fql", 2: "qc_fql_h2", 5: "qc_fql", 10: "qc_fql_h10", 25: "qc_fql_h25"}
 ALL, SUCCESSFUL, BEGINNINGS = "all episodes", "successful ones only", f"first {EARLY} steps of all"
 
 
@@ -131,10 +134,31 @@ def collected(folder: Path) -> list[Dataset]:
     return [Dataset(*(whole[k][i] for k in Dataset._fields)) for i in range(len(whole["obs"]))]
 
 
-def main(folders: tuple[Path, ...], /) -> None:
+def by_length() -> dict[int, np.ndarray]:
+    """Success of each seed after STEPS of acting.  chunk's length -> [S]"""
+    ends = [row for row in load_curves() if row.online == STEPS]
+    return {
+        h: np.array([row.successes / row.episodes for row in ends if row.method == name])
+        for h, name in LENGTHS.items()
+    }
+
+
+def picture() -> bytes:
+    """Success of every seed by the chunk's length.  -> png"""
+    title = f"after {STEPS:,} steps of acting"
+    rates = {str(h): rates for h, rates in by_length().items()}
+    return seeds_picture.draw(Panel(title, "chunk's length h (1: FQL; else QC-FQL)", rates))
+
+
+def main(*folders: Path, figure: Path | None = None) -> None:
     """Read the metrics and the collected transitions in RUN_FOLDERS; store both in the package."""
     from chunkrl.experiments import experiment
 
+    if bool(folders) == (figure is not None):
+        raise ConfigError("name folders of runs, or --figure FILE.png alone")
+    if figure is not None:
+        disk.write(figure, lambda file: file.write(picture()))
+        return
     rows: list[Evaluation] = []
     motion: list[Motion] = []
     for folder in folders:
