@@ -262,6 +262,12 @@ class TestPlan:
         ]
         assert extractions.best("rewards", "qam") == 3.0
         np.testing.assert_array_equal(extractions.reported("rewards")["qam"], [0.75] * 3)
+        equal = tuple(
+            extractions.Score("rewards", "qam", "beta", value, 100, 500, 1.0, 20, 0)
+            for value in (0.3, 1.0, 2.5, 10.0)
+        )
+        assert extractions.usual("qam", "beta") == 3.0
+        assert extractions.best("rewards", "qam", equal) == 2.5  # nobody succeeded
         with pytest.raises(ConfigError, match="there is no task 'goal'"):
             extractions.main(tmp_path, ("goal",))
         with pytest.raises(ConfigError, match="nothing of 'qc' was tuned"):
