@@ -39,7 +39,7 @@ def test_a_method_learns_from_what_a_run_met(tmp_path, monkeypatch) -> None:
         "fql", preset="smoke", seeds=[3], folder=folder, workers=0, progress=False, online=100,
         size=sizes,
     )  # fmt: skip
-    exchanged_data.main(tmp_path, folder, preset="smoke", updates=100)
+    exchanged_data.main((tmp_path, folder), preset="smoke", updates=100)
     found = exchanged_data.load()
     assert {(t.method, t.collector, t.seed) for t in found} == {("fql", "fql", 3)}
     (met,) = online_runs.collected(folder)
@@ -73,4 +73,4 @@ def test_the_picture_is_drawn_from_what_is_stored(tmp_path) -> None:
     assert file.read_bytes()[:4] == b"\x89PNG"
     for given in ((tmp_path,), (tmp_path, tmp_path)):
         with pytest.raises(ConfigError, match="alone"):
-            exchanged_data.main(*given, figure=file if len(given) > 1 else None)
+            exchanged_data.main(given, figure=file if len(given) > 1 else None)

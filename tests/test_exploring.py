@@ -262,7 +262,7 @@ def test_folders_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> N
         return SimpleNamespace(config=config, rows=rows)
 
     monkeypatch.setattr("chunkrl.experiments.experiment.load", load)
-    online_runs.main(tmp_path / "b", tmp_path / "a")
+    online_runs.main((tmp_path / "b", tmp_path / "a"))
     assert {(row.method, row.seed) for row in online_runs.load_curves()} == {
         (name, seed) for name in ("qc_fql", "qc_fql_h10") for seed in (4, 5)
     }
@@ -314,4 +314,4 @@ def test_the_picture_of_lengths_is_drawn_from_what_is_stored(tmp_path) -> None:
     assert file.read_bytes()[:4] == b"\x89PNG"
     for given in ((), (tmp_path,)):
         with pytest.raises(ConfigError, match="alone"):
-            online_runs.main(*given, figure=file if given else None)
+            online_runs.main(given, figure=file if given else None)

@@ -84,7 +84,8 @@ def picture() -> bytes:
 
 
 def main(
-    *work_and_folders: Path,
+    work_and_folders: tuple[Path, ...] = (),
+    /,
     figure: Path | None = None,
     preset: str = "coffee",
     updates: int = UPDATES,

@@ -150,7 +150,7 @@ def picture() -> bytes:
     return seeds_picture.draw(Panel(title, "chunk's length h (1: FQL; else QC-FQL)", rates))
 
 
-def main(*folders: Path, figure: Path | None = None) -> None:
+def main(folders: tuple[Path, ...] = (), /, figure: Path | None = None) -> None:
     """Read the metrics and the collected transitions in RUN_FOLDERS; store both in the package."""
     from chunkrl.experiments import experiment
 
