@@ -356,11 +356,17 @@ class TestOffPolicy:
         start, second, _ = optimal(logged(world.mdp, world.behaviour, 2).mdp).value
         assert second == pytest.approx(-(450 + 10 * (2 - start)) / 460)
 
-    def test_correcting_pays_from_36_windows(self) -> None:
-        """04.q3, by its formula."""
-        best, says = steps_cost(24), EXPLORERS["off_policy"].numbers(steps=8).n_step
-        needed = best**2 * (0.9**-7 - 1) / (says - best) ** 2
-        assert EXERCISES["04.q3"].kind.right == np.ceil(needed) == 36
+    def test_correcting_grows_dearer_than_200_windows_at_22_steps(self) -> None:
+        """04.q3, by its formula, and the numbers of its reply."""
+        best, world = steps_cost(24), lock(24, slip=0.0, skill=0.9)
+        needed = {}
+        for n in range(2, 30):
+            says = optimal(n_step(world.mdp, world.behaviour, n)).value[0]
+            needed[n] = np.ceil(best**2 * (0.9 ** -(n - 1) - 1) / (says - best) ** 2)
+        assert (needed[2], needed[8], needed[22]) == (13, 36, 217)
+        dear = [n for n, count in needed.items() if count > 200]
+        assert dear == list(range(22, 30))
+        assert EXERCISES["04.q3"].kind.right == 22
 
     def test_rounding_noise_darkens_no_cell(self) -> None:
         """Data of an expert: n-step Q is exact, and the strip stays white."""

@@ -28,11 +28,12 @@ ANSWERS = {
     ),
     "q3": Answers(
         equivalents=(
-            "answer = 36",
-            "answer = 35.06",
-            "from chunkrl.course.exercises.nb04 import windows_needed\nanswer = windows_needed(7)",
+            "answer = 22",
+            "answer = '22'",
+            "from chunkrl.course.exercises.nb04 import windows_needed\n"
+            "answer = next(n for n in range(2, 30) if windows_needed(n) > 200)",
         ),
-        near_misses=(33, 38.5, 20.0),
+        near_misses=(23, 19, 36),
     ),
     "bug": Answers(
         equivalents=(

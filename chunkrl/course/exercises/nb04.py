@@ -1,5 +1,7 @@
 """Exercises of notebook 04: n-step returns along data of another policy."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
@@ -30,17 +32,25 @@ def risky(n: int) -> float:
     return float(optimal(n_step(world.mdp, world.behaviour, n)).q[0, RISKY])
 
 
-def windows_needed(ratios: int, subtracted: float = 1.0, value: float | None = None) -> float:
-    """How many weighted 8-step returns are as good as the uncorrected one's limit.  04.q3
+WINDOWS = 200  # of one entry, in 04.q3
 
-    value^2 E[w^2 - 1] / M = bias^2, with w the product of `ratios` ratios.
+
+def windows_needed(n: int, ratios: int | None = None, bias_at: int | None = None) -> float:
+    """From how many weighted n-step returns on their mean is as good as the uncorrected one's.
+
+    V*^2 Var[w] / M = bias^2, with w the product of n - 1 ratios; 04.q3
     """
     world = lock(24, slip=0.0, skill=0.9)
     best = optimal(world.mdp)
-    greedy = one_hot(best.choice, 2)
-    variance = importance_variance(world.mdp, greedy, world.behaviour, ratios)[0] + 1 - subtracted
-    bias = optimal(n_step(world.mdp, world.behaviour, 8)).value[0] - best.value[0]
-    return float((best.value[0] if value is None else value) ** 2 * variance / bias**2)
+    greedy, ratios = one_hot(best.choice, 2), n - 1 if ratios is None else ratios
+    variance = importance_variance(world.mdp, greedy, world.behaviour, ratios)[0]
+    found = optimal(n_step(world.mdp, world.behaviour, bias_at or n)).value[0]
+    return float(best.value[0] ** 2 * variance / (found - best.value[0]) ** 2)
+
+
+def dearest(needed: Callable[[int], float] = windows_needed) -> int:
+    """The first n at which WINDOWS windows are too few to correct it."""
+    return next(n for n in range(2, 100) if needed(n) > WINDOWS)
 
 
 IMPORTS = (
@@ -233,43 +243,58 @@ EXERCISES = (
         id="04.q3",
         objective="You can say what it costs to correct a return instead of biasing it.",
         question=(
-            "Importance weights make the 8-step return of Q(s, a) unbiased: multiply it by the "
-            "product of pi/beta over its 7 later actions. pi always presses right, beta with "
-            "q = 0.9: the product is q^-7 or 0, with variance q^-7 - 1. Let every return be "
-            "V* = -21.43. From about how many windows of an entry is the variance of their mean "
-            "below the squared bias of the uncorrected 8-step critic, 3.78^2?"
+            "Importance weights make an n-step return of Q(s, a) unbiased: multiply it by the "
+            "product w of pi/beta over its n - 1 later actions. pi always presses right, beta with "
+            "q = 0.9 (the lock of 24 cells, no slip). An entry has 200 windows. Take every return "
+            "as -21.43 for the scatter of the weighted mean; of the uncorrected critic count its "
+            "bias at the start alone. What is the smallest n at which the uncorrected critic has "
+            "the smaller squared error?"
         ),
-        kind=Number(float(np.ceil(windows_needed(7))), 1.0, "windows"),
+        kind=Number(dearest(), 1e-9, "steps"),
         hints=(
-            "The mean of M weighted returns has the variance of one, divided by M.",
-            "That of one is 21.43^2 (0.9^-7 - 1) = 501. Which M makes 501 / M equal 3.78^2?",
-            "answer = 21.43**2 * (0.9**... - 1) / 3.78**2",
+            "Compare two squared errors at each n. One is the bias of that n, squared. The other "
+            "is the variance of a mean of 200 weighted returns.",
+            "The second is 21.43^2 (0.9^-(n - 1) - 1) / 200. The first comes from n_step, as in "
+            "the table under *Exact*: 2.06^2 at n = 2, 3.78^2 at n = 8.",
+            "world = lock(24, slip=0.0, skill=0.9)\n"
+            "best = optimal(world.mdp).value[0]\n"
+            "for n in range(2, 30):\n"
+            "    bias = optimal(n_step(world.mdp, world.behaviour, n)).value[0] - best\n"
+            "    print(n, bias**2, best**2 * (...) / 200)",
         ),
-        solution="answer = 21.43**2 * (0.9**-7 - 1) / 3.78**2",
+        solution=(
+            "from chunkrl.tabular.chunks import n_step\n"
+            "from chunkrl.tabular.mdp import optimal\n"
+            "from chunkrl.tabular.worlds import lock\n"
+            "world = lock(24, slip=0.0, skill=0.9)\n"
+            "best = optimal(world.mdp).value[0]\n"
+            "for answer in range(2, 30):\n"
+            "    bias = optimal(n_step(world.mdp, world.behaviour, answer)).value[0] - best\n"
+            "    if best**2 * (0.9 ** -(answer - 1) - 1) / 200 > bias**2:\n"
+            "        break"
+        ),
         misconceptions=(
             Misconception(
-                windows_needed(8),
-                "This weights 8 actions. The first one is given: Q(s, a) asks for it, and 7 are "
-                "left to the data.",
+                dearest(lambda n: windows_needed(n, ratios=n)),
+                "Either this is the last n at which correcting still wins, or it weights n "
+                "actions: the first one is given, and n - 1 are left to the data.",
             ),
             Misconception(
-                windows_needed(7, subtracted=0.0),
-                "This is E[w^2]. The mean of the weights is 1, and its square goes off.",
+                dearest(lambda n: windows_needed(n, bias_at=8)),
+                "This takes the bias of n = 8 at every n. It grows with n, though ever slower.",
             ),
             Misconception(
-                windows_needed(7, value=1.0),
-                "This is for returns of size 1; these are -21.43, and their square multiplies the "
-                "variance.",
-            ),
-            Misconception(
-                windows_needed(7) ** 0.5,
-                "Compare squares with squares: the variance of the mean with the bias squared.",
+                2,
+                "At n = 2 the variance of the mean is 21.43^2 (1/0.9 - 1) / 200 = 0.26, and the "
+                "squared bias 4.2. Is it the weights' variance that you took, or E[w^2]? And is it "
+                "divided by 200?",
             ),
         ),
         why=(
-            "The price grows like q^-n, exponentially: at n = 20 it is 0.9^-19 - 1 = 6.4 times the "
-            "squared return for one window, and at q = 0.8 already 68. More windows pay it off, "
-            "and no number of windows the bias."
+            "The bias comes to rest (4.34 at most), while the weights' variance grows by a factor "
+            "of 1/q for each step, exponentially. So the windows that correcting takes go from 13 "
+            "at n = 2 to 36 at n = 8 and 217 at n = 22. More windows pay off any variance, and no "
+            "number of windows the bias."
         ),
     ),
     Exercise(

@@ -45,7 +45,7 @@ def compute(follow: float, wrong: float) -> Numbers:
 
 FILL: tuple[dict[str, Any], ...] = (
     plots.EXACT_BAR | {"facecolor": "white"},
-    plots.EXACT_BAR | {"facecolor": "#D9D9D9"},
+    plots.EXACT_BAR | {"facecolor": "white", "hatch": "///"},
 )
 NEVER, ALWAYS = 0.0, 1.0
 
@@ -55,7 +55,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.09, 0.16, 0.52, 0.60)),
         "",
         "value of the first action [reward]",
-        "what each critic says (white: safe, grey: risky), exact",
+        "what each critic says (plain: safe, hatched: risky), exact",
     )
     says.set_xticks(range(len(CRITICS)), CRITICS)
     says.set_xlim(-0.6, len(CRITICS) - 0.4)

@@ -61,7 +61,6 @@ BARS = (
     "logging\n$V_\\beta$", "n-step Q\nsays", "its policy\nobtains", "chunked Q\nclaims",
     "its chunks\nobtain",
 )  # fmt: skip
-FILL = {"facecolor": "#D9D9D9", "edgecolor": plots.BLACK, "linewidth": 1.5}
 LEFT = -1.1  # of the bars: the word "value" stands there
 FAINTEST = 0.1  # reward: a strip of cells that are all nearer to V* than this stays white
 
@@ -106,7 +105,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         strip,
         numbers.shortfall,
         darkest,
-        range(LENGTH, 0, -numbers.steps),
+        range(LENGTH - numbers.steps, 0, -numbers.steps),
     )
     shades = f"white: n-step Q is V*; black: {1.2 * darkest:.3g} below it"
     strip.text(-1.0, 0.62, shades, fontsize=9)
@@ -114,7 +113,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
 
     errors = np.array(bars(numbers)) - numbers.best
-    values.bar(range(len(errors)), errors, width=0.72, **FILL)
+    values.bar(range(len(errors)), errors, width=0.72, **plots.EXACT_BAR)
     deep = plots.nice_top(max(4.0, float(-errors.min()), 4.0 * float(errors.max())))
     for place, (error, value) in enumerate(zip(errors, bars(numbers), strict=True)):
         beyond = error - 0.11 * deep if error < -0.01 * deep else max(error, 0.0) + 0.03 * deep
@@ -151,7 +150,7 @@ def _size(loss: float) -> str:
 
 
 def _signed(error: float) -> str:
-    return f"{round(error, 2) + 0.0:+.2f}"  # never -0.00
+    return f"{error:+.2f}" if abs(error) >= 0.005 else "0"
 
 
 def describe(numbers: Numbers) -> str:
