@@ -167,7 +167,15 @@ class TestExercises:
             for factor in (0.9, 1.0, 1.1):
                 short, long = (guarantee(world, h, factor * nb08.tie(*pair)) for h in pair)
                 assert np.sign(round(short - long, 9)) == np.sign(factor - 1.0)
-        assert nb08.tie(1, 2) < nb08.tie(1, 4) < nb08.tie(2, 4)  # so that h = 2 wins somewhere
+
+    @pytest.mark.parametrize(("slip", "passed"), [(0.2, [5]), (0.1, [6, 7])])
+    def test_the_lengths_that_no_error_recommends(self, slip: float, passed: list[int]) -> None:
+        """08.q2, by looking at many errors."""
+        world, errors = lock(24, slip), np.linspace(0.0, 1.0, 2001)
+        lines = np.array([[guarantee(world, h, 0.0)] for h in range(1, 9)])
+        lines = lines + [2 / (1 - 0.99**h) * errors for h in range(1, 9)]
+        seen = set((lines.argmin(0) + 1).tolist())
+        assert nb08.never_best(slip) == passed == sorted(set(range(1, 9)) - seen)
 
     def test_a_claim_in_the_place_of_a_result_is_a_negative_regret(self) -> None:
         """08.bug: of a perfect critic it is right, of a noisy one below zero."""

@@ -1,5 +1,7 @@
 """Exercises of notebook 08: what a chunk length costs."""
 
+from functools import cache
+
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
@@ -11,12 +13,24 @@ from chunkrl.tabular.worlds import lock, right_actions
 SLIP = 0.2  # of 08.q2
 
 
+@cache
+def unlooked(h: int, slip: float) -> float:
+    """What the best chunks of h lose by not looking, on the lock of 24 cells."""
+    return guarantee(lock(24, slip), h, 0.0)
+
+
 def tie(short: int, long: int, slip: float = SLIP) -> float:
     """The error from which on chunks of `long` have a better guarantee than those of `short`."""
-    world = lock(24, slip)
-    loss = guarantee(world, long, 0.0) - guarantee(world, short, 0.0)
-    discount = world.mdp.discount
+    discount = lock(24, slip).mdp.discount
+    loss = unlooked(long, slip) - unlooked(short, slip)
     return float(loss / (2 / (1 - discount**short) - 2 / (1 - discount**long)))
+
+
+def never_best(slip: float = SLIP) -> list[int]:
+    """The lengths that for no error have the best guarantee: others pass them before they win."""
+    enters = lambda h: max((tie(short, h, slip) for short in range(1, h)), default=0.0)
+    leaves = lambda h: min((tie(h, long, slip) for long in range(h + 1, 9)), default=np.inf)
+    return [h for h in range(1, 9) if enters(h) >= leaves(h)]
 
 
 Chunks = tuple[np.ndarray, np.ndarray]  # P_h [S, A^h, S], r_h [S, A^h]
@@ -179,50 +193,50 @@ EXERCISES = (
     ),
     Exercise(
         id="08.q2",
-        objective="You can read off a guarantee for which errors which length is best.",
+        objective="You can read off a guarantee which lengths it can ever recommend.",
         question=(
-            "The lock of 24 cells at slip 0.2, where chunks of 2 and 4 lose 1.147 and 4.316 by not "
-            "looking; no entry of any critic is wrong by more than eps. There is an interval of "
-            "eps in which the guarantee for h = 2 is better than both those for h = 1 and h = 4. "
-            "How wide is it, its upper end minus its lower end?"
+            "The guarantee of each length, V* - V*_h + 2 eps / (1 - gamma^h), is a line in "
+            "eps. On the lock of 24 cells at slip 0.2, chunks of 1 to 8 lose 0, 1.15, 2.45, 4.32, "
+            "5.96, 6.99, 8.18 and 9.44 by not looking. One of the eight lengths has the best "
+            "guarantee for no eps at all. Which?"
         ),
-        kind=Number(tie(2, 4) - tie(1, 2), 6e-4, "reward"),
+        kind=Number(never_best()[0], 1e-9, "steps"),
         hints=(
-            "Write the three guarantees for an unknown eps. Where does that for h = 2 meet each of "
-            "the others?",
-            "1.147 + 2 eps / (1 - gamma^2) = 2 eps / (1 - gamma) at the lower end, "
-            "1.147 + 2 eps / (1 - gamma^2) = 4.316 + 2 eps / (1 - gamma^4) at the upper one",
-            "low = 1.147 / (2 / (1 - 0.99) - 2 / (1 - 0.99**2))\n"
-            "high = (4.316 - 1.147) / ...\n"
-            "answer = high - low",
+            "Draw the lines: longer chunks begin higher and rise less. The best guarantee is the "
+            "lowest line. Which line is nowhere the lowest?",
+            "Lines h and k meet at eps = (loss_k - loss_h) / (2/(1 - gamma^h) - 2/(1 - gamma^k)). "
+            "A length is passed over if the next longer one overtakes its shorter neighbour before "
+            "it does.",
+            "loss = np.array([0, 1.15, 2.45, 4.32, 5.96, 6.99, 8.18, 9.44])\n"
+            "slope = 2 / (1 - 0.99 ** np.arange(1, 9))\n"
+            "eps = np.linspace(0, 1, 10001)\n"
+            "best = (loss[:, None] + ...).argmin(0) + 1\n"
+            "print(sorted(set(best.tolist())))",
         ),
         solution=(
-            "low = 1.147 / (2 / (1 - 0.99) - 2 / (1 - 0.99**2))\n"
-            "high = (4.316 - 1.147) / (2 / (1 - 0.99**2) - 2 / (1 - 0.99**4))\n"
-            "answer = high - low"
+            "import numpy as np\n"
+            "loss = np.array([0, 1.15, 2.45, 4.32, 5.96, 6.99, 8.18, 9.44])\n"
+            "slope = 2 / (1 - 0.99 ** np.arange(1, 9))\n"
+            "best = (loss[:, None] + slope[:, None] * np.linspace(0, 1, 10001)).argmin(0) + 1\n"
+            "answer = (set(range(1, 9)) - set(best.tolist())).pop()"
         ),
         misconceptions=(
-            Misconception(
-                2 * (tie(2, 4) - tie(1, 2)),
-                "A critic can err twice: the best chunk looks worse than it is *and* another looks "
-                "better. Both errors count, hence 2 eps / (1 - gamma^h).",
+            Misconception(1, "With eps = 0 it loses nothing: there its line is the lowest."),
+            Misconception(8, "Its line rises least: from some eps on it is the lowest for good."),
+            *(
+                Misconception(
+                    h,
+                    f"{h} is passed over at slip 0.1. At slip 0.2 the losses are others, and its "
+                    "line is the lowest for a while.",
+                )
+                for h in (6, 7)
             ),
-            Misconception(
-                tie(1, 4) - tie(1, 2),
-                "The upper end is where h = 2 meets h = 4, not where h = 1 does: there h = 2 is "
-                "better than both.",
-            ),
-            Misconception(
-                tie(2, 4, 0.1) - tie(1, 2, 0.1),
-                "This is slip 0.1, where chunks of 2 and 4 lose 0.52 and 1.78.",
-            ),
-            Misconception(tie(2, 4), "This is the upper end. From which eps on is h = 1 beaten?"),
-            Misconception(tie(1, 2), "This is the lower end. Up to which eps is h = 4 no better?"),
         ),
         why=(
-            "Between 0.0115 and 0.0637 two steps are the best compromise, in the worst case: below "
-            "it looking is free of harm, above it four steps save more bootstraps than they lose. "
-            "What critics with such errors really lose is far less."
+            "6 overtakes 4 at eps 0.161, before 5 does at 0.165: whoever wants more than 4 should "
+            "want 6. At slip 0.1 it is 6 and 7 that are passed over. Which lengths a worst case "
+            "can recommend is a matter of the world, and 5 has no privilege. What critics really "
+            "lose is far less."
         ),
     ),
     Exercise(

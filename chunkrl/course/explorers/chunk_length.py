@@ -71,7 +71,7 @@ def best(numbers: Numbers) -> int:
 
 TALLEST = 12.0  # reward: taller bars are cut there, and their number stands above
 THIN = 0.02  # reward: parts below it are not drawn
-REGRET, CLAIM, STUCK = plots.estimated(1), plots.estimated(0), plots.estimated(3)
+MEAN = plots.estimated(1)
 DOTTED: dict[str, Any] = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1.2}
 GAP: dict[str, Any] = {"color": "white", "linewidth": 2.5, "zorder": 4}
 MISSING = {"facecolor": "#CFE8F7", "edgecolor": plots.BLUE, "linewidth": 0.8}
@@ -80,26 +80,26 @@ PICKING = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
     claim = plots.label(
-        figure.add_axes((0.075, 0.50, 0.30, 0.29)),
+        figure.add_axes((0.70, 0.47, 0.28, 0.23)),
         "",
         "",
         "claimed - true value [reward]",
     )
     stuck = plots.label(
-        figure.add_axes((0.075, 0.13, 0.30, 0.22)),
+        figure.add_axes((0.70, 0.13, 0.28, 0.20)),
         "chunk length h [steps]",
         "share [%]",
         "critics that never open the lock",
     )
     stuck.set_ylim(-6.0, 106.0)
     regret = plots.label(
-        figure.add_axes((0.46, 0.13, 0.52, 0.66)),
+        figure.add_axes((0.075, 0.13, 0.54, 0.63)),
         "chunk length h [steps]",
         "regret: V* - true value [reward]",
-        "regret at the start, by cause; *: drawn smaller",
+        f"regret at the start, by cause (higher bars are cut at {TALLEST:.0f})",
     )
     claim.set_ylim(-6.0, 106.0)
-    regret.set_ylim(0.0, 1.6 * TALLEST)
+    regret.set_ylim(0.0, 1.2 * TALLEST)
     regret.set_yticks(range(0, 13, 2))
     for axes in (claim, stuck, regret):
         axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
@@ -109,23 +109,23 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     plots.key(
         regret,
         {
-            "regret, mean of critics ± 2 s.e.": REGRET,
-            "noisy picks, estimated": square
+            "mean of critics, ± 2 s.e.": MEAN,
+            "regret by noisy picks": square
             | {"markerfacecolor": PICKING["facecolor"], "color": plots.VERMILLION},
-            "open-loop loss, exact": square
+            "by not looking, exact": square
             | {"markerfacecolor": "white", "color": plots.BLACK, "markeredgewidth": 1.5},
             "the chosen h": DOTTED,
         },
-        loc="upper right",
+        loc=(1.10, 1.06),
     )
     return claim, stuck, regret
 
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     claim, stuck, regret = axes
-    claim.errorbar(H, numbers.bootstrap, 2 * numbers.bootstrap_error, **CLAIM)
+    claim.errorbar(H, numbers.bootstrap, 2 * numbers.bootstrap_error, **MEAN)
     claim.hlines(0.0, 0.4, H[-1] + 0.6, color=plots.BLACK, linewidth=1.5)
-    stuck.plot(H, 100 * numbers.stuck, **STUCK)
+    stuck.plot(H, 100 * numbers.stuck, **MEAN)
     for each in (claim, stuck):
         each.vlines(numbers.h, *each.get_ylim(), **DOTTED)
     regret.vlines(numbers.h, 0.0, min(numbers.regret[numbers.h - 1], TALLEST), **DOTTED)
@@ -134,23 +134,22 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     least = f"{numbers.regret[j]:.1f} ± {2 * numbers.regret_error[j]:.1f}"
     chosen = f"{numbers.regret[i]:.1f} ± {2 * numbers.regret_error[i]:.1f}"
     here = f"; at h = {numbers.h}: {chosen}" if i != j else ""
-    plots.headline(claim, f"Least regret at h = {j + 1}: {least}{here}")
+    plots.headline(regret, f"Least regret at h = {j + 1}: {least}{here}")
     if numbers.missing.max() > THIN:  # no line of the legend where no bar has the colour
-        told = "blue: chunks never\nproposed, estimated"
-        regret.text(0.02, 0.97, told, transform=regret.transAxes, va="top", fontsize=9)
+        told = "blue: by chunks never proposed"
+        regret.text(1.19, 1.03, told, transform=regret.transAxes, fontsize=9)
     among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice}"
     regret.text(
-        1.0,
-        1.155,
+        0.0,
+        1.25,
         f"{numbers.length} cells, slip {numbers.slip:.2f}, sigma {numbers.sigma:.1f}, {among}",
         transform=regret.transAxes,
-        ha="right",
         fontsize=9,
     )
 
 
 def _draw_regret(regret: Axes, numbers: Numbers) -> None:
-    level, fits = np.zeros(len(H)), TALLEST / np.maximum(numbers.regret, TALLEST)
+    level = np.zeros(len(H))
     for part, style in (
         (numbers.picking, PICKING),
         (numbers.missing, MISSING),
@@ -159,7 +158,7 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         shown = part > THIN
         below = numbers.regret - level - part
         left, right = H[shown] - 0.35, H[shown] + 0.35
-        low, high = ((fits * x)[shown] for x in (below, below + part))
+        low, high = (np.clip(x, 0, TALLEST)[shown] for x in (below, below + part))
         corners = np.array([[left, low], [left, high], [right, high], [right, low]])
         # One artist for all bars of a part: a slider waits for each of them.
         regret.add_collection(
@@ -167,13 +166,12 @@ def _draw_regret(regret: Axes, numbers: Numbers) -> None:
         )
         level = level + part
     off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
-    regret.errorbar(H[seen], numbers.regret[seen], off[seen], **REGRET)
+    regret.errorbar(H[seen], numbers.regret[seen], off[seen], **MEAN)
     for up in (0.90, 0.93):  # a bar that is cut is broken
         regret.hlines(np.full((~seen).sum(), up * TALLEST), H[~seen] - 0.42, H[~seen] + 0.42, **GAP)
     for h, value, top in zip(H.tolist(), numbers.regret, numbers.regret + off, strict=True):
-        at = top if value < TALLEST else TALLEST
-        told = f"{value:.1f}" if value < TALLEST else f"{value:.1f}*"
-        regret.text(h, at + 0.3, told, ha="center")
+        at = min(top, 1.1 * TALLEST) if value < TALLEST else TALLEST
+        regret.text(h, at + 0.3, f"{value:.1f}", ha="center")
 
 
 def describe(numbers: Numbers) -> str:

@@ -67,7 +67,7 @@ def summary(*settings: str) -> str:
     """What networks lose, and how wrong their entries are, a line for each of `settings` and h."""
     world, lines = lock(lock_network.LENGTH, lock_network.SLIP), [
         "presses windows    N  h  networks  median [95% interval]  mean [95% interval]  above 20  "
-        "caught  entry error: logged, all"
+        "never open  entry error: logged, all"
     ]  # fmt: skip
     for windows, candidates, h in (key for name in settings for key in SETTINGS[name]):
         group = grouped()[windows, candidates, h]
@@ -76,7 +76,7 @@ def summary(*settings: str) -> str:
         lines.append(
             f"{windows * h:7} {windows:7} {candidates or 'all':>4} {h:2} {len(x):9} "
             f"{np.median(x):7.1f} {median}  {x.mean():7.1f} {mean}  {(x > 20).sum():8}  "
-            f"{caught(world, x).sum():6}  {group.error_logged.mean():19.2f} "
+            f"{caught(world, x).sum():10}  {group.error_logged.mean():19.2f} "
             f"{group.error_all.mean():4.2f}"
         )
     return "\n".join(lines)
@@ -162,9 +162,10 @@ def control() -> plots.Picture:
     """Single actions: the same 300 presses, alone and with each button once in each cell."""
     scarce, more = (grouped()[key].regret for key in ((300, 8, 1), lock_network.COMPLETE))
     order, rank = scarce.argsort(), np.arange(1, len(scarce) + 1)
-    logs = {
-        "the 300 presses": (scarce, REGRET),
-        "and each button once in each cell": (more, plots.learned(0)),
+    small = {"markersize": 5.0}
+    logs: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
+        "the 300 presses": (scarce, REGRET | small),
+        "and each button once in each cell": (more, plots.learned(0) | small | {"marker": "s"}),
     }
 
     def one(figure: Figure) -> tuple[Axes, ...]:
@@ -173,15 +174,16 @@ def control() -> plots.Picture:
         plots.label(axes, "network, sorted by what it loses after the 300 presses", size, "")
         axes.set_xlim(0, len(scarce) + 1)
         axes.set_ylim(-2, 80)
-        small = {name: style | {"markersize": 5.0} for name, (_, style) in logs.items()}
-        plots.key(axes, small, loc="upper left")
+        plots.key(axes, {name: style for name, (_, style) in logs.items()}, loc="upper left")
         return (axes,)
 
     def each(axes: tuple[Axes, ...]) -> None:
         for regret, style in logs.values():
-            small: dict[str, Any] = style | {"markersize": 5.0}
-            axes[0].plot(rank, regret[order], **small)
-        title = f"h = 1: the worst loses {scarce.max():.1f}; with 48 more presses {more.max():.1f}"
+            axes[0].plot(rank, regret[order], **style)
+        title = (
+            f"h = 1 after 300 presses: mean regret {scarce.mean():.1f}; "
+            f"with each button logged {more.mean():.1f}"
+        )
         plots.headline(axes[0], title)
 
     alt = "; ".join(

@@ -44,7 +44,7 @@ def compute(seed: int | None = None) -> Numbers:
 
 GOOD: dict[str, Any] = {"facecolor": "#D9D9D9", "edgecolor": plots.BLACK, "linewidth": 0.8}
 BAD: dict[str, Any] = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0.8}
-SAID = plots.learned(0)
+SAID = plots.learned(1)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
