@@ -35,6 +35,7 @@ LOGGED = len(LOGS.terminal) / float(LOGS.terminal.sum())  # steps of an episode 
 class Numbers(NamedTuple):
     steps: np.ndarray  # [SHOWN]  of the policy from the start to the goal, on average
     value: np.ndarray  # [SHOWN]  what the critic says of the policy's chunks at the start
+    pressed: np.ndarray  # [SHOWN]  the same, of those chunks with each number at -1 or 1
 
 
 @cache
@@ -93,15 +94,18 @@ def run(function: Callable[..., Any]) -> Numbers:
         state, _ = jax.lax.scan(learn, state, lines)
         obs = jnp.broadcast_to(cells, (DRAWS, *cells.shape))
         chunks = agent.policy.sample(state.params.policy, obs, look)
-        return state, (chunks, agent.q(state.params.critic, obs[:, 0], chunks[:, 0]).mean())
+        said = lambda chunk: agent.q(state.params.critic, obs[:, 0], chunk).mean()
+        pressed = jnp.where(chunks[:, 0] > 0, 1.0, -1.0)
+        return state, (chunks, said(chunks[:, 0]), said(pressed))
 
     parts = jax.tree.map(lambda x: x.reshape(SHOWN, -1, *x.shape[1:]), (batches, noise))
-    _, (chunks, value) = jax.jit(lambda state, parts: jax.lax.scan(stage, state, parts))(
+    _, (chunks, *values) = jax.jit(lambda state, parts: jax.lax.scan(stage, state, parts))(
         state, parts
     )
     buttons = np.nan_to_num(np.asarray(chunks)) > 0
     steps = [steps_to_goal(pressed) for pressed in buttons]
-    return Numbers(np.array(steps), np.nan_to_num(np.asarray(value, float), nan=-1e6))
+    value, pressed = (np.nan_to_num(np.asarray(x, float), nan=-1e6) for x in values)
+    return Numbers(np.array(steps), value, pressed)
 
 
 def steps_to_goal(pressed: np.ndarray) -> float:
@@ -170,7 +174,7 @@ def describe(library: Numbers, yours: Numbers | None) -> str:
         f"A lock of {LENGTH} cells, QC-FQL with h = {H}. After {UPDATES} updates by the library's "
         f"loss the policy needs {library.steps[-1]:.2f} steps (at best {LENGTH}; the hand that "
         f"logged {LOGGED:.1f}), and the critic says {library.value[-1]:.2f} of its chunks at the "
-        f"start (exact optimum {VALUE:.2f})."
+        f"start, {library.pressed[-1]:.2f} with each number at -1 or 1 (exact optimum {VALUE:.2f})."
     )
     if yours is not None:
         text += f" By your loss: {yours.steps[-1]:.2f} steps, value {yours.value[-1]:.2f}."

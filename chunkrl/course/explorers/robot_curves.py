@@ -20,7 +20,8 @@ OTHERS = tuple(dict.fromkeys(method for method, *_ in ROWS if method != OURS))
 SEEDS = sorted({seed for _, seed, _ in ROWS})
 STEPS = sorted({step for *_, step in ROWS})
 SHOWN = {OURS: 0, **{method: 1 + i for i, method in enumerate(OTHERS)}}  # series of its marks
-LOWEST = -60  # points, of the axis of differences: longer whiskers end there
+LOWEST = -30  # points, of the axis of differences: longer whiskers end there
+FEW = 4  # seeds: up to here each has a bar for the luck of its episodes
 AVERAGES = {"this evaluation": 1, "this and the two before": 3}
 COUNT: np.ndarray = np.array(
     [[[ROWS[m, s, t].successes for t in STEPS] for s in SEEDS] for m in SHOWN]
@@ -74,16 +75,22 @@ def compute(updates: int, average: str, seeds: int, first: int) -> Numbers:
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
     curves = plots.label(
-        figure.add_axes((0.095, 0.13, 0.425, 0.63)),
+        figure.add_axes((0.095, 0.13, 0.36, 0.63)),
         "updates [thousands]",
         "success rate",
-        "means of the seeds, 95% interval over seeds",
+        "mean of the seeds, 95% interval",
     )
     seeds = plots.label(
-        figure.add_axes((0.55, 0.13, 0.21, 0.63), sharey=curves), "", "", "each seed; bold: mean"
+        figure.add_axes((0.49, 0.13, 0.28, 0.63), sharey=curves),
+        "",
+        "",
+        "each seed (small), mean (large)",
     )
     gaps = plots.label(
-        figure.add_axes((0.845, 0.13, 0.14, 0.63)), "", "points", f"{spelled(OURS)} minus"
+        figure.add_axes((0.865, 0.13, 0.12, 0.63)),
+        "",
+        "percentage points",
+        f"{spelled(OURS)} minus",
     )
     curves.set_ylim(-0.03, 1.05)
     curves.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
@@ -92,13 +99,22 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     seeds.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
     seeds.tick_params(labelleft=False)
     gaps.set_ylim(LOWEST, 100)
-    gaps.set_yticks([-50, 0, 50, 100])
+    gaps.set_yticks([0, 25, 50, 75, 100])
     gaps.set_xlim(-0.6, len(OTHERS) - 0.4)
     gaps.set_xticks(range(len(OTHERS)), [spelled(m) for m in OTHERS], fontsize=9)
     for axes in (seeds, gaps):
         axes.tick_params(axis="x", length=0)
     plots.key(curves, {spelled(m): plots.learned(i) for m, i in SHOWN.items()}, "upper left")
     return curves, seeds, gaps
+
+
+def beside(rates: np.ndarray) -> np.ndarray:
+    """How far aside each of `rates` is drawn, so that near ones stand in a row.  [S] -> [S]"""
+    found, row = np.zeros(len(rates)), np.round(rates / 0.04)
+    for each in np.unique(row):
+        (same,) = np.nonzero(row == each)
+        found[same] = 0.11 * (np.arange(len(same)) - (len(same) - 1) / 2)
+    return found
 
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
@@ -114,15 +130,14 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         aside = x + 0.009 * STEPS[-1] / 1000 * (place - 1)
         curves.errorbar(aside, mean, [mean - low, high - mean], **line)
         rate, luck = numbers.rate[method], numbers.luck[method]
-        at = place + 0.5 * (np.arange(len(rate)) + 0.5) / len(rate) - 0.42
-        thin: dict[str, Any] = style | {
-            "elinewidth": 0.7,
-            "markersize": 4.5 if len(rate) < 6 else 3.0,
-        }
-        each.errorbar(at, rate, np.clip(np.abs(luck.T - rate), 0, 1), **thin)
+        at = place - 0.2 + beside(rate)
+        few: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 3.5}
+        off = np.clip(np.abs(luck.T - rate), 0, 1)
+        each.errorbar(at, rate, off if len(rate) <= FEW else None, **few)
         mean, low, high = np.clip(spread(rate), 0.0, 1.0)
         thick: dict[str, Any] = style | {"elinewidth": 2.2, "markersize": 8.5}
-        each.errorbar(place + 0.3, mean, [[mean - low], [high - mean]], **thick)
+        each.errorbar(place + 0.26, mean, [[mean - low], [high - mean]], **thick)
+        each.text(place + 0.26, high + 0.03, f"{mean:.1%}", ha="center", fontsize=9)
     gaps.axhline(0.0, color=plots.BLACK, linewidth=0.8)
     for place, other in enumerate(OTHERS):
         gap, low, high = np.clip(100 * numbers.gap[other], LOWEST, 100)

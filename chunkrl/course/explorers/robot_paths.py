@@ -12,7 +12,7 @@ from matplotlib.patches import Circle
 from chunkrl import plots
 from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.course.explorers.robot_curves import OTHERS, OURS, SHOWN
+from chunkrl.course.explorers.robot_curves import OTHERS, OURS, SHOWN, spread
 from chunkrl.experiments.report import spelled
 from chunkrl.measure import traces
 from chunkrl.results import robot_runs
@@ -20,13 +20,15 @@ from chunkrl.statistics import bootstrap, difference
 
 SINGLE = "fql"
 PAIR = (SINGLE, OURS)
-SIDES, DEPTH = (-0.4, 0.4), (0.12, 0.63)  # m; the workspace, a margin and a legend
+WIDE, HIGH = 0.53, 0.60  # of the figure: the view from above
+MARGIN = 0.04  # m around what is drawn
 RATE = 20  # steps in a second
 REACH = 0.04  # m; a cube this near to its goal is in place, says OGBench
 STORED = robot_runs.load_paths()
 NAMES: tuple[str, ...] = tuple(STORED.methods.tolist())
 SEEDS = STORED.points.shape[1]
 ALL, SUCCESSFUL, FAILED = "all episodes", "successful ones only", "failed ones only"
+OVER = {ALL: "All episodes", SUCCESSFUL: "Successful episodes", FAILED: "Failed episodes"}
 MEASURES: tuple[Callable[[np.ndarray], Any], ...] = (
     lambda path: 100 * traces.coherency(path, every=1),  # stored is every fifth step
     lambda path: traces.direction(path, every=1),
@@ -40,6 +42,7 @@ class Numbers(NamedTuple):
     over: str
     paths: dict[str, np.ndarray]  # method -> [points, 3]   places of the hand [m]
     arrived: dict[str, float]  # method -> second at which the cube is in place, -1: not by then
+    room: np.ndarray  # [2, 2]   lowest and highest x and y of the whole paths, cube and goal [m]
     cube: np.ndarray  # [3]   where it begins [m]
     goal: np.ndarray  # [3]
     way: dict[str, np.ndarray]  # method -> [S]   in 5 steps [cm]
@@ -90,14 +93,17 @@ def parts() -> tuple[np.ndarray, np.ndarray]:
 
 
 REASONS = (
-    f"{spelled(OURS)} fails less often", "its failed hands go further", "its successful hands do"
-)  # fmt: skip
+    f"{spelled(OURS)} fails less often",
+    "its failed hands go further",
+    "its successful hands go further",
+)
 
 
 def split_layout(figure: Figure) -> tuple[Axes, ...]:
     axes = plots.label(
         figure.add_axes((0.30, 0.16, 0.66, 0.58)),
-        "way in 5 steps, mean over all episodes [cm]", "", "bar: its part, 95% over seeds",
+        "way in 5 steps, mean over all episodes [cm]", "",
+        "box: what a cause adds; whisker: its 95% interval over seeds",
     )  # fmt: skip
     axes.set_ylim(4.6, -0.6)
     axes.set_yticks(range(5), [f"{spelled(SINGLE)}", *REASONS, spelled(OURS)])
@@ -131,7 +137,10 @@ def split_picture() -> plots.Picture:
             told = f"{part[i]:+.2f} [{low[i]:.2f}, {high[i]:.2f}]"
             a.text(ends[i] - 0.08, i + 1, told, va="center", ha="right", fontsize=9)
         a.vlines(ends, np.arange(4), np.arange(1, 5), color=plots.BLACK, linewidth=0.8)
-        plots.headline(a, f"{spelled(OURS)}'s hand goes {part[3]:.2f} cm further: why")
+        plots.headline(
+            a,
+            f"{spelled(OURS)}'s hand goes {part[3]:.1f} cm further: {part[0]:.1f} by failing less",
+        )
 
     told = ", ".join(f"{reason} {x:+.2f}" for reason, x in zip(REASONS, part, strict=False))
     alt = (
@@ -144,12 +153,14 @@ def split_picture() -> plots.Picture:
 def compute(episode: int, seed: int, steps: int, over: str) -> Numbers:
     """Two paths from one start, and every method's way and direction until `steps`."""
     points, scene = steps // robot_runs.EVERY + 1, robot_runs.load_scene()
-    paths, arrived = {}, {}
+    cube, goal = scene.cube[episode], scene.goal[episode]
+    paths, arrived, seen = {}, {}, [cube[:2], goal[:2]]
     for method in PAIR:
         at = NAMES.index(method), seed, episode
         path = robot_runs.path(STORED, *at)
         done = STORED.success[at] and len(path) <= points
         paths[method] = path[:points]
+        seen += [path[:, :2].min(0), path[:, :2].max(0)]
         arrived[method] = (len(path) - 1) * robot_runs.EVERY / RATE if done else -1.0
     way, cosine = (
         {name: row[np.isfinite(row)] for name, row in zip(NAMES, rows, strict=True)}
@@ -158,8 +169,8 @@ def compute(episode: int, seed: int, steps: int, over: str) -> Numbers:
     gap = np.array([
         [apart(found[OURS], found[other]) for other in OTHERS] for found in (way, cosine)
     ])  # fmt: skip
-    cube, goal = scene.cube[episode], scene.goal[episode]
-    return Numbers(episode, seed, steps, over, paths, arrived, cube, goal, way, cosine, gap)
+    room = np.array([np.min(seen, 0), np.max(seen, 0)])
+    return Numbers(episode, seed, steps, over, paths, arrived, room, cube, goal, way, cosine, gap)
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
@@ -171,26 +182,23 @@ def apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
-    top = figure.add_axes((0.08, 0.13, 0.54, 0.63))
+    top = figure.add_axes((0.09, 0.13, WIDE, HIGH))
     plots.label(top, "y, across the table [m]", "x, away from the robot [m]")
-    top.set_xlim(*SIDES)
-    top.set_ylim(*DEPTH)
-    axes = figure.add_axes((0.70, 0.21, 0.28, 0.55))
-    way = plots.label(axes, "", "", "way in 5 steps [cm], each seed")
+    axes = figure.add_axes((0.71, 0.13, 0.27, 0.40))
+    way = plots.label(axes, "", "way in 5 steps [cm]", "each seed; right: mean, 95%")
     way.set_xlim(-0.6, len(SHOWN) - 0.4)
     way.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
     way.tick_params(axis="x", length=0)
     way.set_ylim(0, 12)
-    way.set_yticks([0, 5, 10])
+    way.set_yticks([0, 4, 8, 12])
     entries = {
-        f"{spelled(method)}, a point every {robot_runs.EVERY} steps": plots.learned(SHOWN[method])
+        f"{spelled(method)}, every {robot_runs.EVERY} steps": plots.learned(SHOWN[method])
         for method in PAIR
     }
     ring: dict[str, Any] = {"color": "#777777", "markerfacecolor": "none", "linestyle": "none"}
     ring |= {"markersize": 8, "markeredgewidth": 2}
-    plots.key(top, entries, loc="lower left")
-    ends = {"in place": ring | {"marker": "o"}, "not yet": ring | {"marker": "x"}}
-    plots.key(top, ends, loc="lower right")
+    ends = {"cube in place": ring | {"marker": "o"}, "not in place": ring | {"marker": "x"}}
+    plots.key(way, entries | ends, loc=(-0.02, 1.17))
     return top, way
 
 
@@ -199,6 +207,11 @@ BLACK: dict[str, Any] = {"color": plots.BLACK, "markersize": 11, "markerfacecolo
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     top, beside = axes
+    (low, high), wide = numbers.room[:, :2], WIDE * 8.0 / (HIGH * 4.4)  # x is drawn upwards
+    half = np.ceil(20 * max(*(high - low) / 2 / [1, wide]) + 20 * MARGIN) / 20
+    middle = (low + high) / 2
+    top.set_ylim(middle[0] - half, middle[0] + half)
+    top.set_xlim(middle[1] - wide * half, middle[1] + wide * half)
     reach = Circle((numbers.goal[1], numbers.goal[0]), REACH, facecolor="#DDDDDD", zorder=0)
     top.add_patch(reach)
     named = {"cube": (numbers.cube, "s"), "goal": (numbers.goal, "+")}
@@ -206,12 +219,12 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     for place, marker in named.values():
         top.plot(place[1], place[0], marker=marker, **BLACK)
     for name, right, up, side in (
-        ("cube", 0.0, -0.04, "center"),
-        ("goal", -0.05, -0.01, "right"),
-        ("start", 0.0, 0.015, "center"),
+        ("cube", 0.0, -0.26, "center"),
+        ("goal", -0.30, -0.03, "right"),
+        ("start", 0.0, 0.08, "center"),
     ):
         place, _ = named[name]
-        top.text(place[1] + right, place[0] + up, name, ha=side, fontsize=10)
+        top.text(place[1] + right * half, place[0] + up * half, name, ha=side, fontsize=10)
     for method, path in numbers.paths.items():
         style: dict[str, Any] = plots.learned(SHOWN[method])
         style |= {"markersize": 4, "linestyle": "-", "linewidth": 0.8}
@@ -224,23 +237,24 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     for place, (method, series) in enumerate(SHOWN.items()):
         seeds = numbers.way[method]
         if len(seeds):
-            across = np.linspace(-0.3, 0.3, len(seeds)) if len(seeds) > 1 else np.zeros(1)
-            small: dict[str, Any] = plots.learned(series) | {"markersize": 4.0}
+            across = np.linspace(-0.35, 0.12, len(seeds)) if len(seeds) > 1 else np.zeros(1)
+            small: dict[str, Any] = plots.learned(series) | {"markersize": 3.5}
             beside.plot(place + across, seeds, **small)
-            y = float(seeds.max()) + 0.4
-            beside.text(place, y, f"{seeds.mean():.1f}", ha="center", va="bottom", fontsize=9)
-    _, low, high = numbers.gap[0, 0]
-    text = f"{spelled(OURS)} minus {spelled(OTHERS[0])}: [{low:+.1f}, {high:+.1f}]"
-    beside.text(-0.5, 11.9, text, fontsize=9, va="top")
-    below = {"fontsize": 9, "transform": beside.transAxes}
-    beside.text(0.0, -0.17, f"means over {numbers.over}", **below)
-    plots.headline(top, headline(numbers))
+            mean, least, most = np.clip(spread(seeds), 0.0, 12.0)
+            thick: dict[str, Any] = plots.learned(series) | {"elinewidth": 1.8, "markersize": 6.0}
+            beside.errorbar(place + 0.3, mean, [[mean - least], [most - mean]], **thick)
+            y = max(float(seeds.max()), most) + 0.4
+            beside.text(place, y, f"{mean:.1f}", ha="center", va="bottom", fontsize=9)
+    gap, least, most = numbers.gap[0, 0]
+    told = f"{OVER[numbers.over]}: {spelled(OURS)} minus {spelled(OTHERS[0])} {gap:+.1f} cm"
+    plots.headline(top, f"{told}, 95% [{least:+.1f}, {most:+.1f}]")
+    top.text(0.0, 1.04, headline(numbers), transform=top.transAxes, fontsize=10)
 
 
 def headline(numbers: Numbers) -> str:
     """What happens in the episode that is drawn."""
     parts = [
-        f"{spelled(method)} {f'is done after {at:.1f} s' if at >= 0 else 'is not done'}"
+        f"{spelled(method)} {f'done after {at:.1f} s' if at >= 0 else 'not done'}"
         for method in (OURS, SINGLE)
         for at in [numbers.arrived[method]]
     ]
