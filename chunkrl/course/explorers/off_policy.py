@@ -107,7 +107,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         darkest,
         range(LENGTH - numbers.steps, 0, -numbers.steps),
     )
-    shades = f"white: n-step Q is V*; black: {1.2 * darkest:.3g} below it"
+    shades = f"empty: n-step Q is V*; full: {1.2 * darkest:.3g} below it"
     strip.text(-1.0, 0.62, shades, fontsize=9)
     strip.text(LENGTH + 0.5, 1.25, "start", fontsize=9)
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
