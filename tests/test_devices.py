@@ -94,6 +94,35 @@ def test_two_processes_are_one_run_and_one_goes_on_with_it(tmp_path):
     assert timeless(tmp_path / "two") == timeless(tmp_path / "one")
 
 
+ROWS = f"""
+import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
+import conftest, jax, numpy as np
+from chunkrl.train import programs
+kind = type(jax.numpy.zeros(1))
+index, programs.act = kind.__getitem__, lambda agent, state: state.tolist()
+states = programs.spread(np.arange(12).reshape(6, 2), programs.places(6))
+def alone(array, key):
+    assert len(array.devices()) == 1
+    return index(array, key)
+kind.__getitem__ = alone
+print(*(programs.policy(None, states, i)() for i in (0, 3, -1)), sep="")
+try:
+    programs.policy(None, states, 6)
+except IndexError:
+    print("none")
+"""
+
+
+def test_a_seed_is_taken_where_it_is():
+    """Of what is spread nothing is computed together: other processes may not take part."""
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
+    told = subprocess.run(
+        [sys.executable, "-c", ROWS], text=True, env={**os.environ, "XLA_FLAGS": flags},
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.split("\n")[:2] == ["[0, 1][6, 7][10, 11]", "none"]
+
+
 @pytest.mark.parametrize(
     ("seeds", "devices", "used"), [(1, 4, 1), (3, 4, 3), (5, 4, 3), (6, 4, 3), (8, 4, 4), (9, 2, 2)]
 )

@@ -202,8 +202,21 @@ def _acting() -> Callable:
 
 def policy(agent: Agent, states, index: int = 0) -> Callable:
     """The acting function (obs [B, O], keys [B]) -> chunks [B, h, A] of seed number `index`."""
-    one = jax.device_put(jax.tree.map(lambda leaf: leaf[index], states), jax.local_devices()[0])
-    return partial(act, agent, one)
+    one = jax.tree.map(partial(_row, index=index), states)
+    return partial(act, agent, jax.device_put(one, jax.local_devices()[0]))
+
+
+def _row(leaf, index: int):
+    """Row `index` of an array, from the device that holds it.  [S, ...] -> [...]
+
+    Indexing an array that is spread sums over all devices, for which processes can wait for ever.
+    """
+    index = range(len(leaf))[index]
+    for shard in leaf.addressable_shards if isinstance(leaf, jax.Array) else ():
+        rows = range(*shard.index[0].indices(len(leaf)))
+        if index in rows:
+            return shard.data[index - rows.start]
+    return leaf[index]
 
 
 @partial(jax.jit, static_argnums=0)
