@@ -17,11 +17,13 @@ from chunkrl.course.explorers import (
     target_parts,
 )
 from chunkrl.course.worlds import support, windows
+from chunkrl.course.worlds.returns import importance_variance
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
 from chunkrl.statistics import bootstrap
 from chunkrl.tabular.chunks import chunked, logged, n_step
-from chunkrl.tabular.mdp import optimal, policy_value
+from chunkrl.tabular.estimate import rollout, targets
+from chunkrl.tabular.mdp import one_hot, optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
 
@@ -356,6 +358,36 @@ class TestOffPolicy:
         start, second, _ = optimal(logged(world.mdp, world.behaviour, 2).mdp).value
         assert second == pytest.approx(-(450 + 10 * (2 - start)) / 460)
 
+    def test_weights_make_the_mean_that_of_another_policy(self) -> None:
+        """By hand: 90 windows of 1.11 and 10 of 0; and for each n the variance of the text."""
+        world = lock(24, slip=0.0, skill=0.9)
+        best = optimal(world.mdp)
+        always_right = one_hot(best.choice, 2)
+        by_hand = np.repeat([1 / 0.9, 0.0], [90, 10])
+        assert (by_hand.mean(), by_hand.var()) == (pytest.approx(1), pytest.approx(0.111, abs=5e-4))
+        rng = np.random.default_rng(0)
+        for n in (2, 3, 5):
+            spread = importance_variance(world.mdp, always_right, world.behaviour, n - 1)[0]
+            assert spread == pytest.approx(0.9 ** -(n - 1) - 1)
+            walks = rollout(world.mdp, world.behaviour, np.zeros(40_000, int), n, rng)
+            right = walks.action == best.choice[walks.state[:, :-1]]
+            weight = right[:, 1:].all(1) * 0.9 ** -(n - 1)
+            given = right[:, 0]  # what is asked of Q: press right
+            y = (weight * targets(world.mdp, walks, best.value))[given]
+            assert abs(y.mean() - best.value[0]) < 4 * y.std() / len(y) ** 0.5
+            assert weight[given].var() == pytest.approx(spread, rel=0.1)
+
+    def test_correcting_pays_from_so_many_windows(self) -> None:
+        """The text's 51 / M against 4.2, and the column of its table."""
+        best, world, pays = steps_cost(24), lock(24, slip=0.0, skill=0.9), {}
+        for n in (2, 3, 5, 8):
+            bias = optimal(n_step(world.mdp, world.behaviour, n)).value[0] - best
+            pays[n] = next(
+                m for m in range(1, 1000) if best**2 * (0.9 ** -(n - 1) - 1) / m < bias**2
+            )
+        assert best**2 * (1 / 0.9 - 1) == pytest.approx(51, abs=0.1)
+        assert pays == {2: 13, 3: 15, 5: 21, 8: 36}
+
     def test_correcting_grows_dearer_than_200_windows_at_22_steps(self) -> None:
         """04.q3, by its formula, and the numbers of its reply."""
         best, world = steps_cost(24), lock(24, slip=0.0, skill=0.9)
@@ -390,6 +422,19 @@ class TestOffPolicy:
         assert error == pytest.approx(numbers.deviation / numbers.matching**0.5, rel=0.1)
         exact = EXPLORERS["target_parts"].numbers(target="cut return", skill=skill, critic=0.0)
         assert abs(exact.parts).max() < 1e-9
+
+    def test_three_targets_are_estimated_from_equally_many_windows(self) -> None:
+        """833, as many as fit the chunk; whiskers differ by the scatter of one target alone."""
+        seen = target_parts.side_by_side().alt
+        assert seen.startswith("Each estimated from 833 windows.")
+        for target in target_parts.TARGETS:
+            setting = EXPLORERS["target_parts"].setting(target=target)
+            found = target_parts.compute(**setting, most=833)
+            (off,), (error,) = found.estimate, found.standard_error
+            assert found.matching == (833 if target == "chunked return" else 1790)
+            assert error == pytest.approx(found.deviation / 833**0.5, rel=0.1)
+            assert abs(off - found.parts[-1]) < 4 * error
+            assert f"off by {off:+.2f} plus or minus {2 * error:.2f}" in seen
 
     def test_with_slip_too_fitted_chunks_reach_their_limit(self) -> None:
         """What 20 logs say of the start; fewer windows an entry cost nothing that they show."""
