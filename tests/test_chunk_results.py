@@ -281,13 +281,19 @@ class TestNetworks:
             np.testing.assert_array_equal(a, b[:, :50])
         pairs = np.sort(2 * full.cell[:, 50:] + full.chunk[:, 50:])
         np.testing.assert_array_equal(pairs, [np.arange(48)] * 2)
+        drawn = lock_network.collect(1, 50, 2, drawn=48)
+        for a, b in zip(few, drawn, strict=True):
+            np.testing.assert_array_equal(a, b[:, :50])
+        assert drawn.cell.shape == (2, 98)
         found = lock_network.grouped()
         assert found[300, 8, 1].regret.mean() > 12
+        assert len(explorers.lock_network.controls()[1]) == 64
         complete = found[lock_network.COMPLETE].regret
         assert complete.mean() < 0.3
         assert complete.max() < 20
         seen = explorers.lock_network.control()
         assert "lose 12.9 in the mean, 10 of them more than 20, the worst 74.7" in seen.alt
+        assert "lose 10.8 in the mean, 10 of them more than 20, the worst 73.5" in seen.alt
         assert "lose 0.2 in the mean, 0 of them more than 20, the worst 7.4" in seen.alt
 
     def test_the_stored_single_networks_are_those_of_the_runs(self) -> None:
@@ -361,6 +367,21 @@ class TestLoops:
     def test_the_threshold_by_hand(self) -> None:
         """Discount 0.9, two cells, no slip: finishing is worth -1.9 and -1."""
         np.testing.assert_allclose(loops.threshold(lock(2, discount=0.9)), [1.62, 1.8])
+
+    @pytest.mark.parametrize(("h", "least"), [(1, 1.53), (2, 3.02), (3, 4.49), (4, 5.89)])
+    def test_a_raised_entry_is_taken_for_ever_beyond_the_threshold(
+        self, h: int, least: float
+    ) -> None:
+        """Wrong buttons alone stay in the first cell: a loop of one entry, which counts twice."""
+        world, found = lock(24, 0.1), loops.threshold(lock(24, 0.1), h)[0]
+        assert found == pytest.approx(least, abs=0.005)
+        typed = chunked(world.mdp, h)
+        (stays, *_) = np.flatnonzero(typed.transition[0, :, 0] == 1)
+        for factor in (0.99, 1.01):
+            raised = typed.reward.copy()
+            raised[0, stays] += factor * found / 2
+            looks_best = optimal(typed._replace(reward=raised)).choice[0]
+            assert (looks_best == stays) == (factor > 1)
 
     def test_one_loop_is_found_where_it_is(self) -> None:
         world = lock(4)

@@ -1,7 +1,8 @@
 """Chunk lengths on the lock with a small network as critic: is noise in a table a fair stand-in?
 
 `python -m chunkrl.results.lock_network` trains every setting and writes lock_network.csv, one row a
-seed, and lock_network.npz, what the networks of single actions say: about half an hour of one core.
+seed, lock_network_drawn.csv, the control of presses that are drawn, and lock_network.npz, what the
+networks of single actions say: about half an hour of one core.
 """
 
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from chunkrl.tabular.worlds import lock
 
 COMMAND = "python -m chunkrl.results.lock_network"
 FILE = Path(__file__).parent / "data" / "lock_network.csv"
+DRAWN = FILE.with_name("lock_network_drawn.csv")
 SINGLE = FILE.with_suffix(".npz")  # Q of every network of single actions and scarce data
 
 LENGTH, SLIP = 24, 0.1
@@ -36,8 +38,10 @@ LENGTHS = (1, 2, 4, 5, 8)  # h
 SETTINGS = {(300, 8): 64, (3000, 8): 64, (3000, 0): 64}
 # A window of h costs h presses.  Where no setting above has so few windows: N = 8, fewer seeds.
 PRESSES, FEWER = (300, 2400), 32
-# Single actions again, the first setting with a window of every cell and button added.
-COMPLETE = (300 + 2 * LENGTH, 8, 1)
+# Single actions again, the first setting with a window of every cell and button added; in DRAWN, as
+# many windows more, drawn as the first ones were.
+ADDED = 2 * LENGTH
+COMPLETE = (300 + ADDED, 8, 1)
 
 WAVES, HIDDEN = 6, (64, 64)
 STEPS, REFRESH, BATCH, LR = 4000, 20, 64, 1e-3
@@ -66,10 +70,10 @@ class Windows(NamedTuple):
     next_cell: np.ndarray
 
 
-def collect(h: int, windows: int, seeds: int, complete: bool = False) -> Windows:
+def collect(h: int, windows: int, seeds: int, complete: bool = False, drawn: int = 0) -> Windows:
     """Chunks from cells drawn alike, as often as the lock's behaviour types them.
 
-    `complete` adds one window of every cell and chunk.
+    `complete` adds one window of every cell and chunk, `drawn` so many more of the same kind.
 
     They are executed without looking, so what the data say about a chunk is what it does: the
     subject of notebook 09 stays out of this check.  The windows of a seed do not depend on how
@@ -85,6 +89,9 @@ def collect(h: int, windows: int, seeds: int, complete: bool = False) -> Windows
             typed = [np.eye(2**h)[[chunk] * (LENGTH + 1)] for chunk in range(2**h)]
             more = [rollout(world.mdp, law, np.arange(LENGTH), h, rng) for law in typed]
             walks = Rollouts(*map(np.concatenate, zip(walks, *more, strict=True)))
+        if drawn:
+            more = rollout(world.mdp, frequency, rng.integers(0, LENGTH, drawn), h, rng)
+            walks = Rollouts(*map(np.concatenate, zip(walks, more, strict=True)))
         reward = targets(world.mdp, walks, np.zeros(LENGTH + 1))
         chunk = chunk_index(walks.action, 2)
         return Windows(walks.state[..., 0], chunk, reward, walks.state[..., -1])
@@ -194,20 +201,22 @@ def judge(q: np.ndarray, h: int, candidates: int) -> Iterator[tuple[float, ...]]
         )
 
 
-def runs(h: int, windows: int, candidates: int, seeds: int, complete: bool = False) -> list[Run]:
+def runs(
+    h: int, windows: int, candidates: int, seeds: int, complete: bool = False, drawn: int = 0
+) -> list[Run]:
     """Train `seeds` critics at once, each on data of its own, counted as `windows`."""
-    found = judge(networks(h, windows, candidates, seeds, complete), h, candidates)
-    windows += complete * LENGTH * 2**h
+    found = judge(networks(h, windows, candidates, seeds, complete, drawn), h, candidates)
+    windows += complete * LENGTH * 2**h + drawn
     return [Run(windows, candidates, h, seed, *each) for seed, each in enumerate(found)]
 
 
 def networks(
-    h: int, windows: int, candidates: int, seeds: int, complete: bool = False
+    h: int, windows: int, candidates: int, seeds: int, complete: bool = False, drawn: int = 0
 ) -> np.ndarray:
     """Q of every cell and chunk of each trained critic.  -> [seeds, L, 2^h]"""
     world = lock(LENGTH, SLIP)
     frequency = logged(world.mdp, world.behaviour, h).frequency[:LENGTH]
-    data = collect(h, windows, seeds, complete)
+    data = collect(h, windows, seeds, complete, drawn)
     single = jax.tree.map(lambda x: jnp.asarray(x, jnp.int32), data)
     single = single._replace(reward=jnp.asarray(data.reward, jnp.float32))
     one = partial(train, h=h, candidates=candidates)
@@ -224,11 +233,11 @@ def plan() -> list[tuple[int, int, int, int, bool]]:
     return [*first, *more, (1, 300, 8, SETTINGS[300, 8], True)]
 
 
-def load() -> list[Run]:
-    """The committed runs."""
+def load(file: Path | None = None) -> list[Run]:
+    """The committed runs of FILE, or of `file`."""
     setting, result = Run._fields[:4], Run._fields[4:]
     read = lambda row: Run(*(int(row[k]) for k in setting), *(float(row[k]) for k in result))
-    return stored.rows(FILE, read, COMMAND)
+    return stored.rows(file or FILE, read, COMMAND)
 
 
 class Single(NamedTuple):
@@ -255,25 +264,30 @@ class Group(NamedTuple):
     error_all: np.ndarray
 
 
-def grouped() -> dict[tuple[int, int, int], Group]:
+def grouped(file: Path | None = None) -> dict[tuple[int, int, int], Group]:
     """The committed runs by (windows, candidates, h)."""
     found: dict[tuple[int, int, int], list[tuple[float, ...]]] = {}
-    for run in load():
+    for run in load(file):
         found.setdefault(run[:3], []).append(run[4:])
     return {key: Group(*np.array(rows).T) for key, rows in found.items()}
+
+
+def save(file: Path, found: list[Run]) -> None:
+    lines = [[*run[:4], *(f"{x:.2f}" for x in run[4:])] for run in found]
+    stored.save_rows(file, Run._fields, lines)
 
 
 def main() -> None:
     """Train all settings and write the files; prints each as it is done."""
     found: list[Run] = []
+    save(DRAWN, runs(1, 300, 8, SETTINGS[300, 8], drawn=ADDED))
     for setting in plan():
         each = runs(*setting)
         found += each
         mean = np.mean([run.regret for run in each])
         windows, candidates, h = each[0][:3]
         print(f"{windows} windows, N = {candidates}, h = {h}: {mean:.1f}", flush=True)
-    lines = [[*run[:4], *(f"{x:.2f}" for x in run[4:])] for run in found]
-    stored.save_rows(FILE, Run._fields, lines)
+    save(FILE, found)
     (windows, candidates), seeds = next(iter(SETTINGS.items()))
     q = networks(1, windows, candidates, seeds).astype(np.float32)
     stored.save_arrays(SINGLE, {"q": q})

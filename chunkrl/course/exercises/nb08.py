@@ -150,8 +150,8 @@ EXERCISES = (
         id="08.q1",
         objective="You can say when not looking costs something: when a look would change the act.",
         question=(
-            "Three cells, right buttons 1, 0, 0, slip 0.1, no discount; chunks of 3. What do the "
-            "best chunks lose at the start by not looking? Two decimals."
+            "Three cells, right buttons 1, 0, 0, slip 0.1, no discount; chunks of 3. How much "
+            "reward do the best chunks lose at the start by not looking? Two decimals."
         ),
         kind=Number(unseen(THREE, 3), 0.006, "reward"),
         hints=(
@@ -198,7 +198,7 @@ EXERCISES = (
             "The guarantee of each length, V* - V*_h + 2 eps / (1 - gamma^h), is a line in "
             "eps. On the lock of 24 cells at slip 0.2, chunks of 1 to 8 lose 0, 1.15, 2.45, 4.32, "
             "5.96, 6.99, 8.18 and 9.44 by not looking. One of the eight lengths has the best "
-            "guarantee for no eps at all. Which?"
+            "guarantee for no eps at all. Which? A whole number."
         ),
         kind=Number(never_best()[0], 1e-9, "steps"),
         hints=(
@@ -243,8 +243,8 @@ EXERCISES = (
         id="08.q3",
         objective="You can say which chunk lengths are comparable at all, and why.",
         question=(
-            "Write answer(h, k): True if chunks of h can never have a larger open-loop value than "
-            "chunks of k, in *any* MDP; False if in some MDP they can."
+            "Write answer(h, k): True if the best value V*_h of chunks of h exceeds V*_k in no "
+            "MDP, else False."
         ),
         kind=Function(
             nested,
@@ -292,6 +292,7 @@ EXERCISES = (
         question=(
             "This regret is right for a perfect critic; for noisy ones it turns out negative, as "
             "if they beat the best policy there is. Q [S, A^h] are the critic's entries:\n\n"
+            "    from chunkrl.tabular.mdp import optimal\n\n"
             "    def regret(mdp, h, Q):\n"
             "        return optimal(mdp).value[0] - Q[0].max()\n\n"
             "Repair it and answer with the function."

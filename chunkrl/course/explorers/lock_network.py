@@ -99,7 +99,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.52, 0.13, 0.46, 0.66)),
         "chunk length h [steps]",
         "V* - true value [reward]",
-        f"real regret at the start, cut at {TALLEST:.0f}",
+        f"real regret at the start, linear scale to {TALLEST:.0f}",
     )
     entry.set_xlim(*SPAN)
     entry.set_xticks(PLACES)
@@ -112,7 +112,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
             "regret: median, 95% interval": REGRET,
             "its mean": MEAN,
             "each network, sorted": SEED,
-            f"above {TALLEST:.0f}; how many": HIGH,
+            f"above {TALLEST:.0f}: how many, at most": HIGH,
             "open-loop loss, exact": plots.EXACT,
         },
         loc="upper left",
@@ -124,7 +124,7 @@ def _scale(regret: Axes) -> None:
     """A true axis of h, so that slopes can be compared, and room for the counts above."""
     regret.set_xlim(*SPAN)
     regret.set_xticks(PLACES)
-    regret.set_ylim(-0.6, 1.22 * TALLEST)
+    regret.set_ylim(-0.6, 1.30 * TALLEST)
     regret.set_yticks(range(0, 21, 5))
 
 
@@ -132,7 +132,7 @@ def two(figure: Figure) -> tuple[Axes, ...]:
     """The regret of each number of presses in PRESSES, the larger first."""
     panels = []
     for left, presses in zip((0.08, 0.57), sorted(lock_network.PRESSES, reverse=True), strict=True):
-        title = f"{presses:,} presses: regret at the start, cut at {TALLEST:.0f}"
+        title = f"{presses:,} presses: regret, linear scale to {TALLEST:.0f}"
         size = "V* - true value [reward]"
         axes = figure.add_axes((left, 0.13, 0.41, 0.66))
         panels.append(plots.label(axes, "chunk length h [steps]", size, title))
@@ -140,7 +140,8 @@ def two(figure: Figure) -> tuple[Axes, ...]:
     several = {"median, 95% interval": REGRET, "each network, sorted": SEED}
     exact = {"open-loop loss, exact": plots.EXACT}
     plots.key(panels[0], several | exact, loc="upper left")
-    plots.key(panels[1], {f"above {TALLEST:.0f}; how many": HIGH}, loc=(0.34, 0.02))
+    many = {f"above {TALLEST:.0f}: how\nmany, at most": HIGH}
+    plots.key(panels[1], many, loc=(0.60, 0.01))
     return tuple(panels)
 
 
@@ -158,20 +159,30 @@ def presses() -> plots.Picture:
     return plots.Picture(plots.still(two, each), " ".join(map(describe, found)))
 
 
+def controls() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Regret of the single actions of 300 presses, of 48 drawn ones more, of each button once."""
+    drawn = lock_network.grouped(lock_network.DRAWN)[lock_network.COMPLETE]
+    return grouped()[300, 8, 1].regret, drawn.regret, grouped()[lock_network.COMPLETE].regret
+
+
 def control() -> plots.Picture:
-    """Single actions: the same 300 presses, alone and with each button once in each cell."""
-    scarce, more = (grouped()[key].regret for key in ((300, 8, 1), lock_network.COMPLETE))
+    """Single actions: 300 presses alone, with 48 more of the same kind, with each button once."""
+    scarce, drawn, each_once = controls()
     order, rank = scarce.argsort(), np.arange(1, len(scarce) + 1)
-    small = {"markersize": 5.0}
+    small = {"markersize": 4.5}
     logs: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
         "the 300 presses": (scarce, REGRET | small),
-        "and each button once in each cell": (more, plots.learned(0) | small | {"marker": "s"}),
+        f"and {lock_network.ADDED} more, drawn as the 300 were": (drawn, plots.learned(2) | small),
+        f"and {lock_network.ADDED} more, each button once in each cell": (
+            each_once,
+            plots.learned(0) | small | {"marker": "s"},
+        ),
     }
 
     def one(figure: Figure) -> tuple[Axes, ...]:
         size = "V* - true value [reward]"
         axes = figure.add_axes((0.10, 0.14, 0.86, 0.64))
-        plots.label(axes, "network, sorted by what it loses after the 300 presses", size, "")
+        plots.label(axes, "network, sorted by its regret after the 300 presses", size, "")
         axes.set_xlim(0, len(scarce) + 1)
         axes.set_ylim(-2, 80)
         plots.key(axes, {name: style for name, (_, style) in logs.items()}, loc="upper left")
@@ -181,8 +192,8 @@ def control() -> plots.Picture:
         for regret, style in logs.values():
             axes[0].plot(rank, regret[order], **style)
         title = (
-            f"h = 1 after 300 presses: mean regret {scarce.mean():.1f}; "
-            f"with each button logged {more.mean():.1f}"
+            f"h = 1: mean regret {scarce.mean():.1f}; with 48 presses more {drawn.mean():.1f}; "
+            f"with each button once {each_once.mean():.1f}"
         )
         plots.headline(axes[0], title)
 
@@ -201,8 +212,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     middle, mean = draw_regret(regret, numbers)
     regret.plot(PLACES[mean <= TALLEST] - 0.22, mean[mean <= TALLEST], **MEAN)
     for place, value in zip(PLACES.tolist(), middle, strict=True):
-        regret.text(place, 1.16 * TALLEST, f"{value:.1f}", ha="center", fontsize=9)
-    regret.text(0.55, 1.16 * TALLEST, "median", ha="right", fontsize=9)
+        regret.text(place, 1.24 * TALLEST, f"{value:.1f}", ha="center", fontsize=9)
+    regret.text(0.55, 1.24 * TALLEST, "median", ha="right", fontsize=9)
     plots.headline(
         entry,
         f"{numbers.setting}: at h = {H[0]} and {H[1]} medians {middle[0]:.1f} and "
@@ -224,7 +235,8 @@ def draw_regret(regret: Axes, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]
     regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
     for place, each in zip(PLACES.tolist(), numbers.regret, strict=True):
         if more := int((each > TALLEST).sum()):
-            regret.text(place + 0.26, 1.07 * TALLEST, str(more), ha="center", fontsize=9)
+            told = f"{more}\n≤ {np.ceil(each.max()):.0f}"
+            regret.text(place + 0.18, 1.06 * TALLEST, told, ha="center", fontsize=9)
     return middle, mean
 
 

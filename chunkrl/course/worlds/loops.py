@@ -1,20 +1,23 @@
-"""When a noisy critic of single actions walks back and forth on the lock instead of opening it."""
+"""When a noisy critic walks back and forth on the lock instead of opening it."""
 
 import numpy as np
 
+from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import World, right_actions
 
 
-def threshold(world: World) -> np.ndarray:
+def threshold(world: World, h: int = 1) -> np.ndarray:
     """Two errors together above which a loop through each cell promises more than finishing.  [L]
 
-    Back and forth for ever is worth (-1 + e / 2) / (1 - gamma) if the two entries are together
-    wrong by e; finishing is worth V*, the errors on the way there left out.  So e > 2 (1 + (1 -
-    gamma) V*).
+    A chunk of h costs (1 - gamma^h) / (1 - gamma).  Two that lead back and forth for ever are worth
+    -1 / (1 - gamma) + e / (2 (1 - gamma^h)) if their entries are together wrong by e; finishing is
+    worth V*_h, the errors on the way there left out.  So e > 2 (1 - gamma^h) (1 / (1 - gamma) +
+    V*_h).
     """
-    value = optimal(world.mdp).value[:-1]
-    return 2 * (1 + (1 - world.mdp.discount) * value)
+    mdp = chunked(world.mdp, h)
+    value = optimal(mdp).value[:-1]
+    return 2 * (1 - mdp.discount) * (1 / (1 - world.mdp.discount) + value)
 
 
 def caught(world: World, regret: np.ndarray) -> np.ndarray:
