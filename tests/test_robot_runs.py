@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest, ttest_ind
 
 from chunkrl import plots, tasks
-from chunkrl.course.exercises import nb12
+from chunkrl.course.exercises import EXERCISES, nb12
 from chunkrl.course.explorers import EXPLORERS, robot_paths
 from chunkrl.errors import DataError
 from chunkrl.play.evaluate import environment_seed
@@ -249,8 +249,42 @@ def test_with_exact_values_targets_are_the_values_where_windows_begin(n: int) ->
     exact = -(1 - 0.9 ** np.arange(8, -1, -1)) / 0.1
     found = nb12.window_targets(reward, mask, exact, n, 0.9)
     np.testing.assert_allclose(found, exact[: 9 - n])
-    wrong = nb12.next_step(reward, mask, exact, n, 0.9)
+    wrong = nb12.one_discount(reward, mask, exact, n, 0.9)
     assert (n in (1, 8)) == np.allclose(wrong, found)  # of one window that ends at the goal, too
+
+
+@pytest.mark.parametrize(("targets", "says"), [("one_discount", -490.1), ("window_targets", -100)])
+def test_a_bootstrap_discounted_once_converges_to_another_value(targets: str, says: float) -> None:
+    """12.bug: a log of -1 without end, whose states stand for one another."""
+    value = np.zeros(6)
+    for _ in range(4000):
+        value[:] = getattr(nb12, targets)(-np.ones(5), np.ones(5), value, 5, 0.99)[0]
+    assert value[0] == pytest.approx(says, abs=0.01)
+    assert (EXERCISES["12.bug"].kind.right == pytest.approx(says, abs=0.01)) == (says < -400)
+
+
+def test_the_table_of_outcomes_gives_the_means_and_the_part_by_hand() -> None:
+    """share * won + (1 - share) * lost, and 0.415 (6.76 - 2.38) = 1.82."""
+    found = {name: robot_paths.outcomes(name) for name in robot_paths.NAMES}
+    for name, mean in (("qc_fql", 5.38), ("fql", 2.35), ("fql_n", 1.98)):
+        share, won, lost = found[name]
+        assert share * won + (1 - share) * lost == pytest.approx(mean, abs=0.005)
+    (a, won, lost), (b, other_won, other_lost) = found["qc_fql"], found["fql"]
+    assert (a, b) == (0.575, 0.16)
+    assert (won + other_won) / 2 == pytest.approx(6.76, abs=0.005)
+    assert (lost + other_lost) / 2 == pytest.approx(2.38, abs=0.006)
+    fewer = (a - b) * (won + other_won - lost - other_lost) / 2
+    assert fewer == pytest.approx(robot_paths.parts()[0][0]) == pytest.approx(1.82, abs=0.005)
+
+
+def test_success_and_failure_stand_side_by_side() -> None:
+    stored = robot_runs.load_paths()
+    pair = [stored.methods.tolist().index(method) for method in robot_paths.PAIR]
+    assert stored.success[pair, 0, robot_paths.FIRST].all()
+    assert not stored.success[pair, 0, robot_paths.FAILS].any()
+    seen = robot_paths.endings_picture().alt
+    assert "QC-FQL minus FQL +0.37 [-0.06, +0.79]" in seen
+    assert "QC-FQL minus FQL +1.70 [+1.21, +2.18]" in seen
 
 
 def test_a_seed_that_never_succeeds_is_left_out(monkeypatch) -> None:

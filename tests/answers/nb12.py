@@ -1,7 +1,6 @@
 """Other right answers, and wrong ones that are near, of notebook 12."""
 
 from answers import Answers
-from chunkrl.course.exercises.nb12 import window_targets
 from chunkrl.course.one_step import library_loss
 
 ANSWERS = {
@@ -50,18 +49,12 @@ ANSWERS = {
     ),
     "bug": Answers(
         equivalents=(
-            "import numpy as np\n"
-            "def answer(reward, mask, value, n, discount):\n"
-            "    out = []\n"
-            "    for t in range(len(reward) - n + 1):\n"
-            "        y = sum(discount**i * reward[t + i] for i in range(n))\n"
-            "        out.append(y + discount**n * min(mask[t : t + n]) * value[t + n])\n"
-            "    return out",
+            "answer = -490",
+            "answer = '-490.1'",
+            "answer = 0.0\n"
+            "for _ in range(3000):\n"
+            "    answer = -sum(0.99**i for i in range(5)) + 0.99 * answer",
         ),
-        near_misses=(
-            lambda reward, mask, value, n, discount: window_targets(
-                reward, mask, value, n, 0.999 * discount
-            ),
-        ),
+        near_misses=(-480, -495, -470),
     ),
 }

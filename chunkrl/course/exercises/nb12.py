@@ -51,33 +51,17 @@ def window_targets(reward, mask, value, n, discount):
     return earned + discount**n * goes_on * np.asarray(value)[rows[:, 0] + n]
 
 
-def next_step(reward, mask, value, n, discount):
-    """The bug: the value of s_{t+1} in the place of s_{t+n}, right for n = 1."""
-    return window_targets(reward, mask, np.roll(value, n - 1), n, discount)
-
-
-def one_late(reward, mask, value, n, discount):
-    return window_targets(reward, mask, np.roll(value, -1), n, discount)
-
-
-def last_mask(reward, mask, value, n, discount):
-    rows = np.arange(len(reward) - n + 1)[:, None] + np.arange(n)
-    earned = np.asarray(reward)[rows] @ discount ** np.arange(n)
-    return earned + discount**n * np.asarray(mask)[rows[:, -1]] * np.asarray(value)[rows[:, 0] + n]
-
-
 def one_discount(reward, mask, value, n, discount):
+    """The bug: the bootstrap is discounted as if it lay one step ahead, right for n = 1."""
     return window_targets(reward, np.asarray(mask) * discount ** (1 - n), value, n, discount)
 
 
-def _logs() -> tuple[tuple, ...]:
-    """Three logs; in the first two a goal lies inside some windows."""
-    rng, found = np.random.default_rng(0), []
-    for steps, n, goals in ((9, 3, (4,)), (12, 5, (2, 9)), (6, 1, ())):
-        mask = np.ones(steps)
-        mask[list(goals)] = 0.0
-        found.append((rng.normal(size=steps), mask, rng.normal(size=steps + 1), n, 0.9))
-    return tuple(found)
+def settled(discount: float, n: int, bootstrap: float) -> float:
+    """V = R + bootstrap V, with R of n rewards of -1: a critic for whom nothing is ever solved."""
+    return -(1 - discount**n) / (1 - discount) / (1 - bootstrap)
+
+
+FAR, LONG = 0.99, 5  # discount and steps of 12.bug
 
 
 @cache
@@ -341,53 +325,57 @@ EXERCISES = (
     ),
     Exercise(
         id="12.bug",
-        objective="You can find from printed targets which value a window bootstraps from.",
+        objective="You can find a wrong discount that no curve shows, and say what it does.",
         why=(
-            "With exact values a target of n steps equals the value of the state where it begins, "
-            "for every n: a test that costs three lines. This fault counts the steps of a window "
-            "nearly twice, is silent at n = 1, and training with it converges all the same."
+            "The bootstrap is discounted by gamma where it lies n steps ahead: gamma^n. So a step "
+            "counts 0.99^(1/5) = 0.998 of the one before, the critic plans for 500 steps in place "
+            "of 100, and a task that is never solved is worth -490 to it. Training converges all "
+            "the same, and at n = 1 nothing is wrong. With exact values a target must equal the "
+            "value where its window begins, for every n: a test of three lines."
         ),
         question=(
             "Targets of windows of n steps from a log: `reward` and `mask` [T], and the slow "
             "critic's `value` [T + 1] of every state. With exact values they should equal the "
-            "value of the state where each window begins, and for n = 5 they do not:\n\n"
+            "value of the state where each window begins; for n = 5 they miss it a little:\n\n"
             "    def window_targets(reward, mask, value, n, discount):\n"
             "        rows = np.arange(len(reward) - n + 1)[:, None] + np.arange(n)\n"
             "        y = reward[rows] @ discount ** np.arange(n)\n"
             "        goes_on = mask[rows].min(1)\n"
-            "        return y + discount**n * goes_on * value[rows[:, 0] + 1]\n\n"
-            "Repair it and answer with the function."
+            "        return y + discount * goes_on * value[rows[:, 0] + n]\n\n"
+            "A critic learns from these targets to its end, n = 5 and discount 0.99, from logs in "
+            "which nothing is ever solved: every reward is -1. The right value is -100. What does "
+            "this critic say? A whole number."
         ),
-        kind=Function(window_targets, _logs()),
+        kind=Number(settled(FAR, LONG, FAR), 0.6, "reward"),
         hints=(
-            "Which of the three factors of the bootstrap does not depend on n, and should?",
-            "After n rewards one stands at s_{t+n}.",
-            "y + discount**n * goes_on * value[rows[:, 0] + ...]",
+            "Which of the factors of the bootstrap does not depend on n, and should?",
+            "Learned to its end, every state says the same V, and the target of V is V. Five "
+            "rewards add up to -(1 - 0.99^5) / 0.01 = -4.90.",
+            "V = -4.90 + 0.99 V, so\nanswer = -4.90 / (1 - ...)",
         ),
-        solution=(
-            "import numpy as np\n"
-            "def answer(reward, mask, value, n, discount):\n"
-            "    rows = np.arange(len(reward) - n + 1)[:, None] + np.arange(n)\n"
-            "    y = reward[rows] @ discount ** np.arange(n)\n"
-            "    goes_on = mask[rows].min(1)\n"
-            "    return y + discount**n * goes_on * value[rows[:, 0] + n]"
-        ),
+        solution="answer = -(1 - 0.99**5) / 0.01 / (1 - 0.99)",
         misconceptions=(
             Misconception(
-                next_step,
-                "Still the value of s_{t+1} is added to n rewards: steps 2 to n are paid twice.",
+                settled(FAR, LONG, FAR**LONG),
+                "This is the right value. What do targets say whose bootstrap is discounted by "
+                "0.99 once, after five rewards?",
             ),
             Misconception(
-                one_late,
-                "One state too far: the last row of the window is t + n - 1, and what follows it "
-                "is s_{t+n}.",
+                -settled(FAR, LONG, FAR), "The size is right; every reward is -1, so V is negative."
             ),
             Misconception(
-                last_mask,
-                "The bootstrap is right, but now a goal inside the window is overlooked: the least "
-                "mask counts.",
+                -LONG / (1 - FAR),
+                "The five rewards of a window are discounted too: they add up to -4.90, not -5.",
             ),
-            Misconception(one_discount, "The value lies n steps ahead: gamma^n, not gamma."),
+            Misconception(
+                -(1 - FAR**LONG) / (1 - FAR),
+                "This is what one window earns. The critic goes on from its end, over and over.",
+            ),
+            Misconception(
+                -(1 - FAR**LONG) / (1 - FAR) * (1 + FAR),
+                "These are two windows. Learned to its end the critic bootstraps for ever: V = "
+                "-4.90 + 0.99 V.",
+            ),
         ),
     ),
 )

@@ -11,7 +11,7 @@ from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
 from chunkrl.experiments.report import spelled
 from chunkrl.play.evaluate import wilson
-from chunkrl.results import robot_runs
+from chunkrl.results import robot_runs, robot_tuning
 from chunkrl.statistics import difference, mean_interval
 
 OURS = "qc_fql"
@@ -104,7 +104,8 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     gaps.set_xticks(range(len(OTHERS)), [spelled(m) for m in OTHERS], fontsize=9)
     for axes in (seeds, gaps):
         axes.tick_params(axis="x", length=0)
-    plots.key(curves, {spelled(m): plots.learned(i) for m, i in SHOWN.items()}, "upper left")
+    tuned = {f"{spelled(m)}, alpha {robot_tuning.best(m):g}": i for m, i in SHOWN.items()}
+    plots.key(curves, {name: plots.learned(i) for name, i in tuned.items()}, "upper left")
     return curves, seeds, gaps
 
 

@@ -65,6 +65,21 @@ def by_seed(points: int, over: str) -> np.ndarray:
     return found
 
 
+def by_outcome(method: str) -> np.ndarray:
+    """Episodes of each seed that succeed and that fail, and the sum of their ways.  [2, 2, S]"""
+    m, found = NAMES.index(method), np.zeros((2, 2, SEEDS))
+    for sums, done in zip(found, (True, False), strict=True):
+        for s, e in np.argwhere(STORED.success[m] == done):
+            sums[:, s] += 1, MEASURES[0](robot_runs.path(STORED, m, s, e))
+    return found
+
+
+def outcomes(method: str) -> tuple[float, float, float]:
+    """The share of episodes that succeed, the mean way in these, and in those that fail [cm]."""
+    (count, won), (failed, lost) = by_outcome(method).sum(-1)
+    return float(count / (count + failed)), float(won / count), float(lost / failed)
+
+
 def parts() -> tuple[np.ndarray, np.ndarray]:
     """Why OURS goes further than SINGLE over all episodes [cm].  -> [4], and intervals [2, 4]
 
@@ -72,14 +87,6 @@ def parts() -> tuple[np.ndarray, np.ndarray]:
     difference of the means.  Each part changes one of the three and holds the others at the mean of
     both methods.  95% intervals by resampling seeds.
     """
-    sums = []
-    for method in PAIR:
-        m = NAMES.index(method)
-        for done in (True, False):
-            way = np.zeros((2, SEEDS))
-            for s, e in np.argwhere(STORED.success[m] == done):
-                way[:, s] += 1, MEASURES[0](robot_runs.path(STORED, m, s, e))
-            sums.append(way)
 
     def split(sums: np.ndarray, axis: int) -> np.ndarray:
         count, way = np.moveaxis(sums.sum(axis).reshape(2, 2, 2), -1, 0)  # [method, outcome]
@@ -88,7 +95,7 @@ def parts() -> tuple[np.ndarray, np.ndarray]:
         won, lost = share.mean(0) * np.diff(mean, axis=0)[0]
         return np.array([gained, lost, won, gained + lost + won])
 
-    both = np.stack(sums)
+    both = np.concatenate([by_outcome(method) for method in PAIR])
     return split(both, -1), bootstrap(both, split)
 
 
@@ -150,6 +157,63 @@ def split_picture() -> plots.Picture:
     return plots.Picture(plots.still(split_layout, draw_split), alt)
 
 
+ENDINGS = ((SUCCESSFUL, "Success"), (FAILED, "Failure"))
+VIEW = (0.41, 0.40)  # of the figure: width and height of a view beside another
+LONGEST = 12.0  # cm, of the axis of ways
+
+
+def endings_layout(figure: Figure) -> tuple[Axes, ...]:
+    panels = []
+    for left in (0.085, 0.57):
+        place = "x, away from the robot [m]" if not panels else ""
+        top = figure.add_axes((left, 0.415, *VIEW))
+        panels.append(plots.label(top, "y, across the table [m]", place))
+        below = figure.add_axes((left, 0.11, VIEW[0], 0.17))
+        panels.append(plots.label(below, "way in 5 steps [cm], each seed and mean, 95%", "", ""))
+        below.set_xlim(0, LONGEST)
+        below.set_ylim(-0.5, 1.5)
+        names = [spelled(method) if left < 0.1 else "" for method in reversed(PAIR)]
+        below.set_yticks(range(2), names, fontsize=9)
+        below.tick_params(axis="y", length=0)
+    marks = {spelled(method): plots.learned(SHOWN[method]) for method in PAIR}
+    plots.key(panels[0], marks | ENDS, loc="upper right")
+    return tuple(panels)
+
+
+def endings_picture() -> plots.Picture:
+    """An episode that both solve beside one that neither does, and every seed's way in such."""
+    found = [
+        ROBOT_PATHS.numbers(episode=episode, over=over)
+        for (over, _), episode in zip(ENDINGS, (FIRST, FAILS), strict=True)
+    ]
+    shape = VIEW[0] * 8.0 / (VIEW[1] * 4.4)
+    wide = max(half(numbers, shape) for numbers in found)
+
+    def each(axes: tuple[Axes, ...]) -> None:
+        for top, below, numbers, (_, name) in zip(
+            axes[::2], axes[1::2], found, ENDINGS, strict=True
+        ):
+            view(top, numbers, shape, wide)
+            for place, method in enumerate(reversed(PAIR)):
+                seeds = numbers.way[method]
+                style: dict[str, Any] = plots.learned(SHOWN[method])
+                across = place - np.linspace(0.25, -0.05, len(seeds))
+                below.plot(seeds, across, **style | {"markersize": 3.0})
+                mean, low, high = spread(seeds)
+                bold = style | {"markersize": 6.0, "elinewidth": 1.8}
+                below.errorbar(mean, place + 0.25, xerr=[[mean - low], [high - mean]], **bold)
+                below.text(LONGEST, place, f"{mean:.1f} cm", ha="right", va="center", fontsize=9)
+            gap, low, high = numbers.gap[0, 0]
+            title = f"{name}: {gap:+.1f} cm, 95% [{low:+.1f}, {high:+.1f}]"
+            top.text(0.0, 1.05, title, transform=top.transAxes, fontsize=10)
+        headline = (
+            f"{spelled(OURS)}'s way minus {spelled(SINGLE)}'s, over episodes that ended alike"
+        )
+        plots.headline(axes[0], headline)
+
+    return plots.Picture(plots.still(endings_layout, each), " ".join(map(describe, found)))
+
+
 def compute(episode: int, seed: int, steps: int, over: str) -> Numbers:
     """Two paths from one start, and every method's way and direction until `steps`."""
     points, scene = steps // robot_runs.EVERY + 1, robot_runs.load_scene()
@@ -181,6 +245,11 @@ def apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     return difference(a, b)
 
 
+RING: dict[str, Any] = {"color": "#777777", "markerfacecolor": "none", "linestyle": "none"}
+RING |= {"markersize": 8, "markeredgewidth": 2}
+ENDS = {"cube in place": RING | {"marker": "o"}, "not in place": RING | {"marker": "x"}}
+
+
 def layout(figure: Figure) -> tuple[Axes, ...]:
     top = figure.add_axes((0.09, 0.13, WIDE, HIGH))
     plots.label(top, "y, across the table [m]", "x, away from the robot [m]")
@@ -195,23 +264,24 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         f"{spelled(method)}, every {robot_runs.EVERY} steps": plots.learned(SHOWN[method])
         for method in PAIR
     }
-    ring: dict[str, Any] = {"color": "#777777", "markerfacecolor": "none", "linestyle": "none"}
-    ring |= {"markersize": 8, "markeredgewidth": 2}
-    ends = {"cube in place": ring | {"marker": "o"}, "not in place": ring | {"marker": "x"}}
-    plots.key(way, entries | ends, loc=(-0.02, 1.17))
+    plots.key(way, entries | ENDS, loc=(-0.02, 1.17))
     return top, way
 
 
 BLACK: dict[str, Any] = {"color": plots.BLACK, "markersize": 11, "markerfacecolor": "none"}
 
 
-def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
-    top, beside = axes
-    (low, high), wide = numbers.room[:, :2], WIDE * 8.0 / (HIGH * 4.4)  # x is drawn upwards
-    half = np.ceil(20 * max(*(high - low) / 2 / [1, wide]) + 20 * MARGIN) / 20
-    middle = (low + high) / 2
+def half(numbers: Numbers, shape: float) -> float:
+    """Metres up and down from the middle that show everything, `shape` times as many aside."""
+    low, high = numbers.room[:, :2]
+    return float(np.ceil(20 * max(*(high - low) / 2 / [1, shape]) + 20 * MARGIN) / 20)
+
+
+def view(top: Axes, numbers: Numbers, shape: float, half: float) -> None:
+    """Both paths from above, x upwards, with cube, goal and start."""
+    middle = numbers.room[:, :2].mean(0)
     top.set_ylim(middle[0] - half, middle[0] + half)
-    top.set_xlim(middle[1] - wide * half, middle[1] + wide * half)
+    top.set_xlim(middle[1] - shape * half, middle[1] + shape * half)
     reach = Circle((numbers.goal[1], numbers.goal[0]), REACH, facecolor="#DDDDDD", zorder=0)
     top.add_patch(reach)
     named = {"cube": (numbers.cube, "s"), "goal": (numbers.goal, "+")}
@@ -234,6 +304,12 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         ring = {"color": style["color"], "markerfacecolor": "none", "markeredgewidth": 2.0}
         ring |= {"zorder": 4}
         top.plot(end[1], end[0], marker=mark, markersize=12, **ring)
+
+
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    top, beside = axes
+    shape = WIDE * 8.0 / (HIGH * 4.4)
+    view(top, numbers, shape, half(numbers, shape))
     for place, (method, series) in enumerate(SHOWN.items()):
         seeds = numbers.way[method]
         if len(seeds):
@@ -303,6 +379,7 @@ def table(numbers: Numbers) -> Table:
 
 # In which the first seed of both succeeds: paths that ended alike.
 FIRST = int(STORED.success[[NAMES.index(method) for method in PAIR], 0].all(0).argmax())
+FAILS = int((~STORED.success[[NAMES.index(method) for method in PAIR], 0]).all(0).argmax())
 WHOLE = robot_runs.STEPS // robot_runs.EVERY + 1
 FOUND = np.nanmean(by_seed(WHOLE, SUCCESSFUL)[0, NAMES.index(SINGLE)])
 
