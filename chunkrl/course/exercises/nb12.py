@@ -325,7 +325,7 @@ EXERCISES = (
     ),
     Exercise(
         id="12.bug",
-        objective="You can find a wrong discount that no curve shows, and say what it does.",
+        objective="You can find a fault that training does not show, and compute what it does.",
         why=(
             "The bootstrap is discounted by gamma where it lies n steps ahead: gamma^n. So a step "
             "counts 0.99^(1/5) = 0.998 of the one before, the critic plans for 500 steps in place "
