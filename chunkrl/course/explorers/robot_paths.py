@@ -200,7 +200,7 @@ def endings_picture() -> plots.Picture:
                 across = place - np.linspace(0.25, -0.05, len(seeds))
                 below.plot(seeds, across, **style | {"markersize": 3.0})
                 mean, low, high = spread(seeds)
-                bold = style | {"markersize": 6.0, "elinewidth": 1.8}
+                bold: dict[str, Any] = style | {"markersize": 6.0, "elinewidth": 1.8}
                 below.errorbar(mean, place + 0.25, xerr=[[mean - low], [high - mean]], **bold)
                 below.text(LONGEST, place, f"{mean:.1f} cm", ha="right", va="center", fontsize=9)
             gap, low, high = numbers.gap[0, 0]

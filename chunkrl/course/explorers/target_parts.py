@@ -214,7 +214,8 @@ def three(figure: Figure) -> tuple[Axes, ...]:
 def side_by_side() -> plots.Picture:
     """The three targets where the explorer begins, each estimated from equally many windows."""
     equal = min(TARGET_PARTS.numbers(target=name).matching for name in TARGETS)
-    found = [compute(**TARGET_PARTS.setting(target=name), most=equal) for name in TARGETS]
+    settings: list[dict[str, Any]] = [TARGET_PARTS.setting(target=name) for name in TARGETS]
+    found = [compute(**setting, most=equal) for setting in settings]
 
     def each(axes: tuple[Axes, ...]) -> None:
         for panel, numbers in zip(axes, found, strict=True):
