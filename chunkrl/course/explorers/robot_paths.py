@@ -198,7 +198,8 @@ def endings_picture() -> plots.Picture:
                 seeds = numbers.way[method]
                 style: dict[str, Any] = plots.learned(SHOWN[method])
                 across = place - np.linspace(0.25, -0.05, len(seeds))
-                below.plot(seeds, across, **style | {"markersize": 3.0})
+                small: dict[str, Any] = style | {"markersize": 3.0}
+                below.plot(seeds, across, **small)
                 mean, low, high = spread(seeds)
                 bold: dict[str, Any] = style | {"markersize": 6.0, "elinewidth": 1.8}
                 below.errorbar(mean, place + 0.25, xerr=[[mean - low], [high - mean]], **bold)
