@@ -376,6 +376,8 @@ class TestOffPolicy:
             y = (weight * targets(world.mdp, walks, best.value))[given]
             assert abs(y.mean() - best.value[0]) < 4 * y.std() / len(y) ** 0.5
             assert weight[given].var() == pytest.approx(spread, rel=0.1)
+            earned = targets(world.mdp, walks, best.value)[given & (weight > 0)]
+            np.testing.assert_allclose(earned, best.value[0])  # so that weights alone scatter
 
     def test_correcting_pays_from_so_many_windows(self) -> None:
         """The text's 51 / M against 4.2, and the column of its table."""
