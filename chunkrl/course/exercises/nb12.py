@@ -351,7 +351,7 @@ EXERCISES = (
             "Which of the factors of the bootstrap does not depend on n, and should?",
             "Learned to its end, every state says the same V, and the target of V is V. Five "
             "rewards add up to -(1 - 0.99^5) / 0.01 = -4.90.",
-            "V = -4.90 + 0.99 V, so\nanswer = -4.90 / (1 - ...)",
+            "# V = -4.90 + 0.99 V\nanswer = -4.90 / (1 - ...)",
         ),
         solution="answer = -(1 - 0.99**5) / 0.01 / (1 - 0.99)",
         misconceptions=(
