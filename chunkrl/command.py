@@ -46,7 +46,7 @@ def listen(program: str) -> None:
 
 def stop(program: str) -> NoReturn:
     """End this process and those that it started at once, as after Ctrl-C."""
-    starting.acquire(timeout=1)
+    starting.acquire(timeout=3)
     started = []
     with suppress(Exception):
         import psutil

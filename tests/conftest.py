@@ -6,6 +6,8 @@ import os
 import resource
 import sys
 import tempfile
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 # Notebook kernels inherit these: compile quickly, and compile each small operation only once.
@@ -199,6 +201,12 @@ def pytest_sessionfinish(session):
 
 
 def pytest_terminal_summary(terminalreporter, config):
+    spent = Counter()  # s, of each file
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if getattr(report, "duration", None) and getattr(report, "nodeid", None):
+            spent[report.nodeid.split("::")[0]] += report.duration
+    for file, seconds in spent.most_common(config.option.durations or 0):
+        terminalreporter.write_line(f"{seconds:7.1f} s  {file}")
     for name, peak in sorted(config.stash[PEAKS].items()):
         verdict = "" if peak <= MOST else f", more than the {MOST} MB that are allowed"
         terminalreporter.write_line(f"peak memory of test process {name}: {peak} MB{verdict}")

@@ -164,6 +164,23 @@ def test_the_bootstrap_is_discounted_by_gamma_to_the_n():
     np.testing.assert_allclose(agent.td_target(state, batch, chunk), expect, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["qc", "qc_fql"])
+def test_half_precision_changes_what_targets_bootstrap_from_by_little(name, monkeypatch):
+    """bfloat16 keeps 8 bits: the values of the chunks chosen by it move by a few percent."""
+    agent = agent_of(name)
+    batch = batch_of(4)._replace(mask=jnp.ones((B, 4)), returns=jnp.zeros((B, 4)))
+    state, noise = agent.init(jax.random.key(0)), agent.noise(jax.random.key(1), B)
+    targets = []
+    monkeypatch.setattr(type(agent), "critic_loss", lambda *given: targets.append(given[-1]) or 0.0)
+    for precision in ("", "bfloat16"):
+        monkeypatch.setenv("CHUNKRL_PRECISION", precision)
+        agent.loss(state.params, state, batch, noise)
+    exact, rough = map(np.asarray, targets)
+    assert rough.dtype == np.float32
+    assert np.abs(exact - rough).max() > 0
+    assert np.abs(exact - rough).mean() < 0.05 * exact.std()
+
+
 def test_the_target_critic_follows_one_step_late():
     agent = agent_of("fql", tau=0.5)
     first = agent.init(jax.random.key(0))

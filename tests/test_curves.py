@@ -43,11 +43,10 @@ def test_the_summary_is_of_the_last_evaluation():
 
 
 def test_methods_are_spelled_as_in_the_papers():
-    assert [curves.spelled(name) for name in ("qc_fql", "bfn_n", "mac_no_teacher")] == [
-        "QC-FQL",
-        "BFN-n",
-        "MAC-NO-TEACHER",
-    ]
+    names = ("qc_fql", "bfn_n", "mac_no_teacher", "fedit", "gcsacbc_n")
+    assert [*map(curves.spelled, names)] == [
+        "QC-FQL", "BFN-n", "MAC-NO-TEACHER", "FEdit", "n-step SAC+BC",
+    ]  # fmt: skip
 
 
 def test_the_picture_changes_with_the_numbers_and_is_described():

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from chunkrl.agents.settings import Recorded
+from chunkrl.blocks import backend
 from chunkrl.blocks.networks import Aggregate, Network, Tree, aggregated, ensemble, scalar_mlp
 from chunkrl.blocks.optim import descend
 from chunkrl.blocks.policies import Policy, choose
@@ -207,7 +208,8 @@ class ChunkedActorCritic(Critics):
 
     def loss(self, params: Params, state: State, batch: Batch, noise: Noise):
         """Critic loss, and those of `policies`, added (algs. 1 and 2).  -> [], metrics"""
-        next_chunk = self.propose(state.params, batch.next_obs, noise.propose)
+        seen = state.params, batch.next_obs, noise.propose
+        next_chunk = self.propose(*backend.lowered(seen)).astype(jnp.float32)
         target = self.td_target(state, batch, next_chunk)
         td = self.critic_loss(params, batch, target)
         clone = self.clone(params, batch, noise.flow, noise.t)

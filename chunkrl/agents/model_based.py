@@ -217,12 +217,11 @@ class ModelBasedActorCritic(Recorded):
         [R, O], [R, G], [K, N, R, D] -> [K, R, ...].  Losses get it from the state's parameters: it
         is a constant of theirs.  Trajectories go on after a success; its mask cuts their returns.
         """
-        dtype = backend.precision()
-        params, noise = jax.tree.map(lambda leaf: leaf.astype(dtype), (params, noise))
+        params, noise = backend.lowered((params, noise))
 
         def step(obs, noise):
             seen = jnp.concatenate([obs, goal], axis=-1)
-            low = seen.astype(dtype)
+            low = backend.lowered(seen)
             chunk = backend.in_blocks(partial(self.propose, params), low, noise)
             next_obs = self.model.predict(params, obs, chunk)
             reward, mask = self.model.outcome(params, low, chunk)

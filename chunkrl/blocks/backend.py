@@ -20,6 +20,11 @@ def in_blocks(propose: Callable, seen, noise):
     return jax.lax.map(lambda x: propose(*x), (seen, noise.swapaxes(0, 1)), batch_size=states)
 
 
+def lowered(tree):
+    """Every number of `tree` in the `precision` of networks that are not differentiated."""
+    return jax.tree.map(lambda leaf: leaf.astype(precision()), tree)
+
+
 def precision() -> jnp.dtype:
     """Of networks that are not differentiated: CHUNKRL_PRECISION, else float32.
 

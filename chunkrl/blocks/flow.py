@@ -40,7 +40,8 @@ def integrate(velocity: Velocity, noise, steps: int):
         return x + velocity(x, jnp.full((*x.shape[:-1], 1), t)) / steps, None
 
     # Unrolled as far as the papers go: a network is small, and the loop itself takes time.
-    return jax.lax.scan(step, noise, jnp.arange(steps) / steps, unroll=min(steps, 10))[0]
+    times = (jnp.arange(steps) / steps).astype(noise.dtype)
+    return jax.lax.scan(step, noise, times, unroll=min(steps, 10))[0]
 
 
 def guided(velocity: Velocity, known, weight, limit: float) -> Velocity:

@@ -19,10 +19,19 @@ Rows = list[dict]
 LOSSES = {"td": "TD error, squared [reward$^2$]", "target": "target Q, mean [reward]"}
 
 
+# Names that are more than capitals.
+SPELLED = {
+    "fedit": "FEdit",
+    "rebrac": "ReBRAC",
+    "gcsacbc": "SAC+BC",
+    "gcsacbc_n": "n-step SAC+BC",
+}
+
+
 def spelled(method: str) -> str:
     """How the papers write it: "fql_n" is FQL-n."""
     name = method.upper().replace("_", "-")
-    return name[:-1] + "n" if name.endswith("-N") else name
+    return SPELLED.get(method, name[:-1] + "n" if name.endswith("-N") else name)
 
 
 def summary(rows: Rows) -> str:
