@@ -20,9 +20,9 @@ from chunkrl.course.controls import Slider, Value, shown
 from chunkrl.course.explorer import Explorer
 from chunkrl.site.marks import HEIGHT, UNITS, Sketch
 
-MOST = 300  # positions, unless those that must exist are more
+MOST = 240  # positions, unless those that must exist are more
 PLAYED = 8  # positions that a slider that plays gets first, and for which there is more room:
-LENIENT = 3
+LENIENT = 2
 NUMBER = re.compile(r"(\d+(?:[.,]\d+)*)")
 
 Grid = dict[str, list[Value]]

@@ -9,6 +9,7 @@ stand one under another.
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ class Recorder(RendererBase):
         super().__init__()
         self.marks: list[Mark] = []
         self.text: Text | None = None  # that is being painted, where Matplotlib does not tell
-        self._agg = FigureCanvasAgg(figure).get_renderer()
+        agg = FigureCanvasAgg(figure).get_renderer()
+        self._extent = lru_cache(maxsize=None)(agg.get_text_width_height_descent)
 
     def flipy(self) -> bool:
         return False
@@ -52,7 +54,7 @@ class Recorder(RendererBase):
         return points * PIXELS
 
     def get_text_width_height_descent(self, s: Any, prop: Any, ismath: Any) -> Any:
-        return self._agg.get_text_width_height_descent(s, prop, ismath)
+        return self._extent(s, prop, ismath)
 
     def draw_path(
         self, gc: GraphicsContextBase, path: Path, transform: Any, rgbFace: Any = None
@@ -149,6 +151,10 @@ class Sketch:
     def marks(self, draw: Callable[[tuple[Axes, ...]], None]) -> tuple[list[Any], list[Any]]:
         """The frame (ticks) and the marks of each of the axes, where `draw` has drawn."""
         self._clear()
+        for axes in self.axes:
+            if not (axes.get_autoscalex_on() or axes.get_autoscaley_on()):
+                # Data limits serve nothing but autoscaling, and cost more than the marks.
+                axes._update_patch_limits = axes._update_line_limits = _ignored  # type: ignore[attr-defined]
         draw(self.axes)
         drawn = [_marks(axes) for axes in self.axes]
         frames = [self._frame(i, drawn[i]) for i in range(len(self.axes))]
@@ -222,6 +228,10 @@ class Sketch:
             return float(np.hypot(*beyond))
 
         return min(range(len(self.boxes)), key=lambda i: distance(self.boxes[i]))
+
+
+def _ignored(_: Artist) -> None:
+    pass
 
 
 def _marks(axes: Axes) -> list[Artist]:
