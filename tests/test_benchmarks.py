@@ -138,3 +138,19 @@ def test_a_row_is_written_for_each_method_that_has_none(methods, tmp_path, monke
         assert 0 < products < update
         assert float(row["percent"]) == pytest.approx(100 * products / update, rel=0.05)
         assert 0 < float(row["smoke_init_s"]) + float(row["smoke_first_s"]) < 20
+
+
+@pytest.mark.filterwarnings("ignore:.*precision lowered")  # where OGBench makes an environment
+def test_generation_is_compared_on_episodes_of_the_same_rows(tmp_path, monkeypatch):
+    generation = script("generation")
+    plan = generation.recipe("scene-play", states=21)
+    ours = generation.oracles.episode(plan, "train", 0)
+    episode = next(generation.theirs(plan))
+    shapes = lambda rows: {name: (x.shape[1:], len(x)) for name, x in rows.items()}
+    assert shapes(episode) == shapes(ours)
+    path = tmp_path / "generation.csv"
+    options = ["scene-play", "--states", "21", "--episodes", "1"]
+    monkeypatch.setattr("sys.argv", ["generation.py", str(path), *options])
+    generation.main()
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert float(row["ratio"]) == pytest.approx(float(row["ours_s"]) / float(row["ogbench_s"]), 0.1)
