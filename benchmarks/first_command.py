@@ -31,11 +31,11 @@ SMALL = 2_000
 PARTS = ("compile", "command", "help", "load")
 
 
-def compiling(method: str, size: str) -> dict[str, float]:
+def problem(method: str, size: str):
+    """A method at a preset's size, and arrays of cube-double's shapes: the values do not matter."""
     import jax
     import numpy as np
 
-    from chunkrl import train
     from chunkrl.agents import make, named
     from chunkrl.data import chunks
     from chunkrl.types import Dataset, Halves, Ring, Windows
@@ -54,7 +54,17 @@ def compiling(method: str, size: str) -> dict[str, float]:
     else:
         last, goal = chunks.final_rows(end), floats(rows, 6) if goals else None
         data = chunks.dataset(obs, action, -ones, ones, last, agent.reads.length, goal)
-    data, keys = jax.device_put(data), jax.vmap(jax.random.key)(np.arange(1))
+    return agent, amount, jax.device_put(data)
+
+
+def compiling(method: str, size: str) -> dict[str, float]:
+    import jax
+    import numpy as np
+
+    from chunkrl import train
+
+    agent, amount, data = problem(method, size)
+    keys = jax.vmap(jax.random.key)(np.arange(1))
     quick = (amount.quick,) if "quick" in inspect.signature(train.update_many).parameters else ()
     updates = amount.every if size == "smoke" else 20
 

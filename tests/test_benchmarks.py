@@ -27,6 +27,12 @@ def speed():
 
 
 @pytest.fixture
+def methods(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    return script("methods")
+
+
+@pytest.fixture
 def gpu(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     return script("gpu")
@@ -98,3 +104,53 @@ def test_a_row_is_written_for_each_method_and_number_of_seeds(gpu, tmp_path, mon
     monkeypatch.setattr("sys.argv", ["gpu.py", str(path), *options, "--seconds", "-1"])
     gpu.main()
     assert not path.read_text()
+
+
+def test_products_of_a_compiled_program_are_counted_in_loops_and_batches(methods, speed):
+    a, b = jnp.ones((6, 30, 40)), jnp.ones((6, 40, 40))
+
+    def loop(a, b):
+        inner = lambda a, _: (jnp.tanh(a @ b), None)
+        outer = lambda a, _: (jax.lax.scan(inner, a, length=7)[0], None)
+        return jnp.sum(jax.lax.scan(outer, a, length=5)[0][0].T @ b[0, :30])
+
+    found = methods.products(jax.jit(loop).lower(a, b).compile().as_text())
+    assert sum(found.values()) == 5 * 7 + 1
+    assert sum(methods.flop(p) * n for p, n in found.items()) == speed.matmul_flops(loop, a, b)
+    until = lambda a, b: jax.lax.while_loop(lambda a: a.sum() > 0, lambda a: a @ b, a)
+    with pytest.raises(ValueError, match="unknown length"):
+        methods.products(jax.jit(until).lower(a, b).compile().as_text())
+
+
+def test_a_row_is_written_for_each_method_that_has_none(methods, tmp_path, monkeypatch):
+    path, options = tmp_path / "methods.csv", ["--size", "smoke", "--turns", "1"]
+    read = lambda: [*csv.DictReader(path.read_text().splitlines())]
+    monkeypatch.setattr("os.sched_setaffinity", lambda *_: None)  # of this process
+    for names in (["iql"], ["fql", "iql"]):
+        before = read() if path.exists() else []
+        monkeypatch.setattr("sys.argv", ["methods.py", str(path), *names, *options])
+        methods.main()
+        assert [row["method"] for row in read()] == ["iql", "fql"][: len(names)]
+        assert read()[: len(before)] == before
+    assert [*tmp_path.iterdir()] == [path]
+    for row in read():
+        update, products = float(row["update_ms"]), float(row["products_ms"])
+        assert 0 < products < update
+        assert float(row["percent"]) == pytest.approx(100 * products / update, rel=0.05)
+        assert 0 < float(row["smoke_init_s"]) + float(row["smoke_first_s"]) < 20
+
+
+@pytest.mark.filterwarnings("ignore:.*precision lowered")  # where OGBench makes an environment
+def test_generation_is_compared_on_episodes_of_the_same_rows(tmp_path, monkeypatch):
+    generation = script("generation")
+    plan = generation.recipe("scene-play", states=21)
+    ours = generation.oracles.episode(plan, "train", 0)
+    episode = next(generation.theirs(plan))
+    shapes = lambda rows: {name: (x.shape[1:], len(x)) for name, x in rows.items()}
+    assert shapes(episode) == shapes(ours)
+    path = tmp_path / "generation.csv"
+    options = ["scene-play", "--states", "21", "--episodes", "1"]
+    monkeypatch.setattr("sys.argv", ["generation.py", str(path), *options])
+    generation.main()
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert float(row["ratio"]) == pytest.approx(float(row["ours_s"]) / float(row["ogbench_s"]), 0.1)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from toy_envs import GoalToy, Toy
 
 from chunkrl.envs.ogbench import tasks
@@ -155,6 +156,10 @@ def test_wilson_interval_against_published_values():
     np.testing.assert_allclose(wilson(15, 148), (0.0624, 0.1605), atol=5e-5)
     np.testing.assert_allclose(wilson(0, 20), (0.0, 0.1611), atol=5e-5)
     np.testing.assert_allclose(wilson(1, 29), (0.0061, 0.1718), atol=5e-5)
+    for trials in (1, 2, 7, 50, 1000):
+        for successes in range(0, trials + 1, -(-trials // 50)):
+            scipy = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+            assert wilson(successes, trials) == tuple(scipy)
 
 
 def test_the_summary_names_rate_interval_and_timing():

@@ -147,6 +147,20 @@ def test_a_file_and_arrays_of_the_same_content_are_the_same_data(log, tmp_path, 
     assert "success unknown, return -" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("asked", "episodes", "workers"), [(None, 4, 0), (None, 5, 2), (None, 50, 2), (1, 4, 1)]
+)
+def test_few_episodes_are_played_without_processes(log, monkeypatch, asked, episodes, workers):
+    def evaluator(task, workers, **_):
+        raise KeyboardInterrupt(workers)
+
+    monkeypatch.setattr("chunkrl.experiments.experiment.Evaluator", evaluator)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        train(arrays(log), workers=asked, size={"episodes": episodes})
+    assert stopped.value.args == (workers,)
+
+
 def changed(name, index, value):
     def change(log):
         values = np.array(getattr(arrays(log), name))

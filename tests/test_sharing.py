@@ -216,6 +216,16 @@ def test_a_model_goes_with_the_last_environment_that_uses_it() -> None:
     assert model() is None
 
 
+def test_a_model_is_kept_for_the_next_environment_on_request() -> None:
+    make = partial(tasks.make_env, tasks.get("cube-quadruple-play-singletask-task4-v0"))
+    with sharing.kept(), sharing.kept():
+        model = weakref.ref(begun(make()).unwrapped.model)
+        gc.collect()
+        assert model() is begun(make()).unwrapped.model
+    gc.collect()
+    assert model() is None
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_worker_with_five_environments_stays_below_400_mb(capsys: Any) -> None:
     task = tasks.get("cube-double-play-singletask-v0")

@@ -18,12 +18,12 @@ from chunkrl.data import shards as data_shards
 from chunkrl.data.normalise import Normaliser
 from chunkrl.envs import family
 from chunkrl.envs.family import SuccessTiming, Task
-from chunkrl.envs.ogbench import TASK, files, recipes, tasks
+from chunkrl.envs.ogbench import TASK, files, recipes, sharing, tasks
 from chunkrl.envs.ogbench.convert import convert
 from chunkrl.envs.ogbench.generate import generate
 from chunkrl.errors import ChunkRLError, ConfigError, DataError, TrainingError
 from chunkrl.play.evaluate import Evaluator
-from chunkrl.processes import repaid
+from chunkrl.processes import FEW, repaid
 from chunkrl.train import runs
 from chunkrl.types import Agent, Dataset, Windows
 
@@ -78,6 +78,7 @@ def normalised(normaliser: Normaliser, act: Callable) -> Callable:
     return lambda obs, keys: act(normaliser.apply(obs), keys)
 
 
+@sharing.kept()
 def run(
     method: str,
     task: str | Task = TASK,
@@ -101,13 +102,13 @@ def run(
     """Train `method` on `task` from nothing; `folder` keeps what continuing and loading need.
 
     `size` changes fields of the preset, `settings` those of the method; None keeps the preset's
-    value.  `workers` processes generate data and play episodes (default: one a core).  `source` is
-    a train file, or a `Dataset` of arrays, to learn from in place of the preset's; `shards` a
-    folder of npz files, or of what `convert` made of them, which take turns for `replace_every`
-    (1000) updates each.  `sparse` overrides the reward that the papers chose for the task.  After
-    the updates, which may be 0, the agent acts for `online` steps and learns on; `acting` changes
-    fields of `train.Online`.  Without `start` all of that is only checked: an experiment without
-    states.  Raises ChunkRLError.
+    value.  `workers` processes generate data and play episodes (default: one a core, and no more
+    than repay their start).  `source` is a train file, or a `Dataset` of arrays, to learn from in
+    place of the preset's; `shards` a folder of npz files, or of what `convert` made of them, which
+    take turns for `replace_every` (1000) updates each.  `sparse` overrides the reward that the
+    papers chose for the task.  After the updates, which may be 0, the agent acts for `online` steps
+    and learns on; `acting` changes fields of `train.Online`.  Without `start` all of that is only
+    checked: an experiment without states.  Raises ChunkRLError.
     """
     seeds = train.require_seeds(seeds)
     train.require_device()
@@ -162,7 +163,8 @@ def run(
         phase = replace(phase, normalise=normaliser.join(own).apply)
     if not isinstance(agent.reads, Windows):  # kept with the run, so that it needs no data
         config["normaliser"] = {k: v.tolist() for k, v in normaliser._asdict().items()}
-    workers = repaid(workers, amount.episodes)
+    few = workers is None and amount.episodes <= FEW  # they do not repay a process
+    workers = 0 if few else repaid(workers, amount.episodes)
     with Evaluator(task, workers, success_timing=timing, execute=agent.execute) as play:
         states, rows = train.fit(
             agent, dataset, amount.updates, amount.batch_size, seeds, amount.every,

@@ -1,5 +1,6 @@
 """Success, return and length of a policy that executes chunks of actions open loop."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from chunkrl.play.workers import PATIENCE
 
 if TYPE_CHECKING:
     import gymnasium
+
+QUANTILE = 1.959963984540054  # of a standard normal at 97.5%; SciPy takes 0.6 s to import
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,12 @@ class Evaluation:
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
     """95% Wilson score interval of a proportion: also right at 0% and 100%."""
-    from scipy.stats import binomtest
-
-    low, high = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    return float(low), float(high)
+    share, z = successes / trials, QUANTILE
+    width = 2 * (trials + z**2)
+    middle = (2 * trials * share + z**2) / width
+    half = z / width * math.sqrt(4 * trials * share * (1 - share) + z**2)
+    low = middle - half if successes else 0.0
+    return low, middle + half if successes < trials else 1.0
 
 
 def environment_seed(seed: int, episode: int, *apart: int) -> int:

@@ -120,12 +120,28 @@ def borrower(kind: Any) -> type:
 
 _loans: WeakValueDictionary[tuple, Loan] = WeakValueDictionary()
 _skeletons: dict[tuple, Model] = {}
+_kept: list[Loan] = []
+_keepers: list[None] = []
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """While this lasts, a model stays for the next environment of its kind."""
+    _keepers.append(None)
+    try:
+        yield
+    finally:
+        _keepers.pop()
+        if not _keepers:
+            _kept.clear()
 
 
 def _loan(compile: Compile, xml: str, assets: Assets) -> Loan:
     """Each environment is given the same one for the same XML; it goes with the last of them."""
     key = xml, frozenset(assets.items())
     _loans[key] = loan = _loans.get(key) or Loan(_lean(compile, xml, assets))
+    if _keepers and loan not in _kept:
+        _kept.append(loan)
     return loan
 
 
