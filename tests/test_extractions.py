@@ -18,6 +18,7 @@ from chunkrl.course.worlds.mixtures import log_density
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.experiments import experiment
 from chunkrl.results import extractions
+from chunkrl.statistics import difference
 
 KNOWN = worlds.world()
 SCORES = worlds.critic(3, 2.0, 0.2)(KNOWN.action)
@@ -273,3 +274,57 @@ class TestPlan:
         with pytest.raises(ConfigError, match="nothing of 'qc' was tuned"):
             extractions.best("rewards", "qc")
         extractions.load.cache_clear()
+
+
+class TestStored:
+    """What the comparison found, and what texts say of it."""
+
+    def test_every_method_was_tuned_and_reported(self) -> None:
+        scores = extractions.load()
+        for task, entries in extractions.ENTRIES.items():
+            for entry in entries:
+                own = [s for s in scores if (s.task, s.method) == (task, entry.method)]
+                tried = [s.value for s in own if s.seed in extractions.TUNING]
+                assert sorted(tried) == sorted(entry.values)
+                assert {s.seed: s.value for s in own if s.seed in extractions.SEEDS} == (
+                    dict.fromkeys(extractions.SEEDS, extractions.best(task, entry.method))
+                )
+                for s in own:
+                    seeds = (
+                        extractions.TUNING if s.seed in extractions.TUNING else extractions.SEEDS
+                    )
+                    assert s.updates == entry.updates(s.value, extractions.SECONDS[task][seeds])
+                    assert s.episodes == extractions.EPISODES[seeds]
+
+    def test_the_differences_that_texts_call_clear(self) -> None:
+        clear = {}
+        for task in extractions.TASKS:
+            rate = extractions.reported(task)
+            clear[task] = {
+                (a, b)
+                for a, b in itertools.permutations(rate, 2)
+                if difference(rate[a], rate[b])[1] > 0
+            }
+        assert clear["rewards"] == {("dsrl", "qc_fql"), ("dsrl", "qam"), ("fedit", "qam")}
+        goals = ["dqc", "gciql", "sharsa", "gcsacbc_n", "mac"]
+        above = {(a, b) for a in goals[:2] for b in goals if goals.index(a) < goals.index(b)}
+        assert clear["goals"] == above
+        assert len(above) == 7
+
+    def test_for_whom_tuning_chose_nothing(self) -> None:
+        assert {
+            entry.method
+            for task, entries in extractions.ENTRIES.items()
+            for entry in entries
+            if not any(extractions.tried(task, entry.method).values())
+        } == {"qc_fql", "qam", "gcsacbc_n"}
+
+    def test_the_explorer_compares_with_each(self) -> None:
+        explorer = EXPLORERS["extraction_runs"]
+        for task in extractions.TASKS:
+            for base in range(1, 6):
+                found = explorer.numbers(task=task, base=base)
+                assert [*found.rate][base - 1] == found.base
+                for method, (gap, low, high) in found.gap.items():
+                    want = difference(found.rate[method], found.rate[found.base])
+                    np.testing.assert_allclose((gap, low, high), want)

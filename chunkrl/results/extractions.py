@@ -118,6 +118,16 @@ def reported(task: str) -> dict[str, np.ndarray]:
     return {method: np.array(rates) for method, rates in found.items() if rates}
 
 
+def tried(task: str, method: str) -> dict[float, float]:
+    """Success of the seeds for tuning.  -> value of the knob -> rate"""
+    (entry,) = (entry for entry in ENTRIES[task] if entry.method == method)
+    known = [s for s in load() if (s.task, s.method) == (task, method) and s.seed in TUNING]
+    return {
+        value: float(np.mean([s.successes / s.episodes for s in known if s.value == value]))
+        for value in entry.values
+    }
+
+
 def run(folder: Path, task: str, entry: Entry, value: float, seeds: tuple[int, ...]):
     """A run of the plan, to be made in a process of its own.  -> Cell"""
     from chunkrl.experiments.sweep import Cell
@@ -181,7 +191,11 @@ def picture() -> bytes:
     found = {task: rates for task in ENTRIES if (rates := reported(task))}
     return seeds_picture.draw(
         *(
-            Panel(f"the task with {task}", "", {spelled(m): r for m, r in rates.items()})
+            Panel(
+                f"the task with {task}",
+                "",
+                {spelled(m).replace(" ", "\n"): rate for m, rate in rates.items()},
+            )
             for task, rates in found.items()
         )
     )

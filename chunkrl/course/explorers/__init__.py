@@ -10,6 +10,7 @@ from chunkrl.course.explorers.cube_drift import CUBE_DRIFT
 from chunkrl.course.explorers.cube_paths import CUBE_PATHS
 from chunkrl.course.explorers.drift import DRIFT
 from chunkrl.course.explorers.extraction import EXTRACTION
+from chunkrl.course.explorers.extraction_runs import EXTRACTION_RUNS
 from chunkrl.course.explorers.flow import FLOW
 from chunkrl.course.explorers.fork import FORK
 from chunkrl.course.explorers.horizon import HORIZON
@@ -64,6 +65,7 @@ EXPLORERS: dict[str, Explorer] = {
         WANDERING,
         ONLINE_CURVES,
         EXTRACTION,
+        EXTRACTION_RUNS,
     )
 }
 
