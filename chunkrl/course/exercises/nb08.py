@@ -157,9 +157,9 @@ EXERCISES = (
         hints=(
             "Type 1 1 0. After which slip does a press do harm, and after which is the next press "
             "right all the same?",
-            "If one of the 1s slips (0.19), the 0 is pressed where 1 is right: you are at the start "
-            "again. If only the 0 slips (0.081), 0 0 0 goes on from the last cell, at the price of "
-            "who looks, 1 / 0.9. E = 3 + 0.19 E + 0.081 / 0.9",
+            "If a 1 slips (0.19), the 0 is pressed where 1 is right: you are at the start again. "
+            "If only the 0 slips (0.081), 0 0 0 goes on from the last cell, at the price of who "
+            "looks, 1 / 0.9. E = 3 + 0.19 E + 0.081 / 0.9",
             "typed = 3.09 / ...\nanswer = typed - 3 / 0.9",
         ),
         solution="typed = 3.09 / 0.81\nanswer = typed - 3 / 0.9",
