@@ -8,6 +8,7 @@ from random_worlds import random_mdp, random_policy
 from scipy import stats
 
 from chunkrl.course.exercises import nb08
+from chunkrl.course.worlds import loops
 from chunkrl.tabular import chunk_length
 from chunkrl.tabular.chunk_length import critics, guarantee, losses
 from chunkrl.tabular.chunks import chunked
@@ -223,3 +224,21 @@ def coin_before(h: int) -> MDP:
     transition[[heads, tails, end], :, end] = 1
     reward[heads, 0] = reward[tails, 1] = 1
     return MDP(transition, reward, 0.9)
+
+
+def test_a_loop_pays_as_often_as_a_normal_tail_says() -> None:
+    """Notebook 08: 6% in the first pair, 2% in the last, 14% in the first cell, 67% in some."""
+    world, sigma = lock(24, 0.1), 0.7
+    least = loops.threshold(world)
+    pair = stats.norm.sf(least[:-1] / (sigma * np.sqrt(2)))
+    first = stats.norm.sf(least[0] / (2 * sigma))
+    assert [len(pair), *np.round([pair[0], pair[-1], first], 2)] == [23, 0.06, 0.02, 0.14]
+    some = 1 - (1 - first) * np.prod(1 - pair)
+    assert some == pytest.approx(0.67, abs=0.005)
+    noise = sigma * np.random.default_rng(0).normal(size=(20_000, 25, 2))
+    assert loops.paying(world, noise).mean() == pytest.approx(some, abs=0.015)
+
+
+def test_three_cells_by_hand() -> None:
+    """08.q1: typing 1 1 0 costs 3.09 / 0.81, looking 3 / 0.9."""
+    assert nb08.unseen((1, 1, 0), 3) == pytest.approx(3.09 / 0.81 - 3 / 0.9, abs=1e-6)

@@ -6,15 +6,15 @@ from chunkrl.course.exercises.nb08 import blind, regret
 ANSWERS = {
     "q1": Answers(
         equivalents=(
-            "answer = 0.22",
-            "answer = 0.2 / 0.9",
+            "answer = 0.48",
+            "answer = 13 / 27",
             "from chunkrl.tabular.chunks import chunked\n"
             "from chunkrl.tabular.mdp import optimal\n"
             "from chunkrl.tabular.worlds import lock\n"
-            "mdp = lock(3, 0.1, secret=2, discount=1 - 1e-9).mdp\n"
+            "mdp = lock(3, 0.1, secret=5, discount=1 - 1e-9).mdp\n"
             "answer = optimal(mdp).value[0] - optimal(chunked(mdp, 3)).value[0]",
         ),
-        near_misses=(0.2, 0.25, 0.3),
+        near_misses=(0.4, 0.45, 0.5),
     ),
     "write": Answers(
         equivalents=(

@@ -15,13 +15,13 @@ ANSWERS = {
     "q2": Answers(
         equivalents=(
             "answer = 3.2",
-            "answer = '3.3'",
+            "answer = 10.0 / 10**0.5",
             "from scipy.stats import t\n"
             "from chunkrl.course.explorers import EXPLORERS\n"
             "spread = EXPLORERS['robot_curves'].numbers().rate['qc_fql'].std(ddof=1)\n"
             "answer = 100 * t.ppf(0.975, 18) * spread * (2 / 10) ** 0.5 / 10**0.5",
         ),
-        near_misses=(2.8, 3.6, 5.0),
+        near_misses=(2.8, 3.1, 3.3, 3.6, 5.0),
     ),
     "q3": Answers(
         equivalents=("answer = 2", "answer = 0.8 * (3.5 - 1)"),

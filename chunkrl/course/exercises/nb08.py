@@ -77,7 +77,7 @@ def one_button(P, r, h, gamma):
     return P_h[:, same], r_h[:, same]
 
 
-THREE = (1, 0, 0)  # the right buttons of 08.q1
+THREE = (1, 1, 0)  # the right buttons of 08.q1
 
 
 def unseen(right: tuple[int, ...], h: int, slip: float = 0.1) -> float:
@@ -150,30 +150,31 @@ EXERCISES = (
         id="08.q1",
         objective="You can say when not looking costs something: when a look would change the act.",
         question=(
-            "Three cells, right buttons 1, 0, 0, slip 0.1, no discount; chunks of 3. How much "
+            "Three cells, right buttons 1, 1, 0, slip 0.1, no discount; chunks of 3. How much "
             "reward do the best chunks lose at the start by not looking? Two decimals."
         ),
         kind=Number(unseen(THREE, 3), 0.006, "reward"),
         hints=(
-            "Type 1 0 0. After which slip does a press do harm, and after which is the next press "
+            "Type 1 1 0. After which slip does a press do harm, and after which is the next press "
             "right all the same?",
-            "If the 1 slips (0.1), three presses are lost and you begin again. If not, two zeros "
-            "are pressed where zeros are right: the price of a slip is one more press, as for who "
-            "looks. E = 3 + 0.1 E + 0.9 * 0.2 / 0.9",
-            "typed = 3.2 / ...\nanswer = typed - 3 / 0.9",
+            "If a 1 slips (0.19), the 0 is pressed where 1 is right: you are at the start again. "
+            "If only the 0 slips (0.081), 0 0 0 goes on from the last cell, at the price of who "
+            "looks, 1 / 0.9. E = 3 + 0.19 E + 0.081 / 0.9",
+            "typed = 3.09 / ...\nanswer = typed - 3 / 0.9",
         ),
-        solution="typed = 3.2 / 0.9\nanswer = typed - 3 / 0.9",
+        solution="typed = 3.09 / 0.81\nanswer = typed - 3 / 0.9",
         misconceptions=(
             Misconception(
                 unseen((1, 0), 2),
-                "This is the lock of two cells. Here a slip of the first press spoils two more.",
+                "This is the lock of two cells. Here two presses come before the one that a slip "
+                "spoils.",
             ),
             Misconception(
-                unseen((1, 1, 0), 3),
-                "This is the lock 1, 1, 0, whose last button differs. Here it is the first.",
+                unseen((1, 0, 0), 3),
+                "This is the lock 1, 0, 0, whose first button differs. Here it is the last.",
             ),
             Misconception(
-                3.2 / 0.9,
+                3.09 / 0.81,
                 "This is what the chunks cost. Who looks at every step needs 3 / 0.9 presses.",
             ),
             Misconception(
@@ -181,14 +182,14 @@ EXERCISES = (
             ),
             Misconception(
                 0.0,
-                "A slip of the 1 leaves you in the first cell, where the two zeros are wrong: "
-                "two presses lost that a look would have saved.",
+                "A slip of either 1 leaves the 0 to be pressed where 1 is right: you step back, "
+                "which a look would have saved.",
             ),
         ),
         why=(
-            "Only a slip of the 1 hurts: 0.1 * 2 / 0.9 = 0.22. The two zeros forgive each other's "
-            "slips. With 1, 1, 1 it would be 0.00, with 1, 1, 0 0.48: not chance is the price, but "
-            "chance after which you would have done something else."
+            "A slip of either 1 spoils the 0: E = 3.09 / 0.81 = 3.81, and looking costs 3.33. With "
+            "1, 1, 1 it would be 0.00, with 1, 0, 0 0.22: not chance is the price, but chance "
+            "after which you would have done something else."
         ),
     ),
     Exercise(

@@ -179,11 +179,11 @@ EXERCISES = (
         question=(
             "You change a line of QC-FQL and hope for 5 points. Ten seeds scatter by 10.7 points, "
             "so the 95% interval of a difference of two such agents reaches 10.0 points to "
-            "either side. But 20 episodes an agent scatter by 11.1 by themselves: suppose they are "
-            "all that scatters. You play 200 episodes with each of the ten agents of either kind. "
-            "How far does the interval reach now?"
+            "either side. Suppose that the luck of 20 episodes an agent explains all of it. You "
+            "play 200 episodes with each of the ten agents of either kind. How far does the "
+            "interval reach now? One decimal."
         ),
-        kind=Number(reach(200), 0.15, "points"),
+        kind=Number(reach(200), 0.06, "points"),
         hints=(
             "What of 10.7 points is left if the luck of episodes is all, and there are ten times "
             "as many?",
