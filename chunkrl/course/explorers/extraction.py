@@ -19,6 +19,7 @@ CRITICS = 8
 NAMES = tuple(WAYS_TO_ACT)
 LAST = len(WAYS_TO_ACT[NAMES[0]].settings) - 1
 LEAST = 1e-3  # probability of an action that is drawn
+OCTAVES = 10  # up to 1; a dot's area says in which its probability is
 LOW, HIGH = -3.3, 3.4  # of the axis of values
 
 
@@ -108,10 +109,12 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     angle = np.linspace(0, 2 * np.pi, 60)
     for mean in WAYS.mean:
         seen.plot(mean[0] + RING * np.cos(angle), mean[1] + RING * np.sin(angle), **plots.EXACT)
-    often = numbers.law > LEAST
-    share, at = numbers.law[often], extractions.world().action[often]
     series = NAMES.index(numbers.way)
-    seen.scatter(*at.T, s=4 + 400 * share, color=plots.COLORS[series], zorder=3)
+    octave = np.floor(np.log2(np.maximum(numbers.law, LEAST / 2) / LEAST))
+    for k in range(OCTAVES):  # dots of one size are one mark
+        at = extractions.world().action[octave == k]
+        size = np.sqrt(4 + 400 * LEAST * 2 ** (k + 0.5))
+        seen.plot(*at.T, "o", markersize=size, color=plots.COLORS[series], mew=0, zorder=3)
     seen.plot(*extractions.TARGET, marker="*", markersize=11, color=plots.YELLOW,
               markeredgecolor=plots.BLACK, linestyle="none")  # fmt: skip
 
