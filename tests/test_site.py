@@ -42,14 +42,22 @@ def corners(explorer):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The whole site but for the robot, at the least positions that a figure can have."""
-    folder = tmp_path_factory.mktemp("site")
-    shows = site.opened((ROOT / "notebooks").glob("*.ipynb"))
+    """A site of one notebook; figures that it does not show stand at their corners only.
+
+    The whole site takes minutes: `benchmarks/site_pages.py` makes it and checks as much.
+    """
+    folder, notebooks = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("notebooks")
+    for name in (f"{NOTEBOOK}.ipynb", "GUIDE.md", "SYMBOLS.md"):
+        shutil.copy(ROOT / "notebooks" / name, notebooks / name)
+    shows = site.opened(notebooks.glob("*.ipynb"))
     with pytest.MonkeyPatch.context() as patch:
+        for name, explorer in EXPLORERS.items():
+            if not shows[name]:
+                patch.setitem(EXPLORERS, name, corners(explorer))
         patch.setattr(site, "_robot", lambda *_: False)  # test_robot_page.py
-        pages_made = site.make(folder, ROOT / "notebooks", most=1, workers=0)
-    settings = {name: grid.grid(EXPLORERS[name], shows[name], 1) for name in EXPLORERS}
-    return folder, pages_made, EXPLORERS, settings
+        explorers = dict(EXPLORERS)
+        settings = {name: grid.grid(explorers[name], shows[name], 1) for name in explorers}
+        return folder, site.make(folder, notebooks, most=1, workers=0), explorers, settings
 
 
 def test_what_npm_does_not_give_is_said(tmp_path, monkeypatch):
@@ -70,18 +78,11 @@ def test_formulas_are_set_without_a_network(made):
     if told.left_out:
         pytest.skip(told.left_out[0])
     with site_browser.offline() as page:
-        for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-            site_browser.open_page(page, folder / f"{path.stem}.html")
-            text = page.locator("main").inner_text()
-            assert page.locator(".katex-error").count() == 0, path.stem
-            formulas = pages_with_formulas(path)
-            assert (page.locator(".katex").count() > 0) == formulas, path.stem
-            assert "$$" not in text, path.stem
-
-
-def pages_with_formulas(path):
-    cells = nbformat.read(path, as_version=4).cells
-    return any("$" in cell.source for cell in cells if cell.cell_type == "markdown")
+        for name in (NOTEBOOK, "SYMBOLS"):
+            site_browser.open_page(page, folder / f"{name}.html")
+            assert page.locator(".katex").count() > 0, name
+            assert page.locator(".katex-error").count() == 0, name
+            assert "$$" not in page.locator("main").inner_text(), name
 
 
 @needs_browser
