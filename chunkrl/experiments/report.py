@@ -22,7 +22,6 @@ LOSSES = {"td": "TD error, squared [reward$^2$]", "target": "target Q, mean [rew
 # Names that are more than capitals.
 SPELLED = {
     "fedit": "FEdit",
-    "rebrac": "ReBRAC",
     "gcsacbc": "SAC+BC",
     "gcsacbc_n": "n-step SAC+BC",
 }

@@ -120,7 +120,7 @@ def table(numbers: Numbers) -> Table:
 EXTRACTION_RUNS = Explorer(
     name="extraction_runs",
     notebook="17",
-    title="The same critics on a robot",
+    title="Rejection sampling or gradient?",
     compute=compute,
     layout=layout,
     draw=draw,
