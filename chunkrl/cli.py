@@ -404,7 +404,7 @@ def check(
 def site(
     folder: Annotated[Positional[Path], about("to write; open its index.html")],
     notebooks: Annotated[Path, about("whose stored outputs are shown")] = Path("notebooks"),
-    most: Annotated[int, about("settings of a figure, if its ends and buttons need no more")] = 240,
+    most: Annotated[int, about("settings of a figure, if its ends and buttons need no more")] = 160,
     workers: Annotated[Count, about("processes; default: one per core; 0: this one")] = None,
 ) -> None:
     """Write the course as pages that need no kernel: notebooks, live figures, the robot.

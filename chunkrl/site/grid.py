@@ -20,7 +20,7 @@ from chunkrl.course.controls import Slider, Value, shown
 from chunkrl.course.explorer import Explorer
 from chunkrl.site.marks import HEIGHT, UNITS, Sketch
 
-MOST = 240  # positions, unless those that must exist are more
+MOST = 160  # positions, unless those that must exist are more
 PLAYED = 8  # positions that a slider that plays gets first, and for which there is more room:
 LENIENT = 2
 NUMBER = re.compile(r"(\d+(?:[.,]\d+)*)")
