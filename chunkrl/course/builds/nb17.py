@@ -17,13 +17,13 @@ from chunkrl.tabular.selection import best_of_n
 STEPS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 SIZES = (1, 16)  # N
 ROUNDS, NUDGE = 3_000, 1e-4
-CRITICS = extractions.critic(8, 2.0, 0.3)  # of the explorer
+FIRST = extractions.critic(8, 2.0, 0.3, kept=1)  # of the explorer's
 TITLES = ("N = 1: claimed", "N = 1: obtained", "N = 16: claimed", "N = 16: obtained")
 
 
 def critic(action: np.ndarray) -> np.ndarray:
-    """The first of them, which errs where data are rare.  [..., 2] -> [...]"""
-    return CRITICS(action)[0]
+    """The first critic, which errs where data are rare.  [..., 2] -> [...]"""
+    return FIRST(action)[0]
 
 
 def slope(action: np.ndarray) -> np.ndarray:

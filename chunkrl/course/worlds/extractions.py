@@ -72,18 +72,22 @@ def unknown(action: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(log_density(WAYS, action) - world().rare))
 
 
-def critic(critics: int, sigma: float, length: float) -> Callable[[np.ndarray], np.ndarray]:
+def critic(
+    critics: int, sigma: float, length: float, kept: int | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
     """Critics that err where data are rare: Q + sigma u(a) g(a).  [*B, 2] -> [critics, *B]
 
-    g is a smooth random function of each critic, of spread 1, that changes over `length`.
+    g is a smooth random function of each critic, of spread 1, that changes over `length`.  Of the
+    `critics` that are drawn, the first `kept` are evaluated, or all.
     """
     rng = np.random.default_rng(0)
     wave = rng.standard_normal((critics, 2, WAVES)) / length
     phase = rng.uniform(0, 2 * np.pi, (critics, WAVES))
+    wave, phase = wave[:kept], phase[:kept]
 
     def score(action: np.ndarray) -> np.ndarray:
         angle = np.einsum("...d,cdw->c...w", action, wave)
-        angle += phase.reshape(critics, *(1,) * (action.ndim - 1), WAVES)
+        angle += phase.reshape(len(phase), *(1,) * (action.ndim - 1), WAVES)
         g = np.sqrt(2 / WAVES) * np.cos(angle).sum(-1)
         return value(action) + sigma * unknown(action) * g
 
