@@ -11,7 +11,6 @@ turn, whose two episodes are not the same.  A row is written as soon as it is me
 """
 
 import argparse
-import csv
 import tempfile
 import time
 from collections import defaultdict
@@ -23,6 +22,7 @@ import numpy as np
 
 from chunkrl.envs.ogbench import generate, oracles
 from chunkrl.envs.ogbench.recipes import Recipe, recipe
+from chunkrl.train import runs
 
 DATASETS = ("cube-single-play", "cube-double-play", "scene-play")
 
@@ -91,15 +91,11 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=8)
     parser.add_argument("--states", type=int, default=1001)
     options = parser.parse_args()
-    with options.table.open("w", newline="") as file:
-        for i, dataset in enumerate(options.datasets):
-            found = row(dataset, options.episodes, options.states)
-            writer = csv.DictWriter(file, found)
-            if i == 0:
-                writer.writeheader()
-            writer.writerow(found)
-            file.flush()
-            print(*(f"{k}={v}" for k, v in found.items()), flush=True)
+    rows = []
+    for dataset in options.datasets:
+        rows.append(row(dataset, options.episodes, options.states))
+        runs.write_csv(options.table, rows)
+        print(*(f"{k}={v}" for k, v in rows[-1].items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def main() -> None:
             jax.clear_caches()  # which do not know of the environment
             with jax.default_matmul_precision(PRECISIONS[0] if candidates else precision):
                 for method in options.methods:
-                    if candidates and method != "mac":  # which alone proposes without gradients
+                    if candidates and method != "mac":  # of others it is not measured
                         continue
                     for seeds in options.seeds:
                         if time.perf_counter() - begin > options.seconds:
