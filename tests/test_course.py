@@ -3,6 +3,8 @@
 import importlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import answers
@@ -29,6 +31,19 @@ every_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXE
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("CHUNKRL_HOME", str(tmp_path))
     return tmp_path
+
+
+def test_reading_what_there_is_compiles_nothing():
+    # Every notebook, and every process that draws a figure, imports these first.
+    listen = (
+        "import jax\ncompiled = []\n"
+        "jax.monitoring.register_event_duration_secs_listener("
+        "lambda name, seconds, **more: 'backend_compile' in name and compiled.append(name))\n"
+        "import chunkrl.course.exercises, chunkrl.course.explorers\n"
+        "before = len(compiled)\njax.jit(lambda: 0)()\nprint(before, len(compiled))"
+    )
+    run = subprocess.run([sys.executable, "-c", listen], capture_output=True, text=True)
+    assert run.stdout.split() == ["0", "1"], run.stderr
 
 
 def answer_of(code: str):

@@ -95,13 +95,18 @@ class MultipleChoice:
 class Function:
     """A function that agrees with `reference` on hidden inputs within a relative `tolerance`.
 
-    `view` makes an array of what it returns, where that is none.
+    `view` makes an array of what it returns, where that is none.  Inputs that take seconds to make
+    are a function, called for the first answer.
     """
 
     reference: Callable[..., Any]
-    inputs: tuple[tuple[Any, ...], ...]
+    inputs: tuple[tuple[Any, ...], ...] | Callable[[], tuple[tuple[Any, ...], ...]]
     tolerance: float = 1e-5
     view: Callable[[Any], Any] = np.asarray
+
+    @cached_property
+    def hidden(self) -> tuple[tuple[Any, ...], ...]:
+        return self.inputs() if callable(self.inputs) else self.inputs
 
     @cached_property
     def right(self) -> list[np.ndarray]:
@@ -113,7 +118,7 @@ class Function:
             raise UnreadableError(
                 f"This exercise takes a function (without calling it); it got {_brief(answer)}."
             )
-        return [self._call(answer, arguments) for arguments in self.inputs]
+        return [self._call(answer, arguments) for arguments in self.hidden]
 
     def _call(self, answer: Callable[..., Any], arguments: tuple[Any, ...]) -> np.ndarray:
         called = f"Called with {self._named(arguments)}, the function"
@@ -144,7 +149,7 @@ class Function:
         return a.shape == b.shape and np.allclose(a, b, rtol=self.tolerance, atol=1e-8)
 
     def wrong(self, answer: list[np.ndarray]) -> str:
-        for arguments, got, want in zip(self.inputs, answer, self.right, strict=True):
+        for arguments, got, want in zip(self.hidden, answer, self.right, strict=True):
             where = f"For {self._named(arguments)}"
             if got.shape != want.shape:
                 return f"{where} the shape is {got.shape}; it should be {want.shape}."

@@ -1,7 +1,7 @@
 """Exercises of notebook 14: the functions of Q-chunking, one after the other."""
 
 import inspect
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from chunkrl.course import qchunking
 from chunkrl.course.exercise import Exercise, Function, Misconception
 from chunkrl.course.qchunking import Nets, best_of_n, chunk_target, flow_loss, sample
+from chunkrl.train import compiler
 from chunkrl.types import Batch
 
 RNG = np.random.default_rng(0)
@@ -45,13 +46,13 @@ BATCH = Batch(
 @cache
 def case() -> tuple:
     """Parameters that moved since the state was made, as in the middle of a gradient step."""
-    state = NETS.init(jax.random.key(0))
-    noisy = lambda tree, key: jax.tree.map(
-        lambda x: x + 0.3 * jax.random.normal(jax.random.key(key), x.shape), tree
-    )
-    state = state._replace(target=noisy(state.target, 1))
-    noise = NETS.noise(jax.random.key(2), 5)
-    return NETS, noisy(state.params, 3), state, BATCH, noise
+    # Operation by operation each would be compiled by itself, for ten times the seconds.
+    quickly = partial(jax.jit, compiler_options=compiler.options(1, quick=True))
+    state = quickly(NETS.init)(jax.random.key(0))
+    moved = lambda tree: jax.tree.map(lambda x: x + 0.3 * numbers(*x.shape), tree)
+    state = state._replace(target=moved(state.target))
+    noise = quickly(NETS.noise, static_argnums=1)(jax.random.key(2), 5)
+    return NETS, moved(state.params), state, BATCH, noise
 
 
 def _loss(nets, params, state, batch, noise, mistake: str):
@@ -311,7 +312,7 @@ EXERCISES = (
             "Write loss(nets, params, state, batch, noise): the critic's squared error plus the "
             "flow's loss."
         ),
-        kind=Function(qchunking.loss, (case(),), tolerance=1e-4),
+        kind=Function(qchunking.loss, lambda: (case(),), tolerance=1e-4),
         hints=(
             "The next chunk: samples by the policy of state.params, the best of them by the critic "
             "of state.params; its value by state.target. Then the critic of params at the logged "
@@ -361,7 +362,7 @@ EXERCISES = (
         ),
         kind=Function(
             qchunking.update,
-            ((squares, NETS, case()[2], BATCH, case()[4]),),
+            lambda: ((squares, NETS, case()[2], BATCH, case()[4]),),
             tolerance=1e-4,
             view=lambda found: ravel_pytree((found[0].params, found[0].target, found[1]))[0],
         ),
