@@ -411,7 +411,7 @@ def site(
 
     They open from disk and from any web server, without a network.  Making them takes npm, once.
     """
-    from chunkrl import site as pages
+    from chunkrl.site import folder as pages
 
     made = pages.make(folder, notebooks, most, workers)
     for sentence in made.left_out:

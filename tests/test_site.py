@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import site_browser
 
-from chunkrl import site
+from chunkrl.site import folder as site
 from chunkrl.course.controls import Slider
 from chunkrl.course.exercise import Function, MultipleChoice, Number
 from chunkrl.course.exercises import EXERCISES

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 
 from chunkrl.course.controls import Slider, Value, shown
 from chunkrl.course.explorer import Explorer
+from chunkrl.course.explorers import EXPLORERS
 from chunkrl.site.marks import HEIGHT, UNITS, Sketch
 
 MOST = 160  # positions, unless those that must exist are more
@@ -113,6 +114,11 @@ def declaration(
     return found
 
 
+def packed(name: str, opened: Sequence[Mapping[str, Value]] = (), most: int = MOST) -> str:
+    """All that a page needs to show the explorer of that name, as text that a script can hold."""
+    return encoded(declaration(EXPLORERS[name], opened, most))
+
+
 def encoded(declared: Mapping[str, Any]) -> str:
     """`declared` as text that a script can hold: JSON, gzip, base64."""
     text = json.dumps(declared, separators=(",", ":"), ensure_ascii=False)
@@ -179,9 +185,14 @@ def _cell(values: Sequence[Any], shape: Sequence[int]) -> Any:
 
     -> {"v": different values, "d": sliders, "n": which value where}, without what says nothing.
     """
-    numbers: dict[str, int] = {}
-    ids = [numbers.setdefault(json.dumps(value), len(numbers)) for value in values]
-    different = [json.loads(text) for text in numbers]
+    numbers: dict[Any, int] = {}
+    different: list[Any] = []
+    ids = []
+    for value in values:
+        key = value if value is None or isinstance(value, str) else repr(value)
+        if (number := numbers.setdefault(key, len(different))) == len(different):
+            different.append(value)
+        ids.append(number)
     if len(different) == 1:
         return {"v": different}
     table = np.array(ids).reshape(shape)
@@ -257,4 +268,4 @@ def _guessed(
     }
 
 
-__all__ = ["MOST", "declaration", "encoded", "grid"]
+__all__ = ["MOST", "declaration", "encoded", "grid", "packed"]

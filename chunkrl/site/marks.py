@@ -297,7 +297,11 @@ def _cells(image: AxesImage) -> Mark:
 
 
 def _whole(values: np.ndarray) -> list[int | None]:
-    return [None if np.isnan(v) else int(v) for v in np.clip(values, -20_000, 20_000)]
+    lifted = np.isnan(values)
+    whole = np.where(lifted, 0, values).clip(-20_000, 20_000).astype(int).tolist()
+    for i in np.flatnonzero(lifted):
+        whole[i] = None
+    return whole
 
 
 def _placed(mark: Mark, box: Any, origin: tuple[int, int] | None = None) -> Mark:
