@@ -64,6 +64,7 @@ def step_sizes(step: str, episodes: int) -> np.ndarray:
     return 1 / episode if step == "1/m" else np.full(episodes, float(step))
 
 
+@lru_cache(maxsize=128)  # by all positions of n
 def simulate(episodes: int, step: str, value_error: float) -> np.ndarray:
     """Squared error of the first cell after TD(n) on real episodes, for SOME_N.  [REPLICAS, K]"""
     value = np.tile(truth(), (REPLICAS, len(SOME_N), 1))

@@ -1,5 +1,6 @@
 """Notebook 16: how long random behaviour takes to succeed once, dithering or in chunks."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,12 +46,17 @@ def setting(world: str, slip: float) -> tuple[np.ndarray, dict[str, wander.Hand]
     return transition, blind | {LOGS: wander.logged(transition, found.behaviour)}
 
 
+@lru_cache(maxsize=32)
+def exact(slip: float, world: str) -> np.ndarray:
+    """Mean steps to the first success by hand and chunk length, or NEVER.  -> [3, MOST]"""
+    transition, hands = setting(world, slip)
+    times = [[wander.expected_steps(transition, hand, k) for k in H] for hand in hands.values()]
+    return np.minimum(times, NEVER)
+
+
 def compute(h: int, slip: float, world: str) -> Numbers:
     """Exact mean times for every chunk length, and walks with chunks of `h`."""
     transition, hands = setting(world, slip)
-    steps = [
-        [wander.expected_steps(transition, hand, int(k)) for k in H] for hand in hands.values()
-    ]
     alive = [wander.surviving(transition, hand, h, SHOWN) for hand in hands.values()]
     found, error, share = np.zeros(3), np.zeros(3), np.zeros((3, SHOWN // EVERY))
     for i, hand in enumerate(hands.values()):
@@ -59,8 +65,7 @@ def compute(h: int, slip: float, world: str) -> Numbers:
         if took.max() <= PATIENCE:
             found[i], error[i] = took.mean(), took.std(ddof=1) / np.sqrt(WALKS)
         share[i] = (took[None] > np.arange(EVERY, SHOWN + 1, EVERY)[:, None]).mean(-1)
-    exact = np.minimum(steps, NEVER)
-    return Numbers(h, slip, world, exact, np.array(alive), found, error, share)
+    return Numbers(h, slip, world, exact(slip, world), np.array(alive), found, error, share)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
