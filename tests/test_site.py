@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,12 +10,11 @@ import nbformat
 import pytest
 import site_browser
 
-from chunkrl.site import folder as site
-from chunkrl.course.controls import Slider
 from chunkrl.course.exercise import Function, MultipleChoice, Number
 from chunkrl.course.exercises import EXERCISES
 from chunkrl.course.explorers import EXPLORERS
 from chunkrl.errors import ConfigError, DataError
+from chunkrl.site import folder as site
 from chunkrl.site import grid, pages
 
 ROOT = Path(__file__).parents[1]
@@ -28,36 +26,13 @@ needs_browser = pytest.mark.skipif(
 SLOWEST_MEDIAN_MS = 300.0
 
 
-def corners(explorer):
-    """The explorer at the ends of its sliders alone, and two options of its menus."""
-    ends = [
-        replace(control, start=control.low)
-        if isinstance(control, Slider)
-        else replace(control, options=control.ends[:: max(1, len(control.ends) - 1)])
-        for control in explorer.controls
-    ]
-    ends = [c if c.start in c.ends else replace(c, start=c.ends[0]) for c in ends]
-    return replace(explorer, controls=tuple(ends), named={}, predict_first=None)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A site of one notebook; figures that it does not show stand at their corners only.
-
-    The whole site takes minutes: `benchmarks/site_pages.py` makes it and checks as much.
-    """
-    folder, notebooks = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("notebooks")
-    for name in (f"{NOTEBOOK}.ipynb", "GUIDE.md", "SYMBOLS.md"):
-        shutil.copy(ROOT / "notebooks" / name, notebooks / name)
+    """The whole site, with the fewest positions of its sliders; `--durations` says how long."""
+    folder, notebooks = tmp_path_factory.mktemp("site"), ROOT / "notebooks"
     shows = site.opened(notebooks.glob("*.ipynb"))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, explorer in EXPLORERS.items():
-            if not shows[name]:
-                patch.setitem(EXPLORERS, name, corners(explorer))
-        patch.setattr(site, "_robot", lambda *_: False)  # test_robot_page.py
-        explorers = dict(EXPLORERS)
-        settings = {name: grid.grid(explorers[name], shows[name], 1) for name in explorers}
-        return folder, site.make(folder, notebooks, most=1, workers=0), explorers, settings
+    settings = {name: grid.grid(explorer, shows[name], 1) for name, explorer in EXPLORERS.items()}
+    return folder, site.make(folder, notebooks, most=1), settings
 
 
 def test_what_npm_does_not_give_is_said(tmp_path, monkeypatch):
@@ -88,10 +63,10 @@ def test_formulas_are_set_without_a_network(made):
 @needs_browser
 @pytest.mark.browser
 def test_every_slider_of_every_figure(made, record_property):
-    folder, _, explorers, settings = made
+    folder, _, settings = made
     with site_browser.offline() as page:
         site_browser.open_page(page, folder / "figures.html")
-        for name, explorer in explorers.items():
+        for name, explorer in EXPLORERS.items():
             root = page.locator(f"[data-explorer={name}]")
             figure = site_browser.Figure(root, explorer, [*settings[name].values()])
             figure.sweep(10)
@@ -114,8 +89,8 @@ def test_on_a_phone_no_page_is_wider_than_the_screen(made, dark):
 @needs_browser
 @pytest.mark.browser
 def test_keys_buttons_play_and_the_question_first(made):
-    folder, _, explorers, settings = made
-    explorer, values = explorers["rankings"], settings["rankings"]
+    folder, _, settings = made
+    explorer, values = EXPLORERS["rankings"], settings["rankings"]
     with site_browser.offline() as page:
         site_browser.open_page(page, folder / f"{NOTEBOOK}.html")
         question = page.locator("[data-explorer=rankings][data-predict]")
@@ -293,6 +268,5 @@ def test_numbers_that_mean_nothing_are_refused(tmp_path, given):
 
 
 def test_data_are_the_same_every_time():
-    explorer = corners(EXPLORERS["fork"])
-    first, second = (grid.encoded(grid.declaration(explorer, (), 1)) for _ in range(2))
+    first, second = (grid.packed("fork", (), 1) for _ in range(2))
     assert first == second
