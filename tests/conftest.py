@@ -100,10 +100,12 @@ def parity(parity_folder, name):
     assert folder.taken, f"{folder.file} is declared but not read"
 
 
-# MB that a process gains before it gives back what it can, and that it may ever hold.
-GROWTH, MOST = 250, 2500
+# MB: beyond the first a process gives back what it can, if it has gained as much as the second
+# since it last did; it never holds more than the third.  What it gives back is compiled again.
+FULL, GROWTH, MOST = 1400, 250, 2500
 BYTES = 1 if sys.platform == "darwin" else 1024  # what the system counts a peak in
-FLOOR, PEAKS = pytest.StashKey[int](), pytest.StashKey[dict[str, int]]()
+FLOOR, HIGHEST = pytest.StashKey[int](), pytest.StashKey[tuple[int, str]]()
+PEAKS = pytest.StashKey[dict[str, tuple[int, str]]]()  # of each process: MB, and in which test
 
 
 def resident() -> int:
@@ -174,9 +176,12 @@ def pytest_runtest_protocol(item):
     stash = item.config.stash
     floor = stash.setdefault(FLOOR, resident())
     result = yield
-    if resident() > floor + GROWTH:
+    if resident() > max(FULL, floor + GROWTH):
         release()
         stash[FLOOR] = resident()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES >> 20
+    if peak > stash.get(HIGHEST, (0, ""))[0]:
+        stash[HIGHEST] = peak, item.nodeid
     return result
 
 
@@ -190,13 +195,13 @@ def pytest_sessionfinish(session):
     """Processes that ran tests hand in what they held at most; too much is a failure."""
     config = session.config
     name = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    peak = {name: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES >> 20}
+    peak = {name: config.stash.get(HIGHEST, (0, "no test"))}
     if hasattr(config, "workeroutput"):
         config.workeroutput["peak"] = peak
         return
     peaks = config.stash[PEAKS] or peak
     config.stash[PEAKS] = peaks
-    if max(peaks.values()) > MOST and session.exitstatus == pytest.ExitCode.OK:
+    if max(peaks.values())[0] > MOST and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -207,6 +212,7 @@ def pytest_terminal_summary(terminalreporter, config):
             spent[report.nodeid.split("::")[0]] += report.duration
     for file, seconds in spent.most_common(config.option.durations or 0):
         terminalreporter.write_line(f"{seconds:7.1f} s  {file}")
-    for name, peak in sorted(config.stash[PEAKS].items()):
+    for name, (peak, test) in sorted(config.stash[PEAKS].items()):
         verdict = "" if peak <= MOST else f", more than the {MOST} MB that are allowed"
-        terminalreporter.write_line(f"peak memory of test process {name}: {peak} MB{verdict}")
+        told = f"peak memory of test process {name}: {peak} MB in {test}{verdict}"
+        terminalreporter.write_line(told)

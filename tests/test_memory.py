@@ -40,7 +40,9 @@ def test_a_process_stays_bounded_and_above_the_limit_the_run_fails(tmp_path) -> 
     command = [sys.executable, "-m", "pytest", "-p", "no:nbval", "-n", "1", "--rootdir", "."]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "11 passed" in run.stdout, run.stdout + run.stderr
-    found = re.search(r"peak memory of test process gw0: (\d+) MB, more than the 500", run.stdout)
+    found = re.search(
+        r"peak memory of test process gw0: (\d+) MB in .*, more than the 500", run.stdout
+    )
     assert found, run.stdout
-    assert 500 < int(found[1]) < 1500
+    assert 500 < int(found[1]) < 2000
     assert run.returncode == 1
