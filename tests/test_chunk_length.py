@@ -7,7 +7,7 @@ import pytest
 from random_worlds import random_mdp, random_policy
 from scipy import stats
 
-from chunkrl.course.exercises import nb08
+from chunkrl.course.exercises import EXERCISES, nb08
 from chunkrl.course.worlds import loops
 from chunkrl.tabular import chunk_length
 from chunkrl.tabular.chunk_length import critics, guarantee, losses
@@ -170,13 +170,19 @@ class TestExercises:
                 assert np.sign(round(short - long, 9)) == np.sign(factor - 1.0)
 
     @pytest.mark.parametrize(("slip", "passed"), [(0.2, [5]), (0.1, [6, 7])])
-    def test_the_lengths_that_no_error_recommends(self, slip: float, passed: list[int]) -> None:
+    def test_the_errors_for_which_a_guarantee_recommends_a_length(
+        self, slip: float, passed: list[int]
+    ) -> None:
         """08.q2, by looking at many errors."""
         world, errors = lock(24, slip), np.linspace(0.0, 1.0, 2001)
         lines = np.array([[guarantee(world, h, 0.0)] for h in range(1, 9)])
         lines = lines + [2 / (1 - 0.99**h) * errors for h in range(1, 9)]
-        seen = set((lines.argmin(0) + 1).tolist())
-        assert nb08.never_best(slip) == passed == sorted(set(range(1, 9)) - seen)
+        best = lines.argmin(0) + 1
+        assert passed == sorted(set(range(1, 9)) - set(best.tolist()))
+        if nb08.LIKED not in passed:
+            last = errors[best == nb08.LIKED].max()
+            assert last == pytest.approx(nb08.overtaken(nb08.LIKED, slip), abs=1 / 2000)
+            assert EXERCISES["08.q2"].kind.right == pytest.approx(last, abs=1 / 2000)
 
     def test_a_claim_in_the_place_of_a_result_is_a_negative_regret(self) -> None:
         """08.bug: of a perfect critic it is right, of a noisy one below zero."""

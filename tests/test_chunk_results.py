@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 from scipy import stats
 
+from chunkrl import plots
 from chunkrl.course import explorers
 from chunkrl.course.explorers import EXPLORERS, one_network
 from chunkrl.course.worlds import loops
@@ -72,6 +74,28 @@ class TestGrid:
         stuck = explorer.numbers(sigma=1.0).stuck
         assert stuck[0] > 0.9 > 0.1 > stuck[3]
         assert "at h = 1 9" not in explorer.alt(sigma=1.0)  # two numbers that run together
+
+    def test_a_bar_that_is_cut_shows_no_causes(self) -> None:
+        """Each coloured part stands in a bar whose whole height is seen."""
+        numbers = EXPLORERS["chunk_length"].numbers(choice="2", sigma=1.0)
+        seen = plots.Canvas(explorers.chunk_length.layout)
+        seen.picture(lambda axes: explorers.chunk_length.draw(axes, numbers))
+        boxes = [
+            np.array([path.vertices[:4] for path in drawn.get_paths()])
+            for axes in seen.figure.axes
+            for drawn in axes.collections
+            if isinstance(drawn, PolyCollection)
+        ]
+        cut, *parts = boxes
+        tall = np.flatnonzero(numbers.regret > explorers.chunk_length.TALLEST) + 1
+        np.testing.assert_allclose(cut[:, :, 0].mean(1), tall)
+        for part in parts:
+            assert not np.isin(part[:, :, 0].mean(1).round(), tall).any()
+
+    def test_proposals_drawn_anew_free_single_actions(self) -> None:
+        seen = explorers.chunk_length.proposals().alt
+        assert "eight kept: 67.3, 20.3, 3.9, 4.2," in seen
+        assert "eight anew: 11.4, 3.2, 3.7, 3.9," in seen
 
 
 class TestPrefixes:
@@ -250,7 +274,7 @@ class TestNetworks:
             assert loops.caught(lock(24, 0.1), found[3000, 0, h].regret).all()
         assert not loops.caught(lock(24, 0.1), found[3000, 8, 8].regret).any()
         lines = explorers.lock_network.summary("3,000 windows, all chunks").splitlines()
-        assert len(lines) == 1 + len(lock_network.LENGTHS)
+        assert len(lines) == 2 + len(lock_network.LENGTHS)  # two lines of names
         assert lines[-1].split()[-3:] == ["64", "1.91", "4.85"]
 
     def test_entry_errors_at_equal_windows_and_at_equal_steps(self) -> None:

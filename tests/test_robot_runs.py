@@ -221,6 +221,11 @@ def test_the_gap_of_the_way_in_parts() -> None:
     assert parts[3] == pytest.approx(total(*ours) - total(*other)) == pytest.approx(parts[:3].sum())
     assert ((low < parts) & (parts < high)).all()
     np.testing.assert_allclose(parts[:3] / parts[3], [0.60, 0.35, 0.05], atol=0.005)
+    share, (least, most) = robot_paths.failing_less()
+    np.testing.assert_allclose(share, np.array(fewer) / parts[3])
+    np.testing.assert_allclose(
+        [share, least, most], [[0.52, 0.68], [0.43, 0.58], [0.60, 0.81]], atol=0.01
+    )
 
 
 def test_the_bars_begin_and_end_at_the_means_over_all_episodes() -> None:
@@ -281,10 +286,16 @@ def test_success_and_failure_stand_side_by_side() -> None:
     stored = robot_runs.load_paths()
     pair = [stored.methods.tolist().index(method) for method in robot_paths.PAIR]
     assert stored.success[pair, 0, robot_paths.FIRST].all()
-    assert not stored.success[pair, 0, robot_paths.FAILS].any()
+    assert not stored.success[pair, 0, robot_paths.typical_failure()].any()
     seen = robot_paths.endings_picture().alt
     assert "QC-FQL minus FQL +0.37 [-0.06, +0.79]" in seen
     assert "QC-FQL minus FQL +1.70 [+1.21, +2.18]" in seen
+    assert robot_paths.typical_failure() == 10
+    way = [
+        100 * np.linalg.norm(np.diff(robot_runs.path(stored, m, 0, 10), axis=0), axis=1).mean()
+        for m in pair
+    ]  # FQL, QC-FQL; over all failures 1.55 and 3.25
+    np.testing.assert_allclose(way, [1.59, 3.31], atol=0.006)
 
 
 def test_a_seed_that_never_succeeds_is_left_out(monkeypatch) -> None:

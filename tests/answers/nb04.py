@@ -28,12 +28,11 @@ ANSWERS = {
     ),
     "q3": Answers(
         equivalents=(
-            "answer = 22",
-            "answer = '22'",
-            "from chunkrl.course.exercises.nb04 import windows_needed\n"
-            "answer = next(n for n in range(2, 30) if windows_needed(n) > 200)",
+            "answer = 0.111",
+            "answer = '11.1%'",
+            "answer = 1 - 0.9**12 - 12 * 0.1 * 0.9**11 - 66 * 0.1**2 * 0.9**10",
         ),
-        near_misses=(23, 19, 36),
+        near_misses=(0.1, 0.12, 11.1),
     ),
     "bug": Answers(
         equivalents=(

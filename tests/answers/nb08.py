@@ -41,11 +41,15 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
-            "answer = 5",
-            "answer = '5'",
-            "from chunkrl.course.exercises.nb08 import never_best\n(answer,) = never_best(0.2)",
+            "answer = 0.129",
+            "answer = 0.1288",
+            "import numpy as np\n"
+            "loss = np.array([0, 0.5162, 0.8522, 1.7809, 2.7062, 3.9573, 4.5581, 4.6278])\n"
+            "eps = np.linspace(0, 0.3, 3001)\n"
+            "lines = loss[:, None] + 2 / (1 - 0.99 ** np.arange(1, 9))[:, None] * eps\n"
+            "answer = eps[lines.argmin(0) == 4].max()",
         ),
-        near_misses=(2, 3, 4, 5.5),
+        near_misses=(0.131, 0.126, 0.1),
     ),
     "q3": Answers(
         equivalents=(

@@ -6,11 +6,17 @@ from chunkrl.course.one_step import library_loss
 ANSWERS = {
     "q1": Answers(
         equivalents=(
-            "answer = 1 - 0.9**3",
-            "answer = 0.27",
-            "import numpy as np\nanswer = np.float32(0.271)",
+            "answer = 12",
+            "from math import ceil, log\nanswer = 1 + ceil(log(0.9) / log(0.99))",
+            "import numpy as np\n"
+            "from chunkrl.course.exercises.nb12 import window_targets\n"
+            "def target(solved, n):\n"
+            "    reward, mask = -np.ones(n), np.ones(n)\n"
+            "    reward[solved] = mask[solved] = 0\n"
+            "    return window_targets(reward, mask, np.full(n + 1, -8), n, 0.99)[0]\n"
+            "answer = next(n for n in range(2, 99) if target(0, n) - target(n - 1, n) >= 0.1)",
         ),
-        near_misses=(0.28, 0.26, 0.3),
+        near_misses=(10, 13, 12.5),
     ),
     "q2": Answers(
         equivalents=(

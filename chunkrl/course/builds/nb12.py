@@ -132,7 +132,10 @@ def steps_to_goal(pressed: np.ndarray) -> float:
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
     steps = plots.label(
-        figure.add_axes((0.09, 0.14, 0.38, 0.62)), "updates", "steps to the goal", "the policy"
+        figure.add_axes((0.09, 0.14, 0.38, 0.62)),
+        "updates",
+        "steps to the goal (log scale)",
+        "the policy",
     )
     steps.set_yscale("log")
     steps.set_ylim(LEAST, 1.2 * MOST)

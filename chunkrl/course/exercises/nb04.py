@@ -1,16 +1,16 @@
 """Exercises of notebook 04: n-step returns along data of another policy."""
 
-from collections.abc import Callable
+from math import comb
 
 import numpy as np
 
 from chunkrl.course.exercise import Exercise, Function, Misconception, Number
 from chunkrl.course.worlds import windows
 from chunkrl.course.worlds.fork import RISKY, long_fork
-from chunkrl.course.worlds.returns import importance_variance, n_step_target
+from chunkrl.course.worlds.returns import n_step_target
 from chunkrl.course.worlds.windows import MISSING
 from chunkrl.tabular.chunks import n_step
-from chunkrl.tabular.mdp import one_hot, optimal, policy_value
+from chunkrl.tabular.mdp import optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
 # Of 04.q1: short enough for a sheet of paper, and without a discount.
@@ -32,25 +32,13 @@ def risky(n: int) -> float:
     return float(optimal(n_step(world.mdp, world.behaviour, n)).q[0, RISKY])
 
 
-WINDOWS = 200  # of one entry, in 04.q3
+RARE, WINDOWS = 0.1, 12  # of 04.q3: how often risky is followed up rightly, and its windows
 
 
-def windows_needed(n: int, ratios: int | None = None, bias_at: int | None = None) -> float:
-    """From how many weighted n-step returns on their mean is as good as the uncorrected one's.
-
-    V*^2 Var[w] / M = bias^2, with w the product of n - 1 ratios; 04.q3
-    """
-    world = lock(24, slip=0.0, skill=0.9)
-    best = optimal(world.mdp)
-    greedy, ratios = one_hot(best.choice, 2), n - 1 if ratios is None else ratios
-    variance = importance_variance(world.mdp, greedy, world.behaviour, ratios)[0]
-    found = optimal(n_step(world.mdp, world.behaviour, bias_at or n)).value[0]
-    return float(best.value[0] ** 2 * variance / (found - best.value[0]) ** 2)
-
-
-def dearest(needed: Callable[[int], float] = windows_needed) -> int:
-    """The first n at which WINDOWS windows are too few to correct it."""
-    return next(n for n in range(2, 100) if needed(n) > WINDOWS)
+def share_of_logs(least: int, most: int = WINDOWS) -> float:
+    """How many logs of 04.q3 hold `least` to `most` right follow-ups.  Binomial."""
+    counts = range(least, most + 1)
+    return sum(comb(WINDOWS, k) * RARE**k * (1 - RARE) ** (WINDOWS - k) for k in counts)
 
 
 IMPORTS = (
@@ -243,58 +231,60 @@ EXERCISES = (
         id="04.q3",
         objective="You can say what it costs to correct a return instead of biasing it.",
         question=(
-            "Importance weights make an n-step return of Q(s, a) unbiased: multiply it by the "
-            "product w of pi/beta over its n - 1 later actions. pi always presses right, beta with "
-            "q = 0.9 (the lock of 24 cells, no slip). An entry has 200 windows. Take every return "
-            "as -21.43 for the scatter of the weighted mean; of the uncorrected critic count its "
-            "bias at the start alone. What is the smallest n at which the uncorrected critic has "
-            "the smaller squared error?"
+            "The fork, where safe is worth -4 and risky -2 if followed up rightly, else -8; the "
+            "data do so with f = 0.1. Risky has 12 windows. A robot takes the plain mean of w y "
+            "over the 12 as its value of risky (pi always follows up rightly, y is the window's "
+            "return, w = pi/beta of its follow-up) and compares it with -4. How likely is it, "
+            "over logs, that the robot takes safe?"
         ),
-        kind=Number(dearest(), 1e-9, "steps"),
+        kind=Number(share_of_logs(3), 0.0006, "of all logs"),
         hints=(
-            "Compare two squared errors at each n. One is the bias of that n, squared. The other "
-            "is the variance of a mean of 200 weighted returns.",
-            "The second is 21.43^2 (0.9^-(n - 1) - 1) / 200. The first comes from n_step, as in "
-            "the table under *Exact*: 2.06^2 at n = 2, 3.78^2 at n = 8.",
-            "world = lock(24, slip=0.0, skill=0.9)\n"
-            "best = optimal(world.mdp).value[0]\n"
-            "for n in range(2, 30):\n"
-            "    bias = optimal(n_step(world.mdp, world.behaviour, n)).value[0] - best\n"
-            "    print(n, bias**2, best**2 * (...) / 200)",
+            "What are w and y of a window that was followed up rightly, and of one that was not? "
+            "Then what is the mean if K of the 12 were?",
+            "w y is -2/0.1 or 0, so the mean is -20 K/12. It lies below -4 from a certain K on, "
+            "and K is binomial: 12 windows, 0.1 each.",
+            "from math import comb\n"
+            "answer = sum(comb(12, k) * 0.1**k * 0.9 ** (12 - k) for k in range(..., 13))",
         ),
         solution=(
-            "from chunkrl.tabular.chunks import n_step\n"
-            "from chunkrl.tabular.mdp import optimal\n"
-            "from chunkrl.tabular.worlds import lock\n"
-            "world = lock(24, slip=0.0, skill=0.9)\n"
-            "best = optimal(world.mdp).value[0]\n"
-            "for answer in range(2, 30):\n"
-            "    bias = optimal(n_step(world.mdp, world.behaviour, answer)).value[0] - best\n"
-            "    if best**2 * (0.9 ** -(answer - 1) - 1) / 200 > bias**2:\n"
-            "        break"
+            "from math import comb\n"
+            "below = [k for k in range(13) if -2 / 0.1 * k / 12 < -4]\n"
+            "answer = sum(comb(12, k) * 0.1**k * 0.9 ** (12 - k) for k in below)"
         ),
         misconceptions=(
             Misconception(
-                dearest(lambda n: windows_needed(n, ratios=n)),
-                "Either this is the last n at which correcting still wins, or it weights n "
-                "actions: the first one is given, and n - 1 are left to the data.",
+                share_of_logs(0, 0),
+                "You let it take safe where no window was followed up rightly. All weights are 0 "
+                "then, and so is the mean: far above -4.",
             ),
             Misconception(
-                dearest(lambda n: windows_needed(n, bias_at=8)),
-                "This takes the bias of n = 8 at every n. It grows with n, though ever slower.",
+                0.0,
+                "Unbiased is the mean over all logs: -2. One log of 12 windows scatters about it.",
             ),
             Misconception(
-                2,
-                "At n = 2 the variance of the mean is 21.43^2 (1/0.9 - 1) / 200 = 0.26, and the "
-                "squared bias 4.2. Is it the weights' variance that you took, or E[w^2]? And is it "
-                "divided by 200?",
+                share_of_logs(0, 7),
+                "This is the uncorrected mean, of -2 and -8: it lies below -4 unless 8 of the 12 "
+                "were right. Here a right window counts ten times and a wrong one not at all.",
+            ),
+            Misconception(share_of_logs(0, 2), "This is how likely it is to take risky. And safe?"),
+            Misconception(
+                share_of_logs(2),
+                "Two right follow-ups say -20 * 2/12 = -3.33 of risky: still above -4.",
+            ),
+            Misconception(
+                share_of_logs(4), "Three right follow-ups already say -20 * 3/12 = -5 of risky."
+            ),
+            Misconception(
+                share_of_logs(3, 3),
+                "This is exactly three. With more than three the mean is lower still.",
             ),
         ),
         why=(
-            "The bias comes to rest (4.34 at most), while the weights' variance grows by a factor "
-            "of 1/q for each step, exponentially. So the windows that correcting takes go from 13 "
-            "at n = 2 to 36 at n = 8 and 217 at n = 22. More windows pay off any variance, and no "
-            "number of windows the bias."
+            "A window that counts brings -20, and the sum is divided by all 12: the *more* often "
+            "the log followed up rightly, the worse risky looks, and a log without a single right "
+            "follow-up says 0. Over all logs the mean is -2; the scatter is what it costs. "
+            "Divided by the sum of the weights it says -2 as soon as one window counts. And the "
+            "uncorrected mean takes safe in all but 3 of a million logs."
         ),
     ),
     Exercise(

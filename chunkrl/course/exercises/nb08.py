@@ -10,7 +10,7 @@ from chunkrl.tabular.chunks import chunk_index, chunked
 from chunkrl.tabular.mdp import MDP, optimal, policy_value
 from chunkrl.tabular.worlds import lock, right_actions
 
-SLIP = 0.2  # of 08.q2
+SLIP, LIKED = 0.1, 5  # of 08.q2: the lock, and the length that a guarantee recommends
 
 
 @cache
@@ -26,11 +26,9 @@ def tie(short: int, long: int, slip: float = SLIP) -> float:
     return float(loss / (2 / (1 - discount**short) - 2 / (1 - discount**long)))
 
 
-def never_best(slip: float = SLIP) -> list[int]:
-    """The lengths that for no error have the best guarantee: others pass them before they win."""
-    enters = lambda h: max((tie(short, h, slip) for short in range(1, h)), default=0.0)
-    leaves = lambda h: min((tie(h, long, slip) for long in range(h + 1, 9)), default=np.inf)
-    return [h for h in range(1, 9) if enters(h) >= leaves(h)]
+def overtaken(h: int, slip: float = SLIP) -> float:
+    """The error from which on a longer length has a better guarantee than h."""
+    return min(tie(h, longer, slip) for longer in range(h + 1, 9))
 
 
 Chunks = tuple[np.ndarray, np.ndarray]  # P_h [S, A^h, S], r_h [S, A^h]
@@ -194,48 +192,56 @@ EXERCISES = (
     ),
     Exercise(
         id="08.q2",
-        objective="You can read off a guarantee which lengths it can ever recommend.",
+        objective="You can read off a guarantee for which errors it recommends a length.",
         question=(
             "The guarantee of each length, V* - V*_h + 2 eps / (1 - gamma^h), is a line in "
-            "eps. On the lock of 24 cells at slip 0.2, chunks of 1 to 8 lose 0, 1.15, 2.45, 4.32, "
-            "5.96, 6.99, 8.18 and 9.44 by not looking. One of the eight lengths has the best "
-            "guarantee for no eps at all. Which? A whole number."
+            "eps. On the lock of 24 cells at slip 0.1, chunks of 1 to 8 lose 0, 0.52, 0.85, 1.78, "
+            "2.71, 3.96, 4.56 and 4.63 by not looking. For some errors eps the best guarantee of "
+            "the eight is that of h = 5. Up to which eps?"
         ),
-        kind=Number(never_best()[0], 1e-9, "steps"),
+        kind=Number(overtaken(LIKED), 0.0005, "reward"),
         hints=(
             "Draw the lines: longer chunks begin higher and rise less. The best guarantee is the "
-            "lowest line. Which line is nowhere the lowest?",
+            "lowest line. Which line is the first to pass under that of 5?",
             "Lines h and k meet at eps = (loss_k - loss_h) / (2/(1 - gamma^h) - 2/(1 - gamma^k)). "
-            "A length is passed over if the next longer one overtakes its shorter neighbour before "
-            "it does.",
-            "loss = np.array([0, 1.15, 2.45, 4.32, 5.96, 6.99, 8.18, 9.44])\n"
+            "Not only the next longer length may overtake.",
+            "loss = np.array([0, 0.52, 0.85, 1.78, 2.71, 3.96, 4.56, 4.63])\n"
             "slope = 2 / (1 - 0.99 ** np.arange(1, 9))\n"
             "eps = np.linspace(0, 1, 10001)\n"
             "best = (loss[:, None] + ...).argmin(0) + 1\n"
-            "print(sorted(set(best.tolist())))",
+            "print(eps[best == 5])",
         ),
         solution=(
             "import numpy as np\n"
-            "loss = np.array([0, 1.15, 2.45, 4.32, 5.96, 6.99, 8.18, 9.44])\n"
+            "loss = np.array([0, 0.52, 0.85, 1.78, 2.71, 3.96, 4.56, 4.63])\n"
             "slope = 2 / (1 - 0.99 ** np.arange(1, 9))\n"
-            "best = (loss[:, None] + slope[:, None] * np.linspace(0, 1, 10001)).argmin(0) + 1\n"
-            "answer = (set(range(1, 9)) - set(best.tolist())).pop()"
+            "answer = min((loss[k] - loss[4]) / (slope[4] - slope[k]) for k in (5, 6, 7))"
         ),
         misconceptions=(
-            Misconception(1, "With eps = 0 it loses nothing: there its line is the lowest."),
-            Misconception(8, "Its line rises least: from some eps on it is the lowest for good."),
             *(
                 Misconception(
-                    h,
-                    f"{h} is passed over at slip 0.1. At slip 0.2 the losses are others, and its "
-                    "line is the lowest for a while.",
+                    tie(LIKED, longer),
+                    f"There {longer} passes under 5. Has no other length done so before?",
                 )
-                for h in (6, 7)
+                for longer in (6, 7)
+            ),
+            Misconception(
+                tie(4, LIKED),
+                "There 5 passes under 4: that is where its errors begin. Where do they end?",
+            ),
+            Misconception(
+                2 * overtaken(LIKED),
+                "The slope is 2/(1 - gamma^h): eps counts twice, since the best chunk may look too "
+                "bad and another one too good.",
+            ),
+            Misconception(
+                overtaken(LIKED, 0.2),
+                "These are the losses at slip 0.2, where 5 is overtaken before it has overtaken 4.",
             ),
         ),
         why=(
-            "6 overtakes 4 at eps 0.161, before 5 does at 0.165: whoever wants more than 4 should "
-            "want 6. At slip 0.1 it is 6 and 7 that are passed over. Which lengths a worst case "
+            "8 passes under 5 at 0.129, before 7 (0.163) and 6 (0.189) do: so no eps at all "
+            "recommends 6 or 7. At slip 0.2 it is 5 that none does. Which lengths a worst case "
             "can recommend is a matter of the world, and 5 has no privilege. What critics really "
             "lose is far less."
         ),

@@ -11,11 +11,24 @@ from chunkrl.course.exercise import Exercise, Function, Misconception, Number
 from chunkrl.train import compiler
 from chunkrl.types import Batch
 
-# Of 12.q1: chunks of four, of which one solves the task with its first action, one with its last.
-DISCOUNT, NEXT_VALUE = 0.9, -8.0
-POWERS = DISCOUNT ** np.arange(4)
-FIRST, LAST = POWERS @ [0, -1, -1, -1], POWERS @ [-1, -1, -1, 0]
-AHEAD = float(FIRST - LAST)
+# Of 12.q1: windows of which one solves the task with its first action, one with its last.
+DISCOUNT, NEXT_VALUE, LEAD = 0.99, -8.0, 0.1
+
+
+def ahead(n: int, bootstrap: float = 0.0, counted: bool = True) -> float:
+    """The first one's target minus the last one's, in windows of n.
+
+    `bootstrap` is what the first one would add; `counted`: with the rewards behind its success.
+    """
+    cost = -(DISCOUNT ** np.arange(n))
+    first = cost[1:].sum() if counted else 0.0
+    return float(first + DISCOUNT**n * bootstrap - cost[:-1].sum())
+
+
+def enough(**how: Any) -> int:
+    """The first n at which it is LEAD or more."""
+    return next(n for n in range(2, 1000) if ahead(n, **how) >= LEAD)
+
 
 # Of 12.q2: scatter of QC-FQL's ten seeds [points]; Student's factor of the difference of two tens.
 SCATTER, STUDENT = 10.7, 2.10
@@ -120,52 +133,49 @@ EXERCISES = (
         id="12.q1",
         objective="You can compute a window's target, and say what a quirk of it prefers.",
         why=(
-            "Both bootstraps are cut, and A = -2.44 is 1 - 0.9^3 above B = -2.71. If nothing "
-            "counted after a success, A would be 0, and 2.71 above: being three steps sooner "
-            "counts a tenth of that where the log leaves the place again."
+            "Both bootstraps are cut, and A pays B's rewards a step later each: A = 0.99 B. So A "
+            "is 1 - 0.99^(n - 1) ahead: 0.10 for being eleven steps sooner (n = 12), and never 1, "
+            "however long the windows. If nothing counted after a success, it would be 10.5."
         ),
         question=(
-            "Chunks of four, discount 0.9, -1 a step except where the cube lies in its place. "
-            "Window A solves the task with its first action, window B with its last; in A the hand "
-            "carries the cube on at once. The slow critics say -8 of whatever follows either. By "
-            "how much is A's published target above B's? Two decimals."
+            "Windows of n actions, discount 0.99, -1 a step except where the cube lies in its "
+            "place. Window A solves the task with its first action, window B with its last; in A "
+            "the hand carries the cube on at once. The slow critics say -8 of whatever follows "
+            "either. From which n on is A's published target at least 0.1 above B's? A whole "
+            "number."
         ),
-        kind=Number(AHEAD, 0.005, "reward"),
+        kind=Number(enough(), 1e-9, "actions"),
         hints=(
-            "Write the four rewards and the four masks of each window. Which of the two "
-            "bootstraps?",
-            "A: rewards 0, -1, -1, -1, masks 0, 1, 1, 1. B: -1, -1, -1, 0 and 1, 1, 1, 0. The "
-            "least mask counts, and every reward.",
-            "powers = 0.9 ** np.arange(4)\nanswer = powers @ [0, -1, -1, -1] - powers @ [...]",
+            "Write the rewards of both windows one below the other, for n = 4. Which of the two "
+            "bootstraps? What do the sums have in common?",
+            "A: rewards 0, -1, ..., -1; B: -1, ..., -1, 0. The least mask is 0 in both. The sums "
+            "differ by their first and last term: 1 - 0.99^(n - 1).",
+            "for n in range(2, 100):\n"
+            "    powers = 0.99 ** np.arange(n)\n"
+            "    print(n, -powers[1:].sum() - ...)",
         ),
-        solution=(
-            "import numpy as np\n"
-            "powers = 0.9 ** np.arange(4)\n"
-            "answer = powers @ [0, -1, -1, -1] - powers @ [-1, -1, -1, 0]"
-        ),
+        solution=("answer = next(n for n in range(2, 100) if 1 - 0.99 ** (n - 1) >= 0.1)"),
         misconceptions=(
             Misconception(
-                float(-LAST),
+                enough(counted=False),
                 "That is how one would think of it (nothing counts behind a success), and how the "
                 "toy of notebook 08 counts. The published code does otherwise: only the bootstrap "
-                "is cut, and all four rewards are summed.",
+                "is cut, and all rewards are summed.",
             ),
             Misconception(
-                AHEAD + DISCOUNT**4 * NEXT_VALUE,
+                enough(bootstrap=NEXT_VALUE),
                 "You bootstrapped in A. Its last mask is 1, but the window's is the smallest of "
                 "its masks, 0: no value is added.",
             ),
             Misconception(
-                0.0,
-                "Three steps cost 1 in each window, but not the same three: reward i carries "
+                enough() - 1,
+                "The last of n actions is number n - 1, counted from 0: its reward carries "
+                "0.99^(n - 1). Or is it the last n at which A is not yet so far ahead?",
+            ),
+            Misconception(
+                0,
+                "A and B pay for n - 1 steps each, but not for the same ones: reward i carries "
                 "gamma^i.",
-            ),
-            Misconception(
-                -AHEAD, "The size is right. Which of the two pays its three steps later?"
-            ),
-            Misconception(
-                float(1 - DISCOUNT**4),
-                "The last of four actions is number 3, counted from 0: its reward carries 0.9^3.",
             ),
         ),
     ),

@@ -76,6 +76,7 @@ DOTTED: dict[str, Any] = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1
 GAP: dict[str, Any] = {"color": "white", "linewidth": 2.5, "zorder": 4}
 MISSING = {"facecolor": "#CFE8F7", "edgecolor": plots.BLUE, "linewidth": 0.8}
 PICKING = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0.8}
+CUT = {"facecolor": "#DDDDDD", "edgecolor": "#777777", "linewidth": 0.8}
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -96,7 +97,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.075, 0.13, 0.54, 0.63)),
         "chunk length h [steps]",
         "regret: V* - true value [reward]",
-        f"regret at the start, by cause (higher bars are cut at {TALLEST:.0f})",
+        f"regret at the start, by cause (grey: cut at {TALLEST:.0f}, causes not shown)",
     )
     claim.set_ylim(-6.0, 106.0)
     regret.set_ylim(0.0, 1.2 * TALLEST)
@@ -149,29 +150,87 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 
 def _draw_regret(regret: Axes, numbers: Numbers) -> None:
+    off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
+    _boxes(regret, H[~seen], np.zeros((~seen).sum()), np.full((~seen).sum(), TALLEST), CUT)
     level = np.zeros(len(H))
     for part, style in (
         (numbers.picking, PICKING),
         (numbers.missing, MISSING),
         (numbers.open_loop, plots.EXACT_BAR),
     ):
-        shown = part > THIN
-        below = numbers.regret - level - part
-        left, right = H[shown] - 0.35, H[shown] + 0.35
-        low, high = (np.clip(x, 0, TALLEST)[shown] for x in (below, below + part))
-        corners = np.array([[left, low], [left, high], [right, high], [right, low]])
-        # One artist for all bars of a part: a slider waits for each of them.
-        regret.add_collection(
-            PolyCollection(list(corners.T.swapaxes(1, 2)), **style), autolim=False
-        )
+        shown = seen & (part > THIN)
+        below = np.maximum(numbers.regret - level - part, 0.0)
+        _boxes(regret, H[shown], below[shown], (below + part)[shown], style)
         level = level + part
-    off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
     regret.errorbar(H[seen], numbers.regret[seen], off[seen], **MEAN)
     for up in (0.90, 0.93):  # a bar that is cut is broken
         regret.hlines(np.full((~seen).sum(), up * TALLEST), H[~seen] - 0.42, H[~seen] + 0.42, **GAP)
     for h, value, top in zip(H.tolist(), numbers.regret, numbers.regret + off, strict=True):
         at = min(top, 1.1 * TALLEST) if value < TALLEST else TALLEST
         regret.text(h, at + 0.3, f"{value:.1f}", ha="center")
+
+
+def _boxes(axes: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, style: Any) -> None:
+    """Bars from `low` to `high` as one artist: a slider waits for each of them."""
+    left, right = at - 0.35, at + 0.35
+    corners = np.array([[left, low], [left, high], [right, high], [right, low]])
+    axes.add_collection(PolyCollection(list(corners.T.swapaxes(1, 2)), **style), autolim=False)
+
+
+NOISE = 1.0  # of `proposals`
+WAYS = {"8": "eight kept", "8 redrawn": "eight anew", "all chunks": "all chunks"}
+
+
+def proposals() -> plots.Picture:
+    """Regret by h where a critic of noise NOISE takes the best of what it is offered in three ways.
+
+    On a logarithmic axis: with eight kept, single actions lose 17 times as much as chunks of three.
+    """
+    found = {way: CHUNK_LENGTH.numbers(sigma=NOISE, choice=way) for way in WAYS}
+    styles: dict[str, dict[str, Any]] = {
+        way: plots.estimated(i) | {"markersize": 7.0} for i, way in enumerate(WAYS)
+    }
+
+    def one(figure: Figure) -> tuple[Axes, ...]:
+        axes = figure.add_axes((0.10, 0.14, 0.86, 0.66))
+        size = "regret: V* - true value [reward], log"
+        plots.label(
+            axes, "chunk length h [steps]", size, "mean of critics, ± 2 s.e.; filled: least"
+        )
+        axes.set_yscale("log")
+        axes.set_ylim(2.0, 110.0)
+        axes.set_yticks((2, 5, 10, 20, 50, 100), ("2", "5", "10", "20", "50", "100"))
+        axes.minorticks_off()
+        axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
+        axes.set_xticks(H)
+        plots.key(axes, {WAYS[way]: style for way, style in styles.items()}, loc="upper right")
+        return (axes,)
+
+    def each(axes: tuple[Axes, ...]) -> None:
+        (axes_,) = axes
+        for shift, (way, numbers) in zip((0.0, 0.0, 0.12), found.items(), strict=True):
+            style, least = styles[way], best(numbers) - 1
+            joined: dict[str, Any] = style | {"linestyle": "-", "linewidth": 0.8}
+            axes_.errorbar(H + shift, numbers.regret, 2 * numbers.regret_error, **joined)
+            full: dict[str, Any] = style | {"markerfacecolor": style["color"], "zorder": 5}
+            axes_.plot(H[least] + shift, numbers.regret[least], **full)
+            height, up = numbers.regret[least], way != "8 redrawn"
+            axes_.text(
+                H[least] + shift, (1.13 if up else 0.89) * height, f"{height:.1f}",
+                color=style["color"], ha="center", va="bottom" if up else "top", fontsize=9,
+            )  # fmt: skip
+        kept, anew = (found[way].regret[0] for way in ("8", "8 redrawn"))
+        title = (
+            f"sigma {NOISE:.0f}: single actions lose {kept:.1f} with eight kept, {anew:.1f} anew"
+        )
+        plots.headline(axes_, title)
+
+    alt = "; ".join(
+        f"{WAYS[way]}: " + ", ".join(f"{x:.1f}" for x in numbers.regret)
+        for way, numbers in found.items()
+    )
+    told = f"Mean regret of chunks of 1 to {H[-1]} at noise {NOISE:.0f}, slip 0.1: {alt}."
+    return plots.Picture(plots.still(one, each), told)
 
 
 def describe(numbers: Numbers) -> str:

@@ -63,20 +63,23 @@ def compute(setting: str) -> Numbers:
     return Numbers(setting, open_loop(), [*regret], [*claimed], [*entry], interval)
 
 
+COLUMNS = (
+    "                            regret: median      mean               above never  entry error\n"
+    "presses windows   N h nets  [95% interval]      [95% interval]        20  open logged  all"
+)
+
+
 def summary(*settings: str) -> str:
     """What networks lose, and how wrong their entries are, a line for each of `settings` and h."""
-    world, lines = lock(lock_network.LENGTH, lock_network.SLIP), [
-        "presses windows    N  h  networks  median [95% interval]  mean [95% interval]  above 20  "
-        "never open  entry error: logged, all"
-    ]  # fmt: skip
+    world, lines = lock(lock_network.LENGTH, lock_network.SLIP), [COLUMNS]
     for windows, candidates, h in (key for name in settings for key in SETTINGS[name]):
         group = grouped()[windows, candidates, h]
         x, ends = group.regret, (bootstrap(group.regret), bootstrap(group.regret, np.mean))
         median, mean = (f"[{low:4.1f}, {high:4.1f}]" for low, high in ends)
         lines.append(
-            f"{windows * h:7} {windows:7} {candidates or 'all':>4} {h:2} {len(x):9} "
-            f"{np.median(x):7.1f} {median}  {x.mean():7.1f} {mean}  {(x > 20).sum():8}  "
-            f"{caught(world, x).sum():10}  {group.error_logged.mean():19.2f} "
+            f"{windows * h:7} {windows:7} {candidates or 'all':>3} {h} {len(x):4}  "
+            f"{np.median(x):4.1f} {median}   {x.mean():4.1f} {mean}  {(x > 20).sum():5} "
+            f"{caught(world, x).sum():5} {group.error_logged.mean():6.2f} "
             f"{group.error_all.mean():4.2f}"
         )
     return "\n".join(lines)
@@ -84,7 +87,7 @@ def summary(*settings: str) -> str:
 
 REGRET, ENTRY, MEAN = plots.learned(1), plots.learned(2), plots.learned(3)
 SEED = {**plots.learned(1), "markersize": 2.5, "alpha": 0.5}
-HIGH: dict[str, Any] = SEED | {"marker": "^", "markersize": 4.0}
+HIGH: dict[str, Any] = SEED | {"marker": "^", "markersize": 5.0, "alpha": 1.0}
 TALLEST = 20.0  # reward: what lies above is drawn at the edge, and counted
 
 
@@ -112,7 +115,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
             "regret: median, 95% interval": REGRET,
             "its mean": MEAN,
             "each network, sorted": SEED,
-            f"above {TALLEST:.0f}: how many, at most": HIGH,
+            f"above {TALLEST:.0f}": HIGH,
             "open-loop loss, exact": plots.EXACT,
         },
         loc="upper left",
@@ -137,11 +140,9 @@ def two(figure: Figure) -> tuple[Axes, ...]:
         axes = figure.add_axes((left, 0.13, 0.41, 0.66))
         panels.append(plots.label(axes, "chunk length h [steps]", size, title))
         _scale(axes)
-    several = {"median, 95% interval": REGRET, "each network, sorted": SEED}
-    exact = {"open-loop loss, exact": plots.EXACT}
+    several = {"median, 95% interval": REGRET, "mean": MEAN, "each network, sorted": SEED}
+    exact = {f"network above {TALLEST:.0f}": HIGH, "open-loop loss, exact": plots.EXACT}
     plots.key(panels[0], several | exact, loc="upper left")
-    many = {f"above {TALLEST:.0f}: how\nmany, at most": HIGH}
-    plots.key(panels[1], many, loc=(0.60, 0.01))
     return tuple(panels)
 
 
@@ -154,6 +155,7 @@ def presses() -> plots.Picture:
     def each(axes: tuple[Axes, ...]) -> None:
         for panel, numbers in zip(axes, found, strict=True):
             draw_regret(panel, numbers)
+            draw_means(panel, numbers)
         plots.headline(axes[0], "Equal presses: longer chunks lose more; few presses leave a tail")
 
     return plots.Picture(plots.still(two, each), " ".join(map(describe, found)))
@@ -209,8 +211,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     entry, regret = axes
     centre, error = np.transpose([mean_and_error(each) for each in numbers.entry])
     entry.errorbar(PLACES, centre, 2 * error, **ENTRY)
-    middle, mean = draw_regret(regret, numbers)
-    regret.plot(PLACES[mean <= TALLEST] - 0.22, mean[mean <= TALLEST], **MEAN)
+    middle, mean = draw_regret(regret, numbers), draw_means(regret, numbers)
     for place, value in zip(PLACES.tolist(), middle, strict=True):
         regret.text(place, 1.24 * TALLEST, f"{value:.1f}", ha="center", fontsize=9)
     regret.text(0.55, 1.24 * TALLEST, "median", ha="right", fontsize=9)
@@ -221,23 +222,33 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     )
 
 
-def draw_regret(regret: Axes, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
-    """What each network loses, and the medians; medians and means by h are returned."""
+def draw_means(regret: Axes, numbers: Numbers) -> np.ndarray:
+    """The mean regret of each h, where it is not above the scale; all are returned."""
+    mean = np.array([each.mean() for each in numbers.regret])
+    regret.plot(PLACES[mean <= TALLEST] - 0.22, mean[mean <= TALLEST], **MEAN)
+    return mean
+
+
+def draw_regret(regret: Axes, numbers: Numbers) -> np.ndarray:
+    """What each network loses, and the medians, which are returned."""
     at = [p + np.linspace(0.12, 0.40, len(x)) for p, x in zip(PLACES, numbers.regret, strict=True)]
     beside, sizes = np.concatenate(at), np.concatenate([np.sort(x) for x in numbers.regret])
     low = sizes <= TALLEST
     regret.plot(beside[low], sizes[low], **SEED)
     regret.plot(beside[~low], np.full((~low).sum(), 1.03 * TALLEST), **HIGH)
-    middle, mean = np.transpose([(np.median(x), x.mean()) for x in numbers.regret])
+    middle = np.array([np.median(each) for each in numbers.regret])
     off = np.abs(np.minimum(numbers.interval.T, 1.1 * TALLEST) - middle)
     seen = middle <= TALLEST
     regret.errorbar(PLACES[seen], middle[seen], off[:, seen], **REGRET)
     regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
     for place, each in zip(PLACES.tolist(), numbers.regret, strict=True):
         if more := int((each > TALLEST).sum()):
-            told = f"{more}\n≤ {np.ceil(each.max()):.0f}"
-            regret.text(place + 0.18, 1.06 * TALLEST, told, ha="center", fontsize=9)
-    return middle, mean
+            told = f"{more}\n{each.max():.0f}"
+            regret.text(place + 0.26, 1.06 * TALLEST, told, ha="center", fontsize=9)
+    if max(each.max() for each in numbers.regret) > TALLEST:
+        told = f"above {TALLEST:.0f}\nworst"
+        regret.text(0.82, 1.06 * TALLEST, told, ha="right", fontsize=8, linespacing=1.35)
+    return middle
 
 
 def describe(numbers: Numbers) -> str:

@@ -58,8 +58,8 @@ def compute(steps: int, skill: float, slip: float) -> Numbers:
 
 
 BARS = (
-    "logging\n$V_\\beta$", "n-step Q\nsays", "its policy\nobtains", "chunked Q\nclaims",
-    "its chunks\nobtain",
+    "logging\n$V_\\beta$", "n-step Q\nsays", "its policy\nobtains", "chunks\nclaim",
+    "chunks\nobtain",
 )  # fmt: skip
 LEFT = -1.1  # of the bars: the word "value" stands there
 FAINTEST = 0.1  # reward: a strip of cells that are all nearer to V* than this stays white
@@ -94,7 +94,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         "n-step Q minus V*, exact",
     )
     bias.set_xlim(0.5, LONGEST + 0.5)
-    figure.text(0.602, 0.785, "triangles: bootstraps on a path without mistakes", fontsize=9)
+    figure.text(0.602, 0.785, "triangles: bootstraps, if all presses are right", fontsize=9)
     return strip, values, bias
 
 
@@ -107,7 +107,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         darkest,
         range(LENGTH - numbers.steps, 0, -numbers.steps),
     )
-    shades = f"empty: n-step Q is V*; full: {1.2 * darkest:.3g} below it"
+    shades = f"white cell: n-step Q is V*; black: {1.2 * darkest:.3g} below it"
     strip.text(-1.0, 0.62, shades, fontsize=9)
     strip.text(LENGTH + 0.5, 1.25, "start", fontsize=9)
     strip.text(0.5, 1.25, "goal", ha="right", fontsize=9)
@@ -123,7 +123,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     values.hlines(0.0, LEFT, len(errors) - 0.4, color=plots.BLACK, linewidth=1.5)
     if abs(errors[4] - errors[3]) > 0.01:  # what is claimed, carried over to what is obtained
         values.plot([3.36, 4.46, 4.46], [errors[3], errors[3], errors[4]], **plots.reference(1))
-        told = "dots: from the claim to what is obtained"
+        told = f"dots: {abs(errors[4] - errors[3]):.2g} more claimed than obtained"
         values.text(len(errors) - 0.4, 0.36 * deep, told, ha="right", fontsize=8)
     values.set_ylim(-1.4 * deep, 0.45 * deep)
 
@@ -137,6 +137,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     bias.vlines(
         numbers.steps, numbers.limit, 0.1 * deep, color=plots.BLACK, linestyle=":", linewidth=1.2
     )
+    aside, away = ("right", -0.15) if numbers.steps > LONGEST / 2 else ("left", 0.15)
+    bias.text(numbers.steps + away, 0.01 * deep, f"n = {numbers.steps}", ha=aside, fontsize=9)
     plots.headline(
         strip,
         f"q = {numbers.skill:.2f}, slip {numbers.slip:.2f}, V* {numbers.best:.2f}: "

@@ -90,18 +90,18 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.865, 0.13, 0.12, 0.63)),
         "",
         "percentage points",
-        f"{spelled(OURS)} minus",
+        f"{spelled(OURS)}'s lead",
     )
     curves.set_ylim(-0.03, 1.05)
     curves.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
     curves.set_xlim(0, 1.06 * STEPS[-1] / 1000)
-    seeds.set_xlim(-0.6, len(SHOWN) - 0.4)
+    seeds.set_xlim(-0.7, len(SHOWN) - 0.35)
     seeds.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
     seeds.tick_params(labelleft=False)
     gaps.set_ylim(LOWEST, 100)
     gaps.set_yticks([0, 25, 50, 75, 100])
     gaps.set_xlim(-0.6, len(OTHERS) - 0.4)
-    gaps.set_xticks(range(len(OTHERS)), [spelled(m) for m in OTHERS], fontsize=9)
+    gaps.set_xticks(range(len(OTHERS)), [f"over\n{spelled(m)}" for m in OTHERS], fontsize=9)
     for axes in (seeds, gaps):
         axes.tick_params(axis="x", length=0)
     tuned = {f"{spelled(m)}, alpha {robot_tuning.best(m):g}": i for m, i in SHOWN.items()}
@@ -131,14 +131,14 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         aside = x + 0.009 * STEPS[-1] / 1000 * (place - 1)
         curves.errorbar(aside, mean, [mean - low, high - mean], **line)
         rate, luck = numbers.rate[method], numbers.luck[method]
-        at = place - 0.2 + beside(rate)
+        at = place - 0.28 + beside(rate)
         few: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 3.5}
         off = np.clip(np.abs(luck.T - rate), 0, 1)
         each.errorbar(at, rate, off if len(rate) <= FEW else None, **few)
         mean, low, high = np.clip(spread(rate), 0.0, 1.0)
         thick: dict[str, Any] = style | {"elinewidth": 2.2, "markersize": 8.5}
-        each.errorbar(place + 0.26, mean, [[mean - low], [high - mean]], **thick)
-        each.text(place + 0.26, high + 0.03, f"{mean:.1%}", ha="center", fontsize=9)
+        each.errorbar(place + 0.30, mean, [[mean - low], [high - mean]], **thick)
+        each.text(place + 0.30, high + 0.03, f"{mean:.1%}", ha="center", fontsize=9)
     gaps.axhline(0.0, color=plots.BLACK, linewidth=0.8)
     for place, other in enumerate(OTHERS):
         gap, low, high = np.clip(100 * numbers.gap[other], LOWEST, 100)

@@ -169,7 +169,7 @@ def waterfall(bars: Axes, numbers: Numbers) -> float:
     size = plots.nice_top(max(2.0, float(np.abs(ends).max())))
     for place, (height, base) in enumerate(zip(heights, begin, strict=True)):
         above = max(base, base + height) + 0.04 * size
-        bars.text(place, above, f"{height:+.2f}", ha="center")
+        bars.text(place, above, f"{height:+.2f}" if abs(height) >= 0.005 else "0", ha="center")
     bars.hlines(0.0, -0.6, ROOM, color=plots.BLACK, linewidth=0.8)
     at = np.full(len(numbers.estimate), len(PARTS) - 0.55)  # beside the bar: whiskers are short
     bars.errorbar(at, numbers.estimate, 2.0 * numbers.standard_error, capsize=4.0, **MEAN)
@@ -203,7 +203,7 @@ def three(figure: Figure) -> tuple[Axes, ...]:
     panels = []
     for left, name in zip((0.075, 0.395, 0.715), TARGETS, strict=True):
         axes = figure.add_axes((left, 0.21, 0.275, 0.54))
-        size = "error [reward]" if name == TARGETS[0] else ""
+        size = "error of one target [reward]" if name == TARGETS[0] else ""
         panels.append(plots.label(axes, "", size, f"5-step {name}"))
         axes.set_xticks(range(len(PARTS)), SHORT, fontsize=9)
         axes.set_xlim(-0.6, ROOM)
@@ -221,8 +221,11 @@ def side_by_side() -> plots.Picture:
         for panel, numbers in zip(axes, found, strict=True):
             waterfall(panel, numbers)
             told = f"s.d. of one target {numbers.deviation:.2f}"
-            panel.text(-0.55, -2.12, told, fontsize=9)
-        told = f"black: exact; open square: mean of {equal} sampled targets, ± 2 s.e."
+            panel.text(-0.35, -2.12, told, fontsize=9)
+        told = (
+            "outlined: exact (orange too low, blue too high); "
+            f"open square: mean of {equal} sampled targets, ± 2 s.e."
+        )
         axes[0].text(0.0, -0.34, told, transform=axes[0].transAxes, fontsize=9)
         plots.headline(axes[0], "Foreign actions, luck, or neither; q = 0.9, slip 0.1")
 
