@@ -226,7 +226,6 @@ def test_the_best_values_are_as_told():
         assert outcome.tolist() == [-1, -1, 1]
 
 
-@pytest.mark.usefixtures("compiled_well")
 @pytest.mark.parametrize("name", methods.ALL)
 def test_methods_learn_what_they_can_and_nothing_else(name):
     method = methods.ALL[name]
