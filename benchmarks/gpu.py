@@ -1,6 +1,6 @@
 """What an accelerator makes of the methods: a row of CSV as soon as it is measured.
 
-python benchmarks/gpu.py gpu.csv [--size paper] [--methods qc_fql fql qc mac] [--seeds 1 4 16]
+python benchmarks/gpu.py gpu.csv [--size paper] [--methods qc_fql fql qc mac dqc] [--seeds 1 4 16]
                          [--precisions tensorfloat32 float32 bfloat16] [--seconds 600] [--lock FILE]
 
 A row is one method with one precision and one number of seeds.  Updates/s of all seeds together,
@@ -17,29 +17,23 @@ import csv
 import fcntl
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import speed
-from speed import ACTION, OBS, agent_of, random_dataset, update_flops
+from first_command import problem
 
-from chunkrl.data import chunks
 from chunkrl.train.runs import versions
 from chunkrl.types import ChunkBatch, ChunkDataset, Windows
 
-METHODS = ("qc_fql", "fql", "qc", "mac")
+METHODS = ("qc_fql", "fql", "qc", "mac", "dqc")
 # Of matrix products with float32 arrays; "candidates" computes what is not differentiated in
-# bfloat16 (CHUNKRL_PRECISION), the rest as the first.
+# bfloat16 (CHUNKRL_PRECISION), the rest as the first, for methods that propose several chunks.
+PROPOSING = ("qc", "mac")
 PRECISIONS = ("tensorfloat32", "float32", "bfloat16", "candidates")
 SIZES = ("smoke", "coffee", "laptop", "paper")
-
-
-def chunk_dataset(agent, rows: int = 100_000) -> ChunkDataset:
-    """Arrays of cube-double's shapes, with rewards, for methods that read chunks."""
-    data = random_dataset(rows)
-    last = chunks.final_rows(data.terminal)
-    return chunks.dataset(data.obs, data.action, data.reward, data.mask, last, agent.chunk)
 
 
 def host_chunks(r: np.random.Generator, dataset: ChunkDataset, size: int, agent) -> ChunkBatch:
@@ -59,16 +53,28 @@ def host_chunks(r: np.random.Generator, dataset: ChunkDataset, size: int, agent)
     )
 
 
+def host_drawn(r: np.random.Generator, dataset: ChunkDataset, size: int, agent) -> ChunkBatch:
+    """A batch with goals as the agent draws it, by the host's processor."""
+    with jax.default_device(jax.devices("cpu")[0]):
+        return jax.device_get(_drawn(agent, jax.random.key(r.integers(2**31)), dataset, size))
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _drawn(agent, key, dataset, size):
+    return agent.draw(key, dataset, size)
+
+
 def row(method: str, size: str, precision: str, seeds: int, repeats: int, lock: Path) -> dict:
     """One row of the table."""
-    agent, amount = agent_of(method, size)
+    agent, amount, data = problem(method, size)
     windows = isinstance(agent.reads, Windows)
-    host = random_dataset() if windows else chunk_dataset(agent)
-    draw = speed.host_windows if windows else host_chunks
+    host, draw = jax.device_get(data), speed.host_windows if windows else host_chunks
+    if not windows and host.goal.shape[-1]:
+        host, draw = jax.device_put(data, jax.devices("cpu")[0]), host_drawn
     count = speed.updates_of(method, size) * (1 if jax.default_backend() == "cpu" else 10)
-    count = max(2, count // (10 if method == "mac" else 1))
+    count = max(2, count // (1 if windows else 10))
     begin = time.perf_counter()
-    ours = speed.compiled_loop(agent, amount.batch_size, count, jax.device_put(host), seeds)
+    ours = speed.compiled_loop(agent, amount.batch_size, count, data, seeds)
     jax.block_until_ready(ours())
     compiled = time.perf_counter() - begin
     few = max(2, count // 10)
@@ -82,7 +88,8 @@ def row(method: str, size: str, precision: str, seeds: int, repeats: int, lock: 
         fcntl.flock(alone, fcntl.LOCK_EX)
         took = speed.alternate(runs, repeats)
     ours_rate, usual_rate = seeds * count / took["ours"], few / took["usual"]
-    flops = update_flops(agent, amount.batch_size) if windows else mac_flops(agent, amount)
+    drawn = lambda: agent.draw(jax.random.key(0), data, amount.batch_size)
+    flops = speed.update_flops(agent, amount.batch_size, jax.eval_shape(drawn))
     ceiling = products * 2 * n**3 / took["top"]
     device = jax.devices()[0]
     return {
@@ -102,14 +109,6 @@ def row(method: str, size: str, precision: str, seeds: int, repeats: int, lock: 
         "first_call_s": round(compiled, 1),
         "minutes_per_million": round(1e6 * seeds / ours_rate / 60, 2),
     }
-
-
-def mac_flops(agent, amount) -> float:
-    """Matrix-product operations of one update of a method that reads chunks."""
-    zeros = lambda *shape: jax.ShapeDtypeStruct(shape, np.float32)
-    b = amount.batch_size
-    shapes = ((b, OBS), (b, agent.chunk * ACTION), (b,), (b,), (b, OBS), (b, 0), (b, 0))
-    return update_flops(agent, b, ChunkBatch(*(zeros(*shape) for shape in shapes)))
 
 
 def main() -> None:
@@ -133,7 +132,7 @@ def main() -> None:
             jax.clear_caches()  # which do not know of the environment
             with jax.default_matmul_precision(PRECISIONS[0] if candidates else precision):
                 for method in options.methods:
-                    if candidates and method != "mac":  # of others it is not measured
+                    if candidates and method not in PROPOSING:
                         continue
                     for seeds in options.seeds:
                         if time.perf_counter() - begin > options.seconds:

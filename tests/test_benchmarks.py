@@ -78,8 +78,8 @@ def test_the_count_of_an_update_grows_with_the_batch(speed):
 
 
 def test_the_usual_loop_draws_the_same_chunks(gpu, speed):
-    agent, _ = speed.agent_of("mac", "smoke")
-    data = gpu.chunk_dataset(agent, 3000)
+    agent, _, data = gpu.problem("mac", "smoke")
+    data = jax.device_get(data)
     host = gpu.host_chunks(np.random.default_rng(0), data, 1000, agent)
     rows = data.starts[np.random.default_rng(0).integers(0, len(data.starts), 1000)]
     device = chunks.take(jax.device_put(data), jnp.asarray(rows), agent.chunk, agent.discount)
