@@ -162,7 +162,7 @@ class TestReferenceNumbers:
 
 class TestExercises:
     def test_the_error_at_which_two_guarantees_meet(self) -> None:
-        """08.q2: below it the shorter chunks have the better guarantee, above it the longer."""
+        """08.q3: below it the shorter chunks have the better guarantee, above it the longer."""
         world = lock(24, nb08.SLIP)
         for pair in ((1, 2), (2, 4), (1, 4)):
             for factor in (0.9, 1.0, 1.1):
@@ -173,7 +173,7 @@ class TestExercises:
     def test_the_errors_for_which_a_guarantee_recommends_a_length(
         self, slip: float, passed: list[int]
     ) -> None:
-        """08.q2, by looking at many errors."""
+        """08.q3, by looking at many errors."""
         world, errors = lock(24, slip), np.linspace(0.0, 1.0, 2001)
         lines = np.array([[guarantee(world, h, 0.0)] for h in range(1, 9)])
         lines = lines + [2 / (1 - 0.99**h) * errors for h in range(1, 9)]
@@ -182,7 +182,7 @@ class TestExercises:
         if nb08.LIKED not in passed:
             last = errors[best == nb08.LIKED].max()
             assert last == pytest.approx(nb08.overtaken(nb08.LIKED, slip), abs=1 / 2000)
-            assert EXERCISES["08.q2"].kind.right == pytest.approx(last, abs=1 / 2000)
+            assert EXERCISES["08.q3"].kind.right == pytest.approx(last, abs=1 / 2000)
 
     def test_a_claim_in_the_place_of_a_result_is_a_negative_regret(self) -> None:
         """08.bug: of a perfect critic it is right, of a noisy one below zero."""

@@ -97,6 +97,17 @@ class TestGrid:
         assert "eight kept: 67.3, 20.3, 3.9, 4.2," in seen
         assert "eight anew: 11.4, 3.2, 3.7, 3.9," in seen
 
+    def test_it_is_fresh_decisions_that_end_loops(self) -> None:
+        """Kept both and fresh both are the grid's; one of the two alone lies between them."""
+        world = lock(24, 0.1)
+        found = loops.fresh_in(world, 1, 200, 1.0, 8)
+        np.testing.assert_allclose(found.mean(-1), [[67.3, 18.7], [68.1, 11.4]], atol=0.05)
+        for redrawn in (False, True):
+            group = chunk_length.critics(world, 1, 200, candidates=8, redrawn=redrawn)
+            (part,) = chunk_length.losses(group, [1.0])
+            np.testing.assert_allclose(found[int(redrawn), int(redrawn)], part.regret, atol=1e-6)
+        assert loops.caught(world, found).sum(-1).tolist() == [[176, 0], [178, 0]]
+
 
 class TestPrefixes:
     def test_it_is_what_the_recipe_gives(self) -> None:
@@ -297,6 +308,8 @@ class TestNetworks:
             assert means == sorted(means)
         ends = [bootstrap(found[key].regret, np.mean) for key in ((300, 8, 1), (150, 8, 2))]
         assert ends[0][0] < ends[1][0] < ends[1][1] < ends[0][1]
+        windows = [found[3000, 8, h].regret.mean() for h in lock_network.LENGTHS]
+        np.testing.assert_allclose(windows, [0.2, 0.7, 2.4, 4.0, 8.0], atol=0.05)
 
     def test_with_every_button_logged_single_actions_do_not_fail(self) -> None:
         """The same windows, and one more of each cell and button."""
@@ -315,6 +328,11 @@ class TestNetworks:
         complete = found[lock_network.COMPLETE].regret
         assert complete.mean() < 0.3
         assert complete.max() < 20
+        scarce, drawn, none = explorers.lock_network.failing()
+        np.testing.assert_array_equal(scarce, np.arange(55, 65))
+        assert sorted(set(drawn) & set(scarce)) == [59, 60, 62, 63, 64]
+        assert sorted(set(drawn) - set(scarce)) == [33, 46, 48, 50, 54]
+        assert len(none) == 0
         seen = explorers.lock_network.control()
         assert "lose 12.9 in the mean, 10 of them more than 20, the worst 74.7" in seen.alt
         assert "lose 10.8 in the mean, 10 of them more than 20, the worst 73.5" in seen.alt

@@ -17,7 +17,7 @@ from chunkrl.course.explorers import (
     target_parts,
 )
 from chunkrl.course.worlds import support, windows
-from chunkrl.course.worlds.returns import importance_variance
+from chunkrl.course.worlds.returns import importance_variance, weighted_variance
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
 from chunkrl.statistics import bootstrap
@@ -328,18 +328,17 @@ class TestOffPolicy:
         assert policy_value(typed, picked.choice)[0] < blind - 1 < picked.value[0] - 5
 
     def test_a_goal_inside_a_window_closes_its_bill(self) -> None:
-        """04.bug: with the least mask every cell is right, with the last one the start alone."""
+        """04.bug: rewards behind the goal cost all but the cells whole chunks away from it."""
         log = windows.stream(lock(12), 3)
         says = {}
-        for name in ("one_round_of_stream", "last_step"):
+        for name in ("one_round_of_stream", "every_reward"):
             q = np.zeros((12, 8))
             for _ in range(100):
                 q = getattr(nb04, name)(q, *log, 0.99)
             says[name] = q.max(-1)[::-1]
         truth = [steps_cost(k) for k in range(1, 13)]
         np.testing.assert_allclose(says["one_round_of_stream"], truth)
-        np.testing.assert_allclose(says["last_step"][2::3], truth[2::3])
-        np.testing.assert_allclose(says["last_step"][:2], [steps_cost(3), steps_cost(6)])
+        np.testing.assert_allclose(says["every_reward"], np.repeat(truth[2::3], 3))
 
     @pytest.mark.parametrize("pressed", [0.1, 0.5, 0.9])
     def test_luck_costs_whatever_is_pressed_behind_the_goal(self, pressed: float) -> None:
@@ -355,8 +354,12 @@ class TestOffPolicy:
     def test_the_second_cell_by_hand(self) -> None:
         """450 of 460 logged `0 1` opened the lock, 10 stand at the start after two presses."""
         world = lock(2, slip=0.1, skill=0.9, secret=2, discount=1 - 1e-9)
-        start, second, _ = optimal(logged(world.mdp, world.behaviour, 2).mdp).value
+        critic = optimal(logged(world.mdp, world.behaviour, 2).mdp)
+        start, second, _ = critic.value
         assert second == pytest.approx(-(450 + 10 * (2 - start)) / 460)
+        twice = -(450 + 81 * 2 + 9 * (2 - second)) / 540  # of 540 logged `0 0`, 9 slipped twice
+        assert critic.q[1, 0b00] == pytest.approx(twice) == pytest.approx(-1.184, abs=5e-4)
+        assert critic.q[1].argmax() == 0b01
 
     def test_weights_make_the_mean_that_of_another_policy(self) -> None:
         """By hand: 90 windows of 1.11 and 10 of 0; and for each n the variance of the text."""
@@ -380,15 +383,36 @@ class TestOffPolicy:
             np.testing.assert_allclose(earned, best.value[0])  # so that weights alone scatter
 
     def test_correcting_pays_from_so_many_windows(self) -> None:
-        """The text's 51 / M against 4.2, and the column of its table."""
-        best, world, pays = steps_cost(24), lock(24, slip=0.0, skill=0.9), {}
+        """Both sides of one backup, then both learned to the end: the two columns of the table."""
+        best, world, once, learned = steps_cost(24), lock(24, slip=0.0, skill=0.9), {}, {}
+        value = optimal(world.mdp).value
         for n in (2, 3, 5, 8):
-            bias = optimal(n_step(world.mdp, world.behaviour, n)).value[0] - best
-            pays[n] = next(
-                m for m in range(1, 1000) if best**2 * (0.9 ** -(n - 1) - 1) / m < bias**2
+            critic = n_step(world.mdp, world.behaviour, n)
+            off = (critic.reward + critic.discount * critic.transition @ value)[0].max() - best
+            once[n] = next(m for m in range(1, 9999) if best**2 * (0.9 ** (1 - n) - 1) < m * off**2)
+            bias = optimal(critic).value[0] - best
+            learned[n] = next(
+                m for m in range(1, 999) if weighted_variance(24, 0.9, n, m, 0.99) < bias**2
             )
+        # By hand: her press is wrong once in ten times, and then ends two cells behind.
+        off = -0.1 * 0.99**2 * (steps_cost(22) - steps_cost(24))
+        assert abs(off) == pytest.approx(0.156, abs=5e-4)
         assert best**2 * (1 / 0.9 - 1) == pytest.approx(51, abs=0.1)
-        assert pays == {2: 13, 3: 15, 5: 21, 8: 36}
+        assert once == {2: 2088, 3: 1161, 5: 640, 8: 432}
+        assert learned == {2: 52, 3: 44, 5: 43, 8: 54}
+
+    @pytest.mark.parametrize(("n", "many"), [(2, 52), (8, 54)])
+    def test_weighted_returns_learned_to_the_end_scatter_so_much(self, n: int, many: int) -> None:
+        """20,000 critics, each cell with `many` windows of its own; and they are unbiased."""
+        rng, value = np.random.default_rng(0), np.zeros((20_000, 24 + n))
+        for cell in range(23, -1, -1):
+            steps = min(n, 24 - cell)
+            counted = rng.binomial(many, 0.9 ** (steps - 1), len(value)) / many
+            value[:, cell] = counted * 0.9 ** (1 - steps)
+            value[:, cell] *= steps_cost(steps) + 0.99**n * value[:, cell + n]
+        start, variance = value[:, 0], weighted_variance(24, 0.9, n, many, 0.99)
+        assert abs(start.mean() - steps_cost(24)) < 4 * (variance / len(start)) ** 0.5
+        assert start.var() == pytest.approx(variance, rel=0.05)
 
     def test_plain_weights_take_safe_where_too_many_windows_count(self) -> None:
         """04.q3 by 200,000 logs of 12 windows, and what its reply says of them."""

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, ttest_ind
+from scipy.stats import binomtest, t, ttest_ind
 
 from chunkrl import plots, tasks
 from chunkrl.course.exercises import EXERCISES, nb12
@@ -150,12 +150,16 @@ def test_what_notebook_12_says_about_the_ranking() -> None:
     assert (means.begin, means.updates) == (30_000, 40_000)
     rates = [last.rate[m].mean() for m in ("qc_fql", "fql", "fql_n")]
     np.testing.assert_allclose(rates, [0.54, 0.165, 0.035])
-    # Of all choices of three seeds, the same for both.
-    pairs = (
-        difference(*(last.rate[m][list(seeds)] for m in ("qc_fql", "fql")))
-        for seeds in itertools.combinations(range(10), 3)
-    )
-    assert sum(low <= 0 <= high for _, low, high in pairs) == 10
+    # Of all choices of three seeds of each, by Welch's formula written out.
+    threes = [np.array(list(itertools.combinations(last.rate[m], 3))) for m in ("qc_fql", "fql")]
+    ours, other = (x.var(1, ddof=1) / 3 for x in threes)
+    both = ours[:, None] + other
+    apart = threes[0].mean(1)[:, None] - threes[1].mean(1)
+    some = both > 0  # where nothing scatters the interval is a point, and the gap is not zero
+    freedom = (both**2 / ((ours[:, None] ** 2 + other**2) / 2 + ~some))[some]
+    assert (apart[some] <= t.ppf(0.975, freedom) * both[some] ** 0.5).sum() == 1179
+    assert apart.size == 14_400
+    assert (apart > 0).all()
 
 
 def test_means_of_the_paths_over_the_episodes_that_count() -> None:
@@ -237,14 +241,30 @@ def test_the_bars_begin_and_end_at_the_means_over_all_episodes() -> None:
     assert "2.35 cm apart, QC-FQL's 5.38" in robot_paths.split_picture().alt
 
 
-def test_episodes_are_what_scatters_among_seeds_of_our_method() -> None:
-    """12.q2: the interval of ten seeds, by Welch, and the scatter of 20 episodes."""
-    rate = EXPLORERS["robot_curves"].numbers().rate["qc_fql"]
+def test_what_more_episodes_leave_of_an_interval() -> None:
+    """12.q2: scatter, luck and interval of FQL's ten seeds; and the fold's numbers behind it."""
+    rate = EXPLORERS["robot_curves"].numbers().rate["fql"]
     assert 100 * rate.std(ddof=1) == pytest.approx(nb12.SCATTER, abs=0.05)
-    assert 100 * np.sqrt(rate.mean() * (1 - rate.mean()) / 20) > nb12.SCATTER
+    luck = 100 * np.sqrt(rate.mean() * (1 - rate.mean()) / 20)
+    assert luck == pytest.approx(nb12.LUCK, abs=0.05)
     _, low, high = difference(rate, rate)
     assert 50 * (high - low) == pytest.approx(nb12.reach(20), abs=0.1)
-    assert nb12.reach(200) == pytest.approx(nb12.reach(20) / 10**0.5)
+    assert nb12.reach(nb12.episodes_for(7.0)) == pytest.approx(7.0)
+    assert (nb12.OWN, nb12.reach(1e9)) == (pytest.approx(6.6, abs=0.01), pytest.approx(6.2, 0.01))
+    seeds = np.array([14, 15])  # episodes without end
+    few = t.ppf(0.975, 2 * seeds - 2) * nb12.OWN * (2 / seeds) ** 0.5
+    assert few[0] > 5 > few[1]
+    ours = EXPLORERS["robot_curves"].numbers().rate["qc_fql"]
+    assert ours.std(ddof=1) < np.sqrt(ours.mean() * (1 - ours.mean()) / 20)  # 10.7 and 11.1
+
+
+def test_a_mean_over_episodes_may_contradict_both_of_its_parts() -> None:
+    """12.q3: a hundred episodes of each, counted out."""
+    a = np.repeat([7.0, 3.5], [60, 40]).mean()
+    means = [np.repeat([8.0, 4.0], [wins, 100 - wins]).mean() for wins in (39, 40, 41)]
+    assert means[0] < a < means[2]
+    assert means[1] == pytest.approx(a)
+    assert EXERCISES["12.q3"].kind.right == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 8])

@@ -37,13 +37,17 @@ ANSWERS = {
     "bug": Answers(
         equivalents=(
             "from chunkrl.course.exercises.nb04 import one_round_of_stream as answer",
+            "import numpy as np\n"
             "from chunkrl.course.exercises.nb04 import one_round\n"
             "def answer(Q, cell, read, reward, after, going, discount):\n"
+            "    reward = reward.copy()\n"
+            "    for m, i in np.argwhere(going == 0):\n"
+            "        reward[m, i + 1 :] = 0\n"
             "    return one_round(Q, cell, read, reward, after, going.prod(1), discount)",
         ),
         near_misses=(
             lambda Q, cell, read, reward, after, going, discount: one_round(
-                Q, cell, read, reward, after, going[:, 0], discount
+                Q, cell, read, reward, after, going[:, -1], discount
             ),
         ),
     ),

@@ -41,6 +41,13 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
+            "def answer(h, k):\n    return set(range(0, 10 * h, h)) <= set(range(0, 10 * h, k))",
+            "import numpy as np\nanswer = lambda h, k: float(np.gcd(h, k) == k)",
+        ),
+        near_misses=(lambda h, k: h % k == 0 and h != k, lambda h, k: True),
+    ),
+    "q3": Answers(
+        equivalents=(
             "answer = 0.129",
             "answer = 0.1288",
             "import numpy as np\n"
@@ -50,13 +57,6 @@ ANSWERS = {
             "answer = eps[lines.argmin(0) == 4].max()",
         ),
         near_misses=(0.131, 0.126, 0.1),
-    ),
-    "q3": Answers(
-        equivalents=(
-            "def answer(h, k):\n    return set(range(0, 10 * h, h)) <= set(range(0, 10 * h, k))",
-            "import numpy as np\nanswer = lambda h, k: float(np.gcd(h, k) == k)",
-        ),
-        near_misses=(lambda h, k: h % k == 0 and h != k, lambda h, k: True),
     ),
     "bug": Answers(
         equivalents=(

@@ -20,18 +20,16 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
-            "answer = 3.2",
-            "answer = 10.0 / 10**0.5",
-            "from scipy.stats import t\n"
-            "from chunkrl.course.explorers import EXPLORERS\n"
-            "spread = EXPLORERS['robot_curves'].numbers().rate['qc_fql'].std(ddof=1)\n"
-            "answer = 100 * t.ppf(0.975, 18) * spread * (2 / 10) ** 0.5 / 10**0.5",
+            "answer = 114",
+            "answer = 20 * 8.3**2 / ((7 / 2.10) ** 2 * 5 - 6.6**2)",
+            "from chunkrl.course.exercises.nb12 import reach\n"
+            "answer = next(e for e in range(20, 999) if reach(e) <= 7)",
         ),
-        near_misses=(2.8, 3.1, 3.3, 3.6, 5.0),
+        near_misses=(80, 100, 120, 200),
     ),
     "q3": Answers(
-        equivalents=("answer = 2", "answer = 0.8 * (3.5 - 1)"),
-        near_misses=(1.9, 2.1, 5.0),
+        equivalents=("answer = 0.4", "answer = '40%'", "answer = 1.6 / 4"),
+        near_misses=(0.39, 0.42, 0.5),
     ),
     "write": Answers(
         equivalents=(

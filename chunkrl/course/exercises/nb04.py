@@ -84,21 +84,30 @@ def last_window(Q, cell, read, reward, after, alive, discount):
 def one_round_of_stream(Q, cell, read, reward, after, going, discount):
     """`one_round` for windows of a log in which the next episode follows the goal.
 
-    going [M, n] is 0 at the step that reached the goal; one such step ends the window's episode.
+    going [M, n] is 0 at the step that reached the goal: that step's reward counts, later ones and
+    the bootstrap are the next episode's.
     """
+    begun = np.ones((len(going), 1))
+    counts = np.concatenate([begun, going.cumprod(1)[:, :-1]], 1)
+    return one_round(Q, cell, read, counts * reward, after, going.min(1), discount)
+
+
+def every_reward(Q, cell, read, reward, after, going, discount):
     return one_round(Q, cell, read, reward, after, going.min(1), discount)
 
 
-def last_step(Q, cell, read, reward, after, going, discount):
-    return one_round(Q, cell, read, reward, after, going[:, -1], discount)
+def free_arrival(Q, cell, read, reward, after, going, discount):
+    return one_round(Q, cell, read, going.cumprod(1) * reward, after, going.min(1), discount)
 
 
-def most_steps(Q, cell, read, reward, after, going, discount):
-    return one_round(Q, cell, read, reward, after, going.mean(1), discount)
+def one_reward_less(Q, cell, read, reward, after, going, discount):
+    return one_round(Q, cell, read, going * reward, after, going.min(1), discount)
 
 
-def no_goal(Q, cell, read, reward, after, going, discount):
-    return one_round(Q, cell, read, reward, after, going.max(1), discount)
+def step_before(Q, cell, read, reward, after, going, discount):
+    begun = np.ones((len(going), 1))
+    counts = np.concatenate([begun, going[:, :-1]], 1)
+    return one_round(Q, cell, read, counts * reward, after, going.min(1), discount)
 
 
 def streams() -> tuple[tuple, ...]:
@@ -110,7 +119,7 @@ def streams() -> tuple[tuple, ...]:
         np.array([[-3.0, -2.0, -1.0, -4.0], [-1.0, -2.0, -3.0, -5.0]]),
         np.array([0, 1, 1]),
         np.array([2, 3, 0]),
-        np.array([[-1.0, -1.0], [-1.0, 0.0], [-1.0, -1.0]]),
+        np.array([[-1.0, -1.0], [-1.0, -2.0], [-1.0, -3.0]]),
         np.array([1, 0, 0]),
         np.array([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]),
         0.9,
@@ -291,13 +300,13 @@ EXERCISES = (
         id="04.bug",
         objective="You can tell a critic where an episode ends inside its window.",
         question=(
-            "A log is one stream: behind a goal stands the start of the next episode, and "
-            "going[m, i] is 0 where step i of window m reached the goal (rewards behind it are 0). "
+            "A log is one stream: the step behind a goal is the first of the next episode. "
+            "going[m, i] is 0 where step i of window m reached the goal, else 1. "
             "Each entry has one window. This round is right at the start of the lock and wrong "
             "near the goal:\n\n"
             "    def stream_round(Q, cell, read, reward, after, going, discount):\n"
             "        n, new = reward.shape[1], Q.copy()\n"
-            "        alive = going[:, -1]\n"
+            "        alive = going.min(1)\n"
             "        target = reward @ discount ** np.arange(n)\n"
             "        new[cell, read] = target + discount**n * alive * Q.max(-1)[after]\n"
             "        return new\n\n"
@@ -305,41 +314,52 @@ EXERCISES = (
         ),
         kind=Function(one_round_of_stream, streams()),
         hints=(
-            "Take the cell before the goal and the chunk whose first press is right. Where does "
-            "its window end, and from what does its target bootstrap?",
-            "The goal may be reached at any step of the window: one 0 among going[m] is enough.",
-            "alive = going....(1)",
+            "Take the cell before the goal and the chunk whose first press is right. Write down "
+            "its three rewards: whose are they?",
+            "The step that reaches the goal is paid for, those behind it are not this episode's: "
+            "reward i counts if every step *before* i went on.",
+            "counts = np.ones_like(reward)\n"
+            "counts[:, 1:] = np.cumprod(going, 1)...\n"
+            "target = (counts * reward) @ discount ** np.arange(n)",
         ),
         solution=(
             "import numpy as np\n"
             "def answer(Q, cell, read, reward, after, going, discount):\n"
             "    n, new = reward.shape[1], Q.copy()\n"
             "    alive = going.min(1)\n"
-            "    target = reward @ discount ** np.arange(n)\n"
+            "    counts = np.ones_like(reward)\n"
+            "    counts[:, 1:] = np.cumprod(going, 1)[:, :-1]\n"
+            "    target = (counts * reward) @ discount ** np.arange(n)\n"
             "    new[cell, read] = target + discount**n * alive * Q.max(-1)[after]\n"
             "    return new"
         ),
         misconceptions=(
             Misconception(
-                last_step,
-                "Still the last step alone is asked. A window that reached the goal with its first "
-                "press ends in the next episode, and pays for that one too.",
+                every_reward,
+                "The bootstrap was right already: one goal inside removes it. What else of the "
+                "target belongs to the next episode?",
             ),
             Misconception(
-                most_steps,
-                "One goal inside ends the episode: the bootstrap goes altogether, not by a share.",
+                free_arrival,
+                "This drops the reward of the press that reached the goal as well. That press is "
+                "paid for; the ones *behind* it are not.",
             ),
             Misconception(
-                no_goal,
-                "This asks whether *some* step went on. One that reached the goal is enough to "
-                "end the episode.",
+                one_reward_less,
+                "This drops the reward of the press that reached the goal, and keeps those behind "
+                "it: it should be the other way round.",
+            ),
+            Misconception(
+                step_before,
+                "This drops one reward behind the goal. All that follow are the next episode's.",
             ),
         ),
         why=(
-            "The least of the masks decides, as in the published code of Q-chunking (notebook 12). "
-            "The faulty critic dawdles: it learns to reach the goal with the last press of a "
-            "chunk, since only then is the bill closed. From the start that costs nothing, which "
-            "hides the fault from whoever looks at one value."
+            "The bill of a window ends with its episode. The faulty critic makes whoever arrives "
+            "early pay for the rest of the chunk, so that being 1, 2 or 3 presses away is all the "
+            "same to it. From the start of this lock, four whole chunks away, that costs nothing, "
+            "which hides the fault from whoever looks at one value. The published code of "
+            "Q-chunking sums such rewards too (notebook 12 counts them)."
         ),
     ),
     Exercise(

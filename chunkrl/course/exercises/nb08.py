@@ -10,7 +10,7 @@ from chunkrl.tabular.chunks import chunk_index, chunked
 from chunkrl.tabular.mdp import MDP, optimal, policy_value
 from chunkrl.tabular.worlds import lock, right_actions
 
-SLIP, LIKED = 0.1, 5  # of 08.q2: the lock, and the length that a guarantee recommends
+SLIP, LIKED = 0.1, 5  # of 08.q3: the lock, and the length that a guarantee recommends
 
 
 @cache
@@ -192,6 +192,53 @@ EXERCISES = (
     ),
     Exercise(
         id="08.q2",
+        objective="You can say which chunk lengths are comparable at all, and why.",
+        question=(
+            "Write answer(h, k): True if the best value V*_h of chunks of h exceeds V*_k in no "
+            "MDP, else False."
+        ),
+        kind=Function(
+            nested,
+            ((4, 2), (3, 2), (2, 3), (2, 4), (6, 4), (6, 3), (8, 4), (5, 1), (1, 5), (5, 5)),
+        ),
+        hints=(
+            "A policy that chooses two actions at a time can imitate one that chooses four at a "
+            "time. Can it imitate one that chooses three?",
+            "k-chunks imitate h-chunks if every moment at which the h-policy looks is one at which "
+            "the k-policy looks as well: multiples of h must be multiples of k.",
+            "answer = lambda h, k: h % ... == ...",
+        ),
+        solution="answer = lambda h, k: h % k == 0",
+        misconceptions=(
+            Misconception(
+                lambda h, k: h >= k,
+                "Longer chunks look less often, but at other moments: h = 3 looks at steps 3, 6, "
+                "9, and h = 2 at 2, 4, 6. If what matters shows at step 3, three wins.",
+            ),
+            Misconception(
+                lambda h, k: k % h == 0,
+                "Turned round: the policy that looks more often can imitate the other one, so it "
+                "is the *longer* chunk that can never win.",
+            ),
+            Misconception(
+                lambda h, k: h % k == 0 and (h // k) & (h // k - 1) == 0,
+                "Two chunks in one are not the only nesting: chunks of 6 are three chunks of 2 "
+                "that do not look in between.",
+            ),
+            Misconception(
+                lambda h, k: np.gcd(h, k) > 1 or k == 1,
+                "4 and 6 share a factor, and yet h = 6 looks at step 6, where h = 4 is in the "
+                "middle of a chunk.",
+            ),
+        ),
+        why=(
+            "Whoever looks at every multiple of k can imitate whoever looks at every multiple of h "
+            "if k divides h: it just does not use the looks in between. Otherwise each has moments "
+            "of its own, and some world rewards them."
+        ),
+    ),
+    Exercise(
+        id="08.q3",
         objective="You can read off a guarantee for which errors it recommends a length.",
         question=(
             "The guarantee of each length, V* - V*_h + 2 eps / (1 - gamma^h), is a line in "
@@ -244,53 +291,6 @@ EXERCISES = (
             "recommends 6 or 7. At slip 0.2 it is 5 that none does. Which lengths a worst case "
             "can recommend is a matter of the world, and 5 has no privilege. What critics really "
             "lose is far less."
-        ),
-    ),
-    Exercise(
-        id="08.q3",
-        objective="You can say which chunk lengths are comparable at all, and why.",
-        question=(
-            "Write answer(h, k): True if the best value V*_h of chunks of h exceeds V*_k in no "
-            "MDP, else False."
-        ),
-        kind=Function(
-            nested,
-            ((4, 2), (3, 2), (2, 3), (2, 4), (6, 4), (6, 3), (8, 4), (5, 1), (1, 5), (5, 5)),
-        ),
-        hints=(
-            "A policy that chooses two actions at a time can imitate one that chooses four at a "
-            "time. Can it imitate one that chooses three?",
-            "k-chunks imitate h-chunks if every moment at which the h-policy looks is one at which "
-            "the k-policy looks as well: multiples of h must be multiples of k.",
-            "answer = lambda h, k: h % ... == ...",
-        ),
-        solution="answer = lambda h, k: h % k == 0",
-        misconceptions=(
-            Misconception(
-                lambda h, k: h >= k,
-                "Longer chunks look less often, but at other moments: h = 3 looks at steps 3, 6, "
-                "9, and h = 2 at 2, 4, 6. If what matters shows at step 3, three wins.",
-            ),
-            Misconception(
-                lambda h, k: k % h == 0,
-                "Turned round: the policy that looks more often can imitate the other one, so it "
-                "is the *longer* chunk that can never win.",
-            ),
-            Misconception(
-                lambda h, k: h % k == 0 and (h // k) & (h // k - 1) == 0,
-                "Two chunks in one are not the only nesting: chunks of 6 are three chunks of 2 "
-                "that do not look in between.",
-            ),
-            Misconception(
-                lambda h, k: np.gcd(h, k) > 1 or k == 1,
-                "4 and 6 share a factor, and yet h = 6 looks at step 6, where h = 4 is in the "
-                "middle of a chunk.",
-            ),
-        ),
-        why=(
-            "Whoever looks at every multiple of k can imitate whoever looks at every multiple of h "
-            "if k divides h: it just does not use the looks in between. Otherwise each has moments "
-            "of its own, and some world rewards them."
         ),
     ),
     Exercise(

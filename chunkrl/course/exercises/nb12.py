@@ -30,18 +30,25 @@ def enough(**how: Any) -> int:
     return next(n for n in range(2, 1000) if ahead(n, **how) >= LEAD)
 
 
-# Of 12.q2: scatter of QC-FQL's ten seeds [points]; Student's factor of the difference of two tens.
-SCATTER, STUDENT = 10.7, 2.10
+# Of 12.q2: scatter of FQL's ten seeds, what the luck of 20 episodes explains of it, the reach asked
+# for [points]; Student's factor of the difference of two tens.
+SCATTER, LUCK, WANTED, STUDENT = 10.6, 8.3, 7.0, 2.10
+OWN = (SCATTER**2 - LUCK**2) ** 0.5  # what is left for the seeds: scatters add as squares
 
 
-def reach(episodes: int) -> float:
-    """Half the interval of a difference of two groups of ten, if episodes are all that scatters."""
-    return STUDENT * SCATTER * (2 / 10) ** 0.5 * (20 / episodes) ** 0.5
+def reach(episodes: float, own: float = OWN, luck: float = LUCK) -> float:
+    """Half the interval of a difference of two groups of ten agents that play `episodes` each."""
+    return STUDENT * (2 / 10 * (own**2 + luck**2 * 20 / episodes)) ** 0.5
 
 
-# Two agents of 12.q3: share of successes; notes of the hand [cm] in successes and in failures.
+def episodes_for(wanted: float, own: float = OWN, luck: float = LUCK) -> float:
+    """The inverse of `reach`."""
+    return 20 * luck**2 / ((wanted / STUDENT) ** 2 * 10 / 2 - own**2)
+
+
+# Of 12.q3: A's share of successes; notes of the hands [cm] in successes and in failures.
 A_WINS, A_WON, A_LOST = 0.6, 7.0, 3.5
-B_WINS, B_WON, B_LOST = 0.2, 7.0, 1.0
+C_WON, C_LOST = 8.0, 4.0
 
 
 def coherency(wins: float, won: float, lost: float) -> float:
@@ -49,9 +56,12 @@ def coherency(wins: float, won: float, lost: float) -> float:
     return wins * won + (1 - wins) * lost
 
 
-GAP = coherency(A_WINS, A_WON, A_LOST) - coherency(B_WINS, B_WON, B_LOST)
-LEFT = coherency(B_WINS, A_WON, A_LOST) - coherency(B_WINS, B_WON, B_LOST)
-LEFT_OF_B = coherency(A_WINS, A_WON, A_LOST) - coherency(A_WINS, B_WON, B_LOST)
+LEVEL = coherency(A_WINS, A_WON, A_LOST)
+
+
+def share_at(mean: float, won: float, lost: float) -> float:
+    """The share of successes at which the mean over episodes is `mean`."""
+    return (mean - lost) / (won - lost)
 
 
 def window_targets(reward, mask, value, n, discount):
@@ -183,87 +193,89 @@ EXERCISES = (
         id="12.q2",
         objective="You can say what narrows an interval, more seeds or more episodes.",
         why=(
-            "Ten times the episodes, a width smaller by the square root of 10, nothing trained. "
-            "This holds only as long as episodes are what scatters. Once seeds really differ, more "
-            "episodes leave their spread as it is, and half the width takes four times the seeds. "
-            "And a gap as large as the half-width is found only half of the time."
+            "Scatters add as squares: 10.6^2 - 8.3^2 = 6.6^2 is left for the seeds, and only the "
+            "luck shrinks. At +-7 points 114 episodes do it; at +-6.2 no number of episodes does, "
+            "and +-5 takes more seeds."
         ),
         question=(
-            "You change a line of QC-FQL and hope for 5 points. Ten seeds scatter by 10.7 points, "
-            "so the 95% interval of a difference of two such agents reaches 10.0 points to "
-            "either side. Suppose that the luck of 20 episodes an agent explains all of it. You "
-            "play 200 episodes with each of the ten agents of either kind. How far does the "
-            "interval reach now? One decimal."
+            "You change a line of FQL. Its ten seeds scatter by 10.6 points, so the 95% interval "
+            "of a difference of two such agents is +-10.0 points, 2.10 * 10.6 * sqrt(2/10). The "
+            "luck of 20 episodes explains 8.3 of the 10.6; take the rest for real differences "
+            "between seeds. How many episodes must each of the twenty agents play, so that the "
+            "interval is +-7 points? To within 2."
         ),
-        kind=Number(reach(200), 0.06, "points"),
+        kind=Number(episodes_for(WANTED), 2.0, "episodes"),
         hints=(
-            "What of 10.7 points is left if the luck of episodes is all, and there are ten times "
-            "as many?",
-            "A mean of ten times as many episodes scatters less by the square root of 10; the "
-            "interval is proportional to the scatter.",
-            "answer = 10.0 * (20 / 200) ** ...",
+            "Which part of the scatter shrinks with more episodes, and which one stays?",
+            "Squares add: 10.6^2 = 8.3^2 + rest^2. With E episodes the square of the scatter is "
+            "rest^2 + 8.3^2 * 20/E. Which scatter makes +-7?",
+            "scatter = 7 / (2.10 * (2 / 10) ** 0.5)\n"
+            "rest = 10.6**2 - 8.3**2\n"
+            "answer = 20 * 8.3**2 / (scatter**2 - ...)",
         ),
-        solution="answer = 10.0 * (20 / 200) ** 0.5",
+        solution=(
+            "scatter = 7 / (2.10 * (2 / 10) ** 0.5)\n"
+            "answer = 20 * 8.3**2 / (scatter**2 - (10.6**2 - 8.3**2))"
+        ),
         misconceptions=(
             Misconception(
-                reach(20) / 10,
-                "Ten times the episodes make a mean scatter less by the square root of 10, not by "
-                "10.",
+                20 * (reach(20) / WANTED) ** 2,
+                "That would do if luck were all that scatters. A part of the scatter stays, "
+                "however long they play.",
             ),
             Misconception(
-                reach(20),
-                "This is the interval of before. The seeds are the same ten; but each one's "
-                "success is now known better.",
+                episodes_for(WANTED, SCATTER - LUCK),
+                "You left 10.6 - 8.3 = 2.3 points for the seeds. Scatters add as squares: 6.6 are "
+                "left.",
             ),
             Misconception(
-                SCATTER * 0.1**0.5 * STUDENT * 0.1**0.5,
-                "This is the interval of one agent's mean. A difference of two has both their "
-                "spreads in it: the square root of 2 wider.",
-            ),
-            Misconception(
-                SCATTER * 0.1**0.5,
-                "This is how far seeds then scatter (standard deviation). How far does the "
-                "interval of the difference of two means of ten reach?",
+                10 * (reach(20) / WANTED) ** 2,
+                "So many *seeds* of each would do it, at 20 episodes. And with ten seeds?",
             ),
         ),
     ),
     Exercise(
         id="12.q3",
-        objective="You can say how much of a gap between means over episodes is failing less.",
+        objective="You can say how a mean over all episodes may contradict both of its parts.",
         why=(
-            "2.0 of the 3.4 cm are left. Had B failed as rarely as A instead, only 1.0 would be. "
-            "No single share is *the* share of failing; the page takes the mean of both."
+            "8 * 0.4 + 4 * 0.6 = 5.6. Below that C's hand goes further where it succeeds *and* "
+            "where it fails, and less far over all episodes (Simpson's paradox). So a gap over all "
+            "episodes says nothing yet about the hands."
         ),
         question=(
-            "Coherency as a mean over all episodes. A succeeds in 60% of its episodes; its notes "
-            "lie 7 cm apart there, and 3.5 cm where it fails. B succeeds in 20%: 7 cm, and 1 cm. "
-            "How many cm of the gap would be left if A failed as often as B, its hand going on "
-            "as it does where it succeeds and where it fails? Two digits."
+            "Coherency as a mean over all episodes. A succeeds in 60% of its episodes; its way is "
+            "7 cm there and 3.5 cm where it fails. C goes further in both: 8 cm and 4 cm. Below "
+            "which share of successes (0 to 1) is C's mean over all episodes lower than A's all "
+            "the same?"
         ),
-        kind=Number(LEFT, 0.05, "cm"),
+        kind=Number(share_at(LEVEL, C_WON, C_LOST), 0.005, "of its episodes"),
         hints=(
-            "Which of A's three numbers changes?",
-            "A would be at 0.2 * 7 + 0.8 * 3.5. And B?",
-            "answer = (0.2 * 7 + 0.8 * 3.5) - (0.2 * ...)",
+            "What is A's mean over all episodes? Of C's three numbers which one do you not know?",
+            "A: 0.6 * 7 + 0.4 * 3.5 = 5.6. C with the share s: 8 s + 4 (1 - s).",
+            "# 8 s + 4 (1 - s) = 5.6\nanswer = (5.6 - 4) / ...",
         ),
-        solution="answer = (0.2 * 7 + 0.8 * 3.5) - (0.2 * 7 + 0.8 * 1)",
+        solution="answer = (0.6 * 7 + 0.4 * 3.5 - 4) / (8 - 4)",
         misconceptions=(
             Misconception(
-                LEFT_OF_B,
-                "You let B fail as rarely as A. That is as fair a question, with another answer: "
-                "here A is to fail as often as B.",
-            ),
-            Misconception(
-                GAP - LEFT, "That is what failing less often gives. What is left without it?"
-            ),
-            Misconception(GAP, "That is the whole gap, with A failing as rarely as it does."),
-            Misconception(
-                A_LOST - B_LOST,
-                "That is the gap of the failed episodes. They are 80% of all, not all.",
+                A_WINS,
+                "At A's share C is still ahead, 6.4 against 5.6 cm: it goes further in both. How "
+                "much rarer may its successes be?",
             ),
             Misconception(
                 0.0,
-                "In successes the hands move alike. But A's failures are not like B's.",
+                "Further in both and yet behind in all is possible: the shares are weights, and "
+                "those of A and C may differ.",
+            ),
+            Misconception(
+                share_at(LEVEL, C_WON, A_LOST), "You let C fail with A's way, 3.5 cm. Its own is 4."
+            ),
+            Misconception(
+                share_at(LEVEL, A_WON, C_LOST),
+                "You let C succeed with A's way, 7 cm. Its own is 8.",
+            ),
+            Misconception(
+                LEVEL / C_WON,
+                "Failed episodes count too: there C's hand goes 4 cm, not 0.",
             ),
         ),
     ),

@@ -195,7 +195,7 @@ def proposals() -> plots.Picture:
         axes = figure.add_axes((0.10, 0.14, 0.86, 0.66))
         size = "regret: V* - true value [reward], log"
         plots.label(
-            axes, "chunk length h [steps]", size, "mean of critics, ± 2 s.e.; filled: least"
+            axes, "chunk length h [steps]", size, "mean of critics, ± 2 s.e.; number: the least"
         )
         axes.set_yscale("log")
         axes.set_ylim(2.0, 110.0)
@@ -212,8 +212,6 @@ def proposals() -> plots.Picture:
             style, least = styles[way], best(numbers) - 1
             joined: dict[str, Any] = style | {"linestyle": "-", "linewidth": 0.8}
             axes_.errorbar(H + shift, numbers.regret, 2 * numbers.regret_error, **joined)
-            full: dict[str, Any] = style | {"markerfacecolor": style["color"], "zorder": 5}
-            axes_.plot(H[least] + shift, numbers.regret[least], **full)
             height, up = numbers.regret[least], way != "8 redrawn"
             axes_.text(
                 H[least] + shift, (1.13 if up else 0.89) * height, f"{height:.1f}",

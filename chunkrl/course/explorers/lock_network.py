@@ -167,17 +167,24 @@ def controls() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return grouped()[300, 8, 1].regret, drawn.regret, grouped()[lock_network.COMPLETE].regret
 
 
+def failing() -> list[np.ndarray]:
+    """Which networks of `controls` lose more than TALLEST, as ranks after the 300 presses."""
+    scarce, drawn, complete = controls()
+    rank = scarce.argsort().argsort() + 1
+    return [np.sort(rank[regret > TALLEST]) for regret in (scarce, drawn, complete)]
+
+
 def control() -> plots.Picture:
     """Single actions: 300 presses alone, with 48 more of the same kind, with each button once."""
     scarce, drawn, each_once = controls()
     order, rank = scarce.argsort(), np.arange(1, len(scarce) + 1)
-    small = {"markersize": 4.5}
+    small = {"markersize": 3.2}
     logs: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
         "the 300 presses": (scarce, REGRET | small),
         f"and {lock_network.ADDED} more, drawn as the 300 were": (drawn, plots.learned(2) | small),
         f"and {lock_network.ADDED} more, each button once in each cell": (
             each_once,
-            plots.learned(0) | small | {"marker": "s"},
+            plots.learned(0) | small,
         ),
     }
 
@@ -191,8 +198,8 @@ def control() -> plots.Picture:
         return (axes,)
 
     def each(axes: tuple[Axes, ...]) -> None:
-        for regret, style in logs.values():
-            axes[0].plot(rank, regret[order], **style)
+        for aside, (regret, style) in zip((-0.3, 0.0, 0.3), logs.values(), strict=True):
+            axes[0].plot(rank + aside, regret[order], **style)  # side by side: many are 0 in all
         title = (
             f"h = 1: mean regret {scarce.mean():.1f}; with 48 presses more {drawn.mean():.1f}; "
             f"with each button once {each_once.mean():.1f}"

@@ -78,13 +78,11 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.095, 0.13, 0.36, 0.63)),
         "updates [thousands]",
         "success rate",
-        "mean of the seeds, 95% interval",
     )
     seeds = plots.label(
         figure.add_axes((0.49, 0.13, 0.28, 0.63), sharey=curves),
         "",
         "",
-        "each seed (small), mean (large)",
     )
     gaps = plots.label(
         figure.add_axes((0.865, 0.13, 0.12, 0.63)),
@@ -109,6 +107,12 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     return curves, seeds, gaps
 
 
+TITLES = {  # of curves and seeds; one seed has no interval over seeds
+    True: ("mean of the seeds, 95% interval", "each seed (small), mean (large)"),
+    False: ("this seed alone", "bar: luck of its episodes, 95%"),
+}
+
+
 def beside(rates: np.ndarray) -> np.ndarray:
     """How far aside each of `rates` is drawn, so that near ones stand in a row.  [S] -> [S]"""
     found, row = np.zeros(len(rates)), np.round(rates / 0.04)
@@ -123,6 +127,9 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     x = np.array(STEPS) / 1000
     begin, end = numbers.begin / 1000, numbers.updates / 1000
     margin = 0.03 * x[-1]
+    told = TITLES[numbers.known]
+    for panel, title in zip((curves, each), told, strict=True):
+        panel.text(0.0, 1.04, title, transform=panel.transAxes, fontsize=10)
     curves.axvspan(begin - margin, end + margin, color="#E8E8E8", zorder=0, linewidth=0)
     for place, (method, series) in enumerate(SHOWN.items()):
         style: dict[str, Any] = plots.learned(series)

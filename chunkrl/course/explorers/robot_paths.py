@@ -81,11 +81,12 @@ def outcomes(method: str) -> tuple[float, float, float]:
 
 
 def parts() -> tuple[np.ndarray, np.ndarray]:
-    """Why OURS goes further than SINGLE over all episodes [cm].  -> [4], and intervals [2, 4]
+    """How the lead of OURS over SINGLE, over all episodes, splits [cm].  -> [4], intervals [2, 4]
 
-    It fails less often; its failed hands go further; its successful ones do; the sum, which is the
-    difference of the means.  Each part changes one of the three and holds the others at the mean of
-    both methods.  95% intervals by resampling seeds.
+    What goes with failing less often, with failed hands that go further, with successful ones that
+    do; the sum, which is the difference of the means.  An identity, no cause: each part changes one
+    of the three and holds the others at the mean of both methods.  95% intervals by resampling
+    seeds.
     """
 
     def split(sums: np.ndarray, axis: int) -> np.ndarray:
@@ -125,7 +126,7 @@ def split_layout(figure: Figure) -> tuple[Axes, ...]:
     axes = plots.label(
         figure.add_axes((0.30, 0.16, 0.66, 0.58)),
         "way in 5 steps, mean over all episodes [cm]", "",
-        "box: what a cause adds; whisker: its 95% interval over seeds",
+        "box: a part of the gap, no cause; whisker: its 95% interval over seeds",
     )  # fmt: skip
     axes.set_ylim(4.6, -0.6)
     axes.set_yticks(range(5), [f"{spelled(SINGLE)}", *REASONS, spelled(OURS)])
@@ -161,7 +162,8 @@ def split_picture() -> plots.Picture:
         a.vlines(ends, np.arange(4), np.arange(1, 5), color=plots.BLACK, linewidth=0.8)
         plots.headline(
             a,
-            f"{spelled(OURS)}'s hand goes {part[3]:.1f} cm further: {part[0]:.1f} by failing less",
+            f"{spelled(OURS)}'s hand goes {part[3]:.1f} cm further; "
+            f"{part[0]:.1f} go with failing less",
         )
 
     told = ", ".join(f"{reason} {x:+.2f}" for reason, x in zip(REASONS, part, strict=False))
@@ -174,7 +176,7 @@ def split_picture() -> plots.Picture:
 
 ENDINGS = ((SUCCESSFUL, "Both solve it", "successes"), (FAILED, "Neither does", "failures"))
 VIEW = (0.41, 0.375)  # of the figure: width and height of a view beside another
-LONGEST = 12.0  # cm, of the axis of ways
+LONGEST = 14.0  # cm, of the axis of ways
 
 
 def endings_layout(figure: Figure) -> tuple[Axes, ...]:
@@ -183,12 +185,12 @@ def endings_layout(figure: Figure) -> tuple[Axes, ...]:
         place = "x, away from the robot [m]" if not panels else ""
         top = figure.add_axes((left, 0.44, *VIEW))
         panels.append(plots.label(top, "y, across the table [m]", place))
-        below = figure.add_axes((left, 0.10, VIEW[0], 0.155))
-        panels.append(plots.label(below, "way in 5 steps [cm]", "", ""))
+        below = figure.add_axes((left, 0.10, VIEW[0], 0.185))
+        panels.append(plots.label(below, "way in 5 steps [cm]; right: mean (episodes)", "", ""))
         below.set_xlim(0, LONGEST)
-        below.set_ylim(-0.5, 1.5)
-        names = [spelled(method) if left < 0.1 else "" for method in reversed(PAIR)]
-        below.set_yticks(range(2), names, fontsize=9)
+        below.set_ylim(len(SHOWN) - 0.5, -0.7)
+        names = [spelled(method) if left < 0.1 else "" for method in SHOWN]
+        below.set_yticks(range(len(SHOWN)), names, fontsize=9)
         below.tick_params(axis="y", length=0)
     marks = {spelled(method): plots.learned(SHOWN[method]) for method in PAIR}
     plots.key(panels[0], marks | ENDS, loc="upper right")
@@ -218,16 +220,18 @@ def endings_picture() -> plots.Picture:
             axes[::2], axes[1::2], found, ENDINGS, strict=True
         ):
             view(top, numbers, shape, wide)
-            for place, method in enumerate(reversed(PAIR)):
+            for place, method in enumerate(SHOWN):
                 seeds = numbers.way[method]
                 style: dict[str, Any] = plots.learned(SHOWN[method])
-                across = place - np.linspace(0.25, -0.05, len(seeds))
+                across = place + np.linspace(0.25, -0.05, len(seeds))
                 small: dict[str, Any] = style | {"markersize": 3.0}
                 below.plot(seeds, across, **small)
                 mean, low, high = spread(seeds)
                 bold: dict[str, Any] = style | {"markersize": 6.0, "elinewidth": 1.8}
-                below.errorbar(mean, place + 0.25, xerr=[[mean - low], [high - mean]], **bold)
-                below.text(LONGEST, place, f"{mean:.1f} cm", ha="right", va="center", fontsize=9)
+                below.errorbar(mean, place - 0.28, xerr=[[mean - low], [high - mean]], **bold)
+                count = int((STORED.success[NAMES.index(method)] == (name == ENDINGS[0][1])).sum())
+                told = f"{mean:.1f} cm ({count})"
+                below.text(LONGEST, place, told, ha="right", va="center", fontsize=9)
             gap, low, high = numbers.gap[0, 0]
             title = f"{name}: episode {numbers.episode}, seed {numbers.seed}"
             top.text(0.0, 1.05, title, transform=top.transAxes, fontsize=10)

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from chunkrl.tabular.chunk_length import best_of_fresh, critics
 from chunkrl.tabular.chunks import chunked
-from chunkrl.tabular.mdp import optimal
+from chunkrl.tabular.mdp import backup, discounted_sum, optimal, policy_value
+from chunkrl.tabular.propagation import noisy
+from chunkrl.tabular.selection import best_of_n
 from chunkrl.tabular.worlds import World, right_actions
 
 
@@ -39,3 +42,30 @@ def paying(world: World, noise: np.ndarray) -> np.ndarray:
     on, back = noise[:, cells, right], noise[:, cells, 1 - right]
     pairs = on[:, :-1] + back[:, 1:] > least[:-1]
     return pairs.any(-1) | (2 * back[:, 0] > least[0])
+
+
+def fresh_in(world: World, h: int, seeds: int, sigma: float, candidates: int) -> np.ndarray:
+    """Regret of best-of-N whose proposals are kept or drawn anew, in backups and in decisions.
+
+    -> [2, 2, seeds]: backups from kept proposals, then from fresh ones; of each the decisions from
+    kept ones, then from fresh ones.  The critics' errors and kept proposals are those of `critics`.
+    """
+    kept = critics(world, h, seeds, candidates=candidates)
+    group = critics(world, h, seeds, candidates=candidates, redrawn=True)
+    assert kept.kept is not None
+    assert group.redrawn is not None
+    mdp, error = kept.truth, sigma * kept.noise
+    wrong, (frequency, _) = mdp._replace(reward=mdp.reward + error), group.redrawn
+    claimed = (
+        noisy(mdp, error, proposed=kept.kept).value,
+        best_of_fresh(mdp, error, frequency, candidates)[0],
+    )
+    found = []
+    for value in claimed:
+        q = backup(wrong, value)
+        best = np.where(kept.kept, q, -np.inf).argmax(-1)
+        law = best_of_n(frequency, q, candidates)
+        follow = np.swapaxes(np.swapaxes(law, -3, -2) @ mdp.transition, -3, -2)
+        fresh = discounted_sum(follow, (law * mdp.reward).sum(-1), mdp.discount)
+        found.append([policy_value(mdp, best)[:, world.start], fresh[:, world.start]])
+    return optimal(world.mdp).value[world.start] - np.array(found)

@@ -146,3 +146,22 @@ def importance_variance(mdp: MDP, policy: np.ndarray, behaviour: np.ndarray, n: 
     for _ in range(n):
         second = (ratio * (mdp.transition @ second)).sum(-1)
     return second - 1
+
+
+def weighted_variance(length: int, skill: float, n: int, windows: int, discount: float) -> float:
+    """Variance of weighted n-step policy evaluation at the start of a lock without slip.
+
+    Evaluated is who always presses right.  Each cell has `windows` windows of its own that begin
+    with the right press, and says V(s) = mean[w (R + gamma^n V(s + n))], learned to its end; w is
+    skill^-k where the k later presses before the goal were right too, else 0.  So the factor mean
+    [w] has the second moment 1 + (skill^-k - 1) / windows, and V^2 follows from cell to cell.
+    """
+    mean, square = np.zeros(length + n), np.zeros(length + n)
+    for cell in range(length - 1, -1, -1):
+        steps = min(n, length - cell)
+        earned = -(1 - discount**steps) / (1 - discount)
+        ahead, squared = discount**n * mean[cell + n], discount ** (2 * n) * square[cell + n]
+        mean[cell] = earned + ahead
+        factor = 1 + (skill ** (1 - steps) - 1) / windows
+        square[cell] = factor * (earned**2 + 2 * earned * ahead + squared)
+    return float(square[0] - mean[0] ** 2)

@@ -46,7 +46,7 @@ class Stream(NamedTuple):
 
     cell: np.ndarray  # [M]     where each begins
     read: np.ndarray  # [M]     the number of its chunk
-    reward: np.ndarray  # [M, n]  0 after the goal
+    reward: np.ndarray  # [M, n]  of every step, behind the goal those of the next episode
     after: np.ndarray  # [M]     where each ends, maybe in the next episode
     going: np.ndarray  # [M, n]  0 at the step that reached the goal, else 1
 
@@ -59,8 +59,8 @@ def stream(world: World, n: int) -> Stream:
     read = np.tile(np.arange(len(table)), goal)
     reward, going = np.zeros((len(cell), n)), np.ones((len(cell), n))
     for i in range(n):
-        action, before = table[read, i], going.min(1)
-        reward[:, i] = before * world.mdp.reward[state, action]
+        action = table[read, i]
+        reward[:, i] = world.mdp.reward[state, action]
         state = following[state, action]
         going[:, i] = state != goal
         state = np.where(state == goal, world.start, state)
