@@ -50,7 +50,9 @@ def setting(world: str, slip: float) -> tuple[np.ndarray, dict[str, wander.Hand]
 def exact(slip: float, world: str) -> np.ndarray:
     """Mean steps to the first success by hand and chunk length, or NEVER.  -> [3, MOST]"""
     transition, hands = setting(world, slip)
-    times = [[wander.expected_steps(transition, hand, k) for k in H] for hand in hands.values()]
+    times = [
+        [wander.expected_steps(transition, hand, int(k)) for k in H] for hand in hands.values()
+    ]
     return np.minimum(times, NEVER)
 
 
