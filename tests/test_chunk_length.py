@@ -279,6 +279,8 @@ def test_other_codes_of_the_lock() -> None:
     assert np.bincount(regret.argmin(1) + 1).tolist() == [0, 0, 1, 16, 3]
     assert (regret[:, 4] - least).min() > 1
     assert regret[0, 4] == regret[:, 4].min()
+    lucky = codes.lucky(0.1, 8)
+    assert lucky[0] == lucky.min() == pytest.approx(6.24, abs=0.005)
 
 
 def test_errors_of_03_rarely_make_a_loop_pay() -> None:

@@ -1,9 +1,11 @@
-"""Notebook 08: how far the regret of chunk lengths depends on the lock's code."""
+"""Notebooks 04 and 08: how far what chunks lose depends on the lock's code."""
 
 import numpy as np
 
 from chunkrl.results.chunk_grid import LONGEST, SEEDS, proposing
 from chunkrl.tabular.chunk_length import critics, guarantee, losses
+from chunkrl.tabular.chunks import chunked, logged
+from chunkrl.tabular.mdp import optimal, policy_value
 from chunkrl.tabular.worlds import lock, right_actions
 
 CELLS, CODES = 24, 20  # the first code is that of every other table
@@ -58,3 +60,14 @@ def table(slip: float, settings: dict[str, tuple[float, ...]]) -> str:
         for sigma, regret in zip(sigmas, regrets(slip, sigmas, choice), strict=True):
             lines.append(f"{choice.replace('redrawn', 'anew'):>10}, {sigma}   {line(regret)}")
     return "\n".join(lines)
+
+
+def lucky(slip: float, h: int) -> np.ndarray:
+    """What chunks lose that look best to a critic of logs in which the operator looked.  [CODES]"""
+    lost = []
+    for secret in range(CODES):
+        world = lock(CELLS, slip, secret=secret)
+        picked = optimal(logged(world.mdp, world.behaviour, h).mdp).choice
+        obtained = policy_value(chunked(world.mdp, h), picked)
+        lost.append((optimal(world.mdp).value - obtained)[world.start])
+    return np.array(lost)
