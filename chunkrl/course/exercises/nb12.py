@@ -192,8 +192,8 @@ EXERCISES = (
         objective="You can say what narrows an interval, more seeds or more episodes.",
         why=(
             "Scatters add as squares: 10.55^2 - 8.30^2 = 6.5^2 is left for the seeds, and only "
-            "the luck shrinks. At +-7 points 105 episodes do it; at +-6.1 no number of episodes does, "
-            "and +-5 takes more seeds."
+            "the luck shrinks. At +-7 points 105 episodes do it; at +-6.1 no number of episodes "
+            "does, and +-5 takes more seeds."
         ),
         question=(
             "You change a line of FQL. Its ten seeds scatter by 10.55 points, so the 95% interval "
