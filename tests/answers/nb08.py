@@ -1,7 +1,7 @@
 """Other right answers, and wrong ones that are near, of notebook 08."""
 
 from answers import Answers
-from chunkrl.course.exercises.nb08 import blind, regret
+from chunkrl.course.exercises.nb08 import blind, nested, regret
 
 ANSWERS = {
     "q1": Answers(
@@ -41,10 +41,17 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
-            "def answer(h, k):\n    return set(range(0, 10 * h, h)) <= set(range(0, 10 * h, k))",
-            "import numpy as np\nanswer = lambda h, k: float(np.gcd(h, k) == k)",
+            "from itertools import accumulate\n"
+            "def answer(a, b):\n"
+            "    looks = lambda p: {t for t in accumulate(p * 60) if t <= 60}\n"
+            "    return looks(a) <= looks(b)",
+            "import numpy as np\n"
+            "def answer(a, b):\n"
+            "    at = np.arange(1, sum(a) * sum(b) + 1)\n"
+            "    looks = lambda p: np.isin(at % sum(p), np.cumsum(p) % sum(p))\n"
+            "    return float((looks(a) & ~looks(b)).sum() == 0)",
         ),
-        near_misses=(lambda h, k: h % k == 0 and h != k, lambda h, k: True),
+        near_misses=(lambda a, b: nested(a, b) and a != b, lambda a, b: True),
     ),
     "q3": Answers(
         equivalents=(

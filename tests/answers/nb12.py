@@ -20,16 +20,16 @@ ANSWERS = {
     ),
     "q2": Answers(
         equivalents=(
-            "answer = 114",
-            "answer = 20 * 8.3**2 / ((7 / 2.10) ** 2 * 5 - 6.6**2)",
+            "answer = 105",
+            "answer = 20 * 8.3**2 / ((7 / 2.10) ** 2 * 5 - (10.5541**2 - 8.2999**2))",
             "from chunkrl.course.exercises.nb12 import reach\n"
             "answer = next(e for e in range(20, 999) if reach(e) <= 7)",
         ),
         near_misses=(80, 100, 120, 200),
     ),
     "q3": Answers(
-        equivalents=("answer = 0.4", "answer = '40%'", "answer = 1.6 / 4"),
-        near_misses=(0.39, 0.42, 0.5),
+        equivalents=("answer = 0.7", "answer = (0.6 - 0.4) * (7 - 3.5)", "answer = 5.6 - 4.9"),
+        near_misses=(0.6, 0.75, 1.4),
     ),
     "write": Answers(
         equivalents=(

@@ -86,9 +86,36 @@ def unseen(right: tuple[int, ...], h: int, slip: float = 0.1) -> float:
     return float(optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0])
 
 
-def nested(h: int, k: int) -> bool:
-    """Whether chunks of h can never beat chunks of k, whatever the MDP: k divides h."""
-    return h % k == 0
+Pattern = tuple[int, ...]  # lengths of chunks, typed in turn, over and over
+
+
+def looks(pattern: Pattern, end: int) -> set[int]:
+    """The steps up to `end` before which a pattern looks."""
+    steps = np.cumsum(np.tile(pattern, end // sum(pattern) + 1))
+    return set(steps[steps <= end].tolist())
+
+
+def nested(a: Pattern, b: Pattern) -> bool:
+    """Whether pattern a can never beat pattern b, whatever the MDP: b has all looks of a."""
+    end = sum(a) * sum(b)
+    return looks(a, end) <= looks(b, end)
+
+
+def reversed_roles(a: Pattern, b: Pattern) -> bool:
+    return nested(b, a)
+
+
+def fewer_looks(a: Pattern, b: Pattern) -> bool:
+    return len(a) * sum(b) <= len(b) * sum(a)
+
+
+def fitting_period(a: Pattern, b: Pattern) -> bool:
+    return sum(a) % sum(b) == 0
+
+
+def first_round(a: Pattern, b: Pattern) -> bool:
+    """Compares the looks of one round only."""
+    return looks(a, max(sum(a), sum(b))) <= looks(b, max(sum(a), sum(b)))
 
 
 def regret(mdp: MDP, h: int, Q: np.ndarray) -> float:
@@ -109,7 +136,7 @@ def best_chunks(mdp: MDP, h: int, Q: np.ndarray) -> float:
     return float(optimal(mdp).value[0] - optimal(chunked(mdp, h)).value[0])
 
 
-def looks(mdp: MDP, h: int, Q: np.ndarray) -> float:
+def looking(mdp: MDP, h: int, Q: np.ndarray) -> float:
     first = Q.argmax(-1) // 2 ** (h - 1)
     return float(optimal(mdp).value[0] - policy_value(mdp, first)[0])
 
@@ -192,49 +219,76 @@ EXERCISES = (
     ),
     Exercise(
         id="08.q2",
-        objective="You can say which chunk lengths are comparable at all, and why.",
+        objective="You can say which ways of looking are comparable at all, and why.",
         question=(
-            "Write answer(h, k): True if the best value V*_h of chunks of h exceeds V*_k in no "
-            "MDP, else False."
+            "A pattern (2, 1) types 2 actions blind, looks, types 1, looks, and begins again; "
+            "(3,) are chunks of 3. Write answer(a, b): True if the best value with pattern a "
+            "exceeds that with pattern b in no MDP, else False."
         ),
         kind=Function(
             nested,
-            ((4, 2), (3, 2), (2, 3), (2, 4), (6, 4), (6, 3), (8, 4), (5, 1), (1, 5), (5, 5)),
+            (
+                ((4,), (2,)),
+                ((3,), (2,)),
+                ((2,), (3,)),
+                ((3,), (2, 1)),
+                ((2, 1), (3,)),
+                ((1, 2), (2, 1)),
+                ((2, 1), (2, 1)),
+                ((6,), (2, 1)),
+                ((4,), (2, 1)),
+                ((4,), (1, 3, 1)),
+                ((2, 2), (2,)),
+                ((5,), (1,)),
+                ((1,), (5,)),
+                ((2, 1, 3), (2, 1)),
+            ),
         ),
         hints=(
-            "A policy that chooses two actions at a time can imitate one that chooses four at a "
-            "time. Can it imitate one that chooses three?",
-            "k-chunks imitate h-chunks if every moment at which the h-policy looks is one at which "
-            "the k-policy looks as well: multiples of h must be multiples of k.",
-            "answer = lambda h, k: h % ... == ...",
+            "Mark the steps before which each looks. Who can imitate whom by not using a look?",
+            "(3,) looks before steps 3, 6, 9, (2, 1) before 2, 3, 5, 6, 8, 9: it has all looks of "
+            "(3,). Of (4,) it lacks that before step 4. After sum(a) * sum(b) steps both begin "
+            "anew together.",
+            "import numpy as np\n"
+            "def looks(pattern, end):\n"
+            "    return set(np.cumsum(np.tile(pattern, end // sum(pattern))).tolist())\n"
+            "def answer(a, b):\n"
+            "    end = sum(a) * sum(b)\n"
+            "    return looks(a, end) <= ...",
         ),
-        solution="answer = lambda h, k: h % k == 0",
+        solution=(
+            "import numpy as np\n"
+            "def answer(a, b):\n"
+            "    end = sum(a) * sum(b)\n"
+            "    looks = lambda p: set(np.cumsum(np.tile(p, end // sum(p))).tolist())\n"
+            "    return looks(a) <= looks(b)"
+        ),
         misconceptions=(
             Misconception(
-                lambda h, k: h >= k,
-                "Longer chunks look less often, but at other moments: h = 3 looks at steps 3, 6, "
-                "9, and h = 2 at 2, 4, 6. If what matters shows at step 3, three wins.",
+                fewer_looks,
+                "Who looks less often may look at a better moment: (3,) looks before step 3, (2,) "
+                "before 2 and 4. If what matters shows before step 3, three wins.",
             ),
             Misconception(
-                lambda h, k: k % h == 0,
-                "Turned round: the policy that looks more often can imitate the other one, so it "
-                "is the *longer* chunk that can never win.",
+                reversed_roles,
+                "Turned round: who has more looks can imitate the other one, so it is the one with "
+                "*fewer* of the same looks that can never win.",
             ),
             Misconception(
-                lambda h, k: h % k == 0 and (h // k) & (h // k - 1) == 0,
-                "Two chunks in one are not the only nesting: chunks of 6 are three chunks of 2 "
-                "that do not look in between.",
+                fitting_period,
+                "This compares how long a round is. (1, 2) and (2, 1) have rounds of 3, and yet "
+                "only (1, 2) looks before step 1. Where in the round are the looks?",
             ),
             Misconception(
-                lambda h, k: np.gcd(h, k) > 1 or k == 1,
-                "4 and 6 share a factor, and yet h = 6 looks at step 6, where h = 4 is in the "
-                "middle of a chunk.",
+                first_round,
+                "One round is not enough: (1, 3, 1) looks before step 4, but not before step 8, "
+                "where (4,) looks again.",
             ),
         ),
         why=(
-            "Whoever looks at every multiple of k can imitate whoever looks at every multiple of h "
-            "if k divides h: it just does not use the looks in between. Otherwise each has moments "
-            "of its own, and some world rewards them."
+            "Who has all the looks of the other can imitate it: it does not use those in between. "
+            "Otherwise each has moments of its own, and some world rewards them. For chunks of one "
+            "length: h never beats k where k divides h, and only there."
         ),
     ),
     Exercise(
@@ -299,10 +353,12 @@ EXERCISES = (
         question=(
             "This regret is right for a perfect critic; for noisy ones it turns out negative, as "
             "if they beat the best policy there is. Q [S, A^h] are the critic's entries:\n\n"
-            "    from chunkrl.tabular.mdp import optimal\n\n"
+            "    from chunkrl.tabular.chunks import chunked\n"
+            "    from chunkrl.tabular.mdp import optimal, policy_value\n\n"
             "    def regret(mdp, h, Q):\n"
             "        return optimal(mdp).value[0] - Q[0].max()\n\n"
-            "Repair it and answer with the function."
+            "Repair it and answer with the function. policy_value(mdp, choice) says what choosing "
+            "`choice` [S] in each state earns from there on."
         ),
         kind=Function(regret, _cases()),
         hints=(
@@ -335,7 +391,7 @@ EXERCISES = (
                 "evaluate those that look best in Q.",
             ),
             Misconception(
-                looks,
+                looking,
                 "This executes only the first action of each chunk and asks again. That policy "
                 "looks; the regret is about chunks typed to their end.",
             ),

@@ -32,8 +32,11 @@ def enough(**how: Any) -> int:
 
 # Of 12.q2: scatter of FQL's ten seeds, what the luck of 20 episodes explains of it, the reach asked
 # for [points]; Student's factor of the difference of two tens.
-SCATTER, LUCK, WANTED, STUDENT = 10.6, 8.3, 7.0, 2.10
+SCATTER, LUCK, WANTED, STUDENT = 10.55, 8.30, 7.0, 2.10
 OWN = (SCATTER**2 - LUCK**2) ** 0.5  # what is left for the seeds: scatters add as squares
+
+
+ROUNDED = 10.6, 8.3  # the same, short of digits
 
 
 def reach(episodes: float, own: float = OWN, luck: float = LUCK) -> float:
@@ -46,9 +49,9 @@ def episodes_for(wanted: float, own: float = OWN, luck: float = LUCK) -> float:
     return 20 * luck**2 / ((wanted / STUDENT) ** 2 * 10 / 2 - own**2)
 
 
-# Of 12.q3: A's share of successes; notes of the hands [cm] in successes and in failures.
-A_WINS, A_WON, A_LOST = 0.6, 7.0, 3.5
-C_WON, C_LOST = 8.0, 4.0
+# Of 12.q3: notes of A's hand [cm] in successes and in failures, the mean of all episodes of either
+# agent, C's share of successes.
+A_WON, A_LOST, LEVEL, C_WINS = 7.0, 3.5, 5.6, 0.4
 
 
 def coherency(wins: float, won: float, lost: float) -> float:
@@ -56,12 +59,7 @@ def coherency(wins: float, won: float, lost: float) -> float:
     return wins * won + (1 - wins) * lost
 
 
-LEVEL = coherency(A_WINS, A_WON, A_LOST)
-
-
-def share_at(mean: float, won: float, lost: float) -> float:
-    """The share of successes at which the mean over episodes is `mean`."""
-    return (mean - lost) / (won - lost)
+FURTHER = LEVEL - coherency(C_WINS, A_WON, A_LOST)  # C's hand than A's, in either kind
 
 
 def window_targets(reward, mask, value, n, discount):
@@ -193,29 +191,29 @@ EXERCISES = (
         id="12.q2",
         objective="You can say what narrows an interval, more seeds or more episodes.",
         why=(
-            "Scatters add as squares: 10.6^2 - 8.3^2 = 6.6^2 is left for the seeds, and only the "
-            "luck shrinks. At +-7 points 114 episodes do it; at +-6.2 no number of episodes does, "
-            "and +-5 takes more seeds."
+            "Scatters add as squares: 10.55^2 - 8.30^2 = 6.5^2 is left for the seeds, and only "
+            "the luck shrinks. At +-7 points 105 episodes do it; at +-6.1 no number of episodes "
+            "does, and +-5 takes more seeds."
         ),
         question=(
-            "You change a line of FQL. Its ten seeds scatter by 10.6 points, so the 95% interval "
-            "of a difference of two such agents is +-10.0 points, 2.10 * 10.6 * sqrt(2/10). The "
-            "luck of 20 episodes explains 8.3 of the 10.6; take the rest for real differences "
+            "You change a line of FQL. Its ten seeds scatter by 10.55 points, so the 95% interval "
+            "of a difference of two such agents is +-9.9 points, 2.10 * 10.55 * sqrt(2/10). The "
+            "luck of 20 episodes explains 8.30 of the 10.55; take the rest for real differences "
             "between seeds. How many episodes must each of the twenty agents play, so that the "
             "interval is +-7 points? To within 2."
         ),
         kind=Number(episodes_for(WANTED), 2.0, "episodes"),
         hints=(
             "Which part of the scatter shrinks with more episodes, and which one stays?",
-            "Squares add: 10.6^2 = 8.3^2 + rest^2. With E episodes the square of the scatter is "
+            "Squares add: 10.55^2 = 8.3^2 + rest^2. With E episodes the square of the scatter is "
             "rest^2 + 8.3^2 * 20/E. Which scatter makes +-7?",
             "scatter = 7 / (2.10 * (2 / 10) ** 0.5)\n"
-            "rest = 10.6**2 - 8.3**2\n"
+            "rest = 10.55**2 - 8.3**2\n"
             "answer = 20 * 8.3**2 / (scatter**2 - ...)",
         ),
         solution=(
             "scatter = 7 / (2.10 * (2 / 10) ** 0.5)\n"
-            "answer = 20 * 8.3**2 / (scatter**2 - (10.6**2 - 8.3**2))"
+            "answer = 20 * 8.3**2 / (scatter**2 - (10.55**2 - 8.3**2))"
         ),
         misconceptions=(
             Misconception(
@@ -225,8 +223,13 @@ EXERCISES = (
             ),
             Misconception(
                 episodes_for(WANTED, SCATTER - LUCK),
-                "You left 10.6 - 8.3 = 2.3 points for the seeds. Scatters add as squares: 6.6 are "
-                "left.",
+                "You left 10.55 - 8.30 = 2.25 points for the seeds. Scatters add as squares: 6.5 "
+                "are left.",
+            ),
+            Misconception(
+                episodes_for(WANTED, (ROUNDED[0] ** 2 - ROUNDED[1] ** 2) ** 0.5, ROUNDED[1]),
+                "You rounded to 10.6. What is left is a small difference of large "
+                "numbers, so keep the digits: 10.55 and 8.30.",
             ),
             Misconception(
                 10 * (reach(20) / WANTED) ** 2,
@@ -236,46 +239,42 @@ EXERCISES = (
     ),
     Exercise(
         id="12.q3",
-        objective="You can say how a mean over all episodes may contradict both of its parts.",
+        objective="You can say how a mean over all episodes may hide a difference in both parts.",
         why=(
-            "8 * 0.4 + 4 * 0.6 = 5.6. Below that C's hand goes further where it succeeds *and* "
-            "where it fails, and less far over all episodes (Simpson's paradox). So a gap over all "
-            "episodes says nothing yet about the hands."
+            "A's share is (5.6 - 3.5) / (7 - 3.5) = 60%. With A's ways C would have 0.4 * 7 + 0.6 "
+            "* 3.5 = 4.9: the 0.7 to 5.6 are its hands'. With a lower share still C would go "
+            "further in both kinds and less far over all episodes (Simpson's paradox). So a gap "
+            "over all episodes, or none, says nothing yet about the hands."
         ),
         question=(
-            "Coherency as a mean over all episodes. A succeeds in 60% of its episodes; its way is "
-            "7 cm there and 3.5 cm where it fails. C goes further in both: 8 cm and 4 cm. Below "
-            "which share of successes (0 to 1) is C's mean over all episodes lower than A's all "
-            "the same?"
+            "Coherency as a mean over all episodes is 5.6 cm for A and for C. A's way is 7 cm "
+            "where it succeeds and 3.5 cm where it fails. C succeeds in 40% of its episodes, and "
+            "its way differs from A's by as many cm in successes as in failures. By how many?"
         ),
-        kind=Number(share_at(LEVEL, C_WON, C_LOST), 0.005, "of its episodes"),
+        kind=Number(FURTHER, 0.01, "cm"),
         hints=(
-            "What is A's mean over all episodes? Of C's three numbers which one do you not know?",
-            "A: 0.6 * 7 + 0.4 * 3.5 = 5.6. C with the share s: 8 s + 4 (1 - s).",
-            "# 8 s + 4 (1 - s) = 5.6\nanswer = (5.6 - 4) / ...",
+            "Had C's hand A's two ways, what would its mean over all episodes be?",
+            "0.4 * 7 + 0.6 * 3.5. What is added to both ways is added to their mean.",
+            "answer = 5.6 - (0.4 * 7 + ...)",
         ),
-        solution="answer = (0.6 * 7 + 0.4 * 3.5 - 4) / (8 - 4)",
+        solution="answer = 5.6 - (0.4 * 7 + 0.6 * 3.5)",
         misconceptions=(
             Misconception(
-                A_WINS,
-                "At A's share C is still ahead, 6.4 against 5.6 cm: it goes further in both. How "
-                "much rarer may its successes be?",
-            ),
-            Misconception(
                 0.0,
-                "Further in both and yet behind in all is possible: the shares are weights, and "
-                "those of A and C may differ.",
+                "Equal means do not make equal hands: A's mean of 5.6 needs 60% successes, and C "
+                "has 40%.",
             ),
             Misconception(
-                share_at(LEVEL, C_WON, A_LOST), "You let C fail with A's way, 3.5 cm. Its own is 4."
+                -FURTHER, "The size is right. C succeeds less often and yet has the same mean."
             ),
             Misconception(
-                share_at(LEVEL, A_WON, C_LOST),
-                "You let C succeed with A's way, 7 cm. Its own is 8.",
+                LEVEL - (A_WON + A_LOST) / 2,
+                "You weighed successes and failures alike. C succeeds in 40%.",
             ),
             Misconception(
-                LEVEL / C_WON,
-                "Failed episodes count too: there C's hand goes 4 cm, not 0.",
+                LEVEL / coherency(C_WINS, A_WON, A_LOST),
+                "This is the factor if both ways were stretched. Asked are the cm, the same in "
+                "both.",
             ),
         ),
     ),

@@ -69,6 +69,7 @@ def best(numbers: Numbers) -> int:
     return int(H[numbers.regret.argmin()])
 
 
+TICKS = (0, 1, 10, 100)
 TALLEST = 12.0  # reward: taller bars are cut there, and their number stands above
 THIN = 0.02  # reward: parts below it are not drawn
 MEAN = plots.estimated(1)
@@ -84,7 +85,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.70, 0.47, 0.28, 0.23)),
         "",
         "",
-        "claimed - true value [reward]",
+        "claimed - true value [reward], log",
     )
     stuck = plots.label(
         figure.add_axes((0.70, 0.13, 0.28, 0.20)),
@@ -99,7 +100,10 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         "regret: V* - true value [reward]",
         f"regret at the start, by cause (grey: cut at {TALLEST:.0f}, causes not shown)",
     )
-    claim.set_ylim(-6.0, 106.0)
+    claim.set_yscale("symlog", linthresh=1.0)  # 3 beside 50
+    claim.set_ylim(-0.7, 200.0)
+    claim.set_yticks(TICKS, map(str, TICKS))
+    claim.minorticks_off()
     regret.set_ylim(0.0, 1.2 * TALLEST)
     regret.set_yticks(range(0, 13, 2))
     for axes in (claim, stuck, regret):

@@ -141,7 +141,7 @@ def two(figure: Figure) -> tuple[Axes, ...]:
         panels.append(plots.label(axes, "chunk length h [steps]", size, title))
         _scale(axes)
     several = {"median, 95% interval": REGRET, "mean": MEAN, "each network, sorted": SEED}
-    exact = {f"network above {TALLEST:.0f}": HIGH, "open-loop loss, exact": plots.EXACT}
+    exact = {f"above {TALLEST:.0f}: so many, the worst": HIGH, "open-loop loss, exact": plots.EXACT}
     plots.key(panels[0], several | exact, loc="upper left")
     return tuple(panels)
 

@@ -237,9 +237,11 @@ def endings_picture() -> plots.Picture:
             top.text(0.0, 1.05, title, transform=top.transAxes, fontsize=10)
             told = f"all {those}: difference {gap:+.1f} cm [{low:+.1f}, {high:+.1f}]"
             below.text(0.0, 1.08, told, transform=below.transAxes, fontsize=10)
+        solved, failed = (numbers.gap[0, 0] for numbers in found)
+        told = "not told apart" if solved[1] <= 0 <= solved[2] else f"{solved[0]:+.1f} cm"
         headline = (
-            f"Episodes that ended alike: {spelled(OURS)}'s way minus {spelled(SINGLE)}'s, "
-            "95% over seeds"
+            f"{spelled(OURS)} minus {spelled(SINGLE)}: successes {told}, "
+            f"failures {failed[0]:+.1f} cm (95% over seeds)"
         )
         plots.headline(axes[0], headline)
 
