@@ -175,7 +175,7 @@ class TestPlan:
 
     @pytest.mark.parametrize("task", extractions.TASKS)
     def test_every_method_has_as_many_values_and_as_much_time(self, task: str) -> None:
-        entries = extractions.ENTRIES[task]
+        entries = extractions.tuned(task)
         assert {len(entry.values) for entry in entries} == {4}
         for entry in entries:
             assert entry.setting in agents.named(entry.method).parameters
@@ -214,7 +214,10 @@ class TestPlan:
         with pytest.raises(DataError, match=r"chunkrl\.results\.extractions FOLDER"):
             extractions.load()
         entry = extractions.Entry("qam", "beta", (1, 3), (10.0, 10.0))
+        larger = extractions.Entry("qam", "beta", (2,), (10.0,))
         monkeypatch.setattr(extractions, "ENTRIES", {"rewards": (entry,)})
+        monkeypatch.setattr(extractions, "ALSO", {"rewards": ()})
+        monkeypatch.setattr(extractions, "LARGER", {"rewards": (larger,)})
         seconds = {extractions.TUNING: 30, extractions.SEEDS: 60}
         monkeypatch.setattr(extractions, "SECONDS", {"rewards": seconds})
         made = []
@@ -227,11 +230,11 @@ class TestPlan:
                 self.folder.mkdir()
                 made.append(self.folder)
 
-        rates = {"1-100": 0.25, "3-100": 0.5, "3-0-1-2": 0.75}
+        rates = {"1-100": 0.25, "3-100": 0.5, "3-0-1-2": 0.75, "2-0-1-2-laptop": 1.0}
 
         def rows(folder):
             name = folder.name.removeprefix("rewards-qam-")
-            seeds = map(int, name.split("-")[1:])
+            seeds = map(int, name.removesuffix("-laptop").split("-")[1:])
             return [
                 {"step": step, "seed": seed, "success": rates[name], "episodes": 20}
                 for seed in seeds
@@ -249,22 +252,27 @@ class TestPlan:
         extractions.main(tmp_path, ("rewards",))
         assert [place.name for place in made] == [
             "rewards-qam-1-100", "rewards-qam-3-100", "rewards-qam-3-0-1-2",
+            "rewards-qam-2-0-1-2-laptop",
         ]  # fmt: skip
         extractions.main(tmp_path, (), tmp_path / "seeds.png")
-        assert len(made) == 3
+        assert len(made) == 4
         with Image.open(tmp_path / "seeds.png") as drawn:
             assert drawn.size[0] > 400
-        assert [row[2:6] + row[7:] for row in extractions.load()] == [
-            ("beta", 1.0, 100, 3_000, 20, 5),
-            ("beta", 3.0, 0, 6_000, 20, 15),
-            ("beta", 3.0, 1, 6_000, 20, 15),
-            ("beta", 3.0, 2, 6_000, 20, 15),
-            ("beta", 3.0, 100, 3_000, 20, 10),
+        assert [row[1:2] + row[4:7] + row[8:] for row in extractions.load()] == [
+            ("coffee", 1.0, 100, 3_000, 20, 5),
+            ("coffee", 3.0, 0, 6_000, 20, 15),
+            ("coffee", 3.0, 1, 6_000, 20, 15),
+            ("coffee", 3.0, 2, 6_000, 20, 15),
+            ("coffee", 3.0, 100, 3_000, 20, 10),
+            *(("laptop", 2.0, seed, 36_000, 20, 20) for seed in (0, 1, 2)),
         ]
+        np.testing.assert_array_equal(
+            extractions.reported("rewards", extractions.LARGER)["qam"], [1.0] * 3
+        )
         assert extractions.best("rewards", "qam") == 3.0
         np.testing.assert_array_equal(extractions.reported("rewards")["qam"], [0.75] * 3)
         equal = tuple(
-            extractions.Score("rewards", "qam", "beta", value, 100, 500, 1.0, 20, 0)
+            extractions.Score("rewards", "coffee", "qam", "beta", value, 100, 500, 1.0, 20, 0)
             for value in (0.3, 1.0, 2.5, 10.0)
         )
         assert extractions.usual("qam", "beta") == 3.0
@@ -281,9 +289,10 @@ class TestStored:
 
     def test_every_method_was_tuned_and_reported(self) -> None:
         scores = extractions.load()
-        for task, entries in extractions.ENTRIES.items():
-            for entry in entries:
-                own = [s for s in scores if (s.task, s.method) == (task, entry.method)]
+        for task in extractions.TASKS:
+            for entry in extractions.tuned(task):
+                of = (task, "coffee", entry.method)
+                own = [s for s in scores if (s.task, s.size, s.method) == of]
                 tried = [s.value for s in own if s.seed in extractions.TUNING]
                 assert sorted(tried) == sorted(entry.values)
                 assert {s.seed: s.value for s in own if s.seed in extractions.SEEDS} == (
@@ -311,13 +320,32 @@ class TestStored:
         assert clear["goals"] == above
         assert len(above) == 7
 
+    def test_with_larger_networks_every_difference_is_clear(self) -> None:
+        """And of the sign that it has with small ones."""
+        for task, order in {"rewards": ["dsrl", "qc", "qc_fql"], "goals": ["dqc", "gciql"]}.items():
+            rate, small = extractions.reported(task, extractions.LARGER), extractions.reported(task)
+            for a, b in itertools.combinations(order, 2):
+                assert difference(rate[a], rate[b])[1] > 0
+                assert small[a].mean() > small[b].mean()
+
     def test_for_whom_tuning_chose_nothing(self) -> None:
         assert {
             entry.method
-            for task, entries in extractions.ENTRIES.items()
-            for entry in entries
+            for task in extractions.TASKS
+            for entry in extractions.tuned(task)
             if not any(extractions.tried(task, entry.method).values())
-        } == {"qc_fql", "qam", "gcsacbc_n"}
+        } == {"qc_fql", "qam", "acsac", "gcsacbc_n"}
+
+    def test_larger_networks_keep_the_knob_and_get_the_same_time(self) -> None:
+        scores = extractions.load()
+        for task, entries in extractions.LARGER.items():
+            for entry in entries:
+                assert entry.values == (extractions.best(task, entry.method),)
+                of = (task, "laptop", entry.method)
+                own = [s for s in scores if (s.task, s.size, s.method) == of]
+                assert {s.seed for s in own} == {*extractions.SEEDS}
+                made = entry.updates(entry.values[0], extractions.LONGER)
+                assert {(s.value, s.updates) for s in own} == {(entry.values[0], made)}
 
     def test_the_explorer_compares_with_each(self) -> None:
         explorer = EXPLORERS["extraction_runs"]

@@ -2,11 +2,12 @@
 
 Made by `python -m chunkrl.results.extractions FOLDER`, which trains what is not yet trained in
 FOLDER, one run after the other, and stores how each did: first four values of every method's knob,
-on a seed that is not reported, then three seeds with the best of them.
+on a seed that is not reported, then three seeds with the best of them.  Some of them then get
+larger networks and three or six times the minutes, with the knob where it is.
 """
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from chunkrl.envs.ogbench import TASK
 from chunkrl.errors import ConfigError
 from chunkrl.results import seeds_picture, stored
 from chunkrl.results.seeds_picture import Panel
+from chunkrl.statistics import mean_interval
 
 COMMAND = "python -m chunkrl.results.extractions FOLDER"
 FILE = Path(__file__).parent / "data" / "extractions.csv"
@@ -29,7 +31,11 @@ SECONDS = {  # of one core, for the updates of one seed
     "goals": {TUNING: 15, SEEDS: 60},
 }
 EPISODES = {TUNING: 20, SEEDS: 50}
-SIZE = "--preset coffee --hidden 64 64 --batch-size 64 --workers 0"
+SIZES = {
+    "coffee": "--preset coffee --hidden 64 64 --batch-size 64",
+    "laptop": "--preset laptop --hidden 256 256 256 --num-critics 2 --transitions 50000",
+}
+LONGER = 360  # seconds at laptop size
 TIME = "core_seconds.txt"  # in a run's folder: what its processes took, compiling included
 ENSEMBLE = "--num-critics 10 --aggregate 0.5"
 
@@ -52,6 +58,7 @@ class Score(NamedTuple):
     """The success of one seed at the end."""
 
     task: str  # of TASKS
+    size: str  # of SIZES
     method: str
     setting: str
     value: float
@@ -76,6 +83,23 @@ ENTRIES = {
         Entry("sharsa", "horizon", (5, 10, 25, 50), (0.59,) * 4, "--candidates 8"),
         Entry("dqc", "kappa_b", (0.5, 0.7, 0.9, 0.97), (0.78,) * 4, "--candidates 8"),
         Entry("mac", "candidates", (2, 4, 8, 16), (2.7, 3.36, 4.67, 7.3)),
+    ),
+}
+# As long as those, but with two critics: ten of every prefix would leave it a fifth of the updates.
+ALSO = {
+    "rewards": (Entry("acsac", "candidates", (2, 4, 8, 16), (3.92, 5.85, 11.53, 23.7)),),
+    "goals": (),
+}
+FLOW = "--flow-steps 5 --lr 3e-4"
+LARGER = {
+    "rewards": (
+        Entry("dsrl", "latent_scale", (0.4,), (17.33,), FLOW),
+        Entry("qc", "candidates", (8,), (29.78,), FLOW),
+        Entry("qc_fql", "alpha", (1000,), (12.87,), FLOW),
+    ),
+    "goals": (
+        Entry("dqc", "kappa_b", (0.9,), (12.85,), f"{FLOW} --candidates 8"),
+        Entry("gciql", "alpha", (1,), (11.92,), "--lr 3e-4"),
     ),
 }
 
@@ -104,23 +128,29 @@ def best(task: str, method: str, scores: tuple[Score, ...] | None = None) -> flo
             total[score.value] = total.get(score.value, 0) + score.successes
     if not total:
         raise ConfigError(f"nothing of {method!r} was tuned on the task with {task}")
-    (setting,) = (entry.setting for entry in ENTRIES[task] if entry.method == method)
+    (setting,) = (entry.setting for entry in tuned(task) if entry.method == method)
     near = usual(method, setting)
     return max(total, key=lambda value: (total[value], -abs(np.log(value / near))))
 
 
-def reported(task: str) -> dict[str, np.ndarray]:
-    """Success of each reported seed.  -> method -> [S]"""
-    found: dict[str, list[float]] = {entry.method: [] for entry in ENTRIES[task]}
-    for score in load():
-        if score.task == task and score.seed in SEEDS:
-            found[score.method].append(score.successes / score.episodes)
-    return {method: np.array(rates) for method, rates in found.items() if rates}
+def reported(task: str, plan: Mapping[str, tuple[Entry, ...]] | None = None) -> dict:
+    """Success of each reported seed, of the methods of `plan`.  -> method -> [S]"""
+    found = {}
+    for entry in (ENTRIES if plan is None else plan)[task]:
+        of = (task, size_of(task, entry), entry.method)
+        rates = [
+            score.successes / score.episodes
+            for score in load()
+            if (score.task, score.size, score.method) == of and score.seed in SEEDS
+        ]
+        if rates:
+            found[entry.method] = np.array(rates)
+    return found
 
 
 def tried(task: str, method: str) -> dict[float, float]:
     """Success of the seeds for tuning.  -> value of the knob -> rate"""
-    (entry,) = (entry for entry in ENTRIES[task] if entry.method == method)
+    (entry,) = (entry for entry in tuned(task) if entry.method == method)
     known = [s for s in load() if (s.task, s.method) == (task, method) and s.seed in TUNING]
     return {
         value: float(np.mean([s.successes / s.episodes for s in known if s.value == value]))
@@ -128,16 +158,49 @@ def tried(task: str, method: str) -> dict[float, float]:
     }
 
 
+def tuned(task: str) -> tuple[Entry, ...]:
+    """All of whose knobs four values are tried."""
+    return (*ENTRIES[task], *ALSO[task])
+
+
+def size_of(task: str, entry: Entry) -> str:
+    """The size at which the plan has it."""
+    return "laptop" if entry in LARGER[task] else "coffee"
+
+
+def seconds_of(task: str, entry: Entry, seeds: tuple[int, ...] = SEEDS) -> int:
+    """How long a core works on the updates of one seed."""
+    return LONGER if entry in LARGER[task] else SECONDS[task][seeds]
+
+
+def lines(task: str, plan: Mapping[str, tuple[Entry, ...]]) -> Iterator[str]:
+    """What each method of `plan` reached, best first: percent, and its 95% interval over seeds."""
+    from chunkrl.experiments.report import spelled
+
+    found = reported(task, plan)
+    for entry in sorted(plan[task], key=lambda entry: -found[entry.method].mean()):
+        rates, value = 100 * found[entry.method], best(task, entry.method)
+        (low, high), each = mean_interval(rates), " ".join(f"{rate:.0f}" for rate in rates)
+        made = entry.updates(value, seconds_of(task, entry))
+        yield (
+            f"{spelled(entry.method):13s}{rates.mean():4.0f} [{low:.0f}, {high:.0f}]  seeds: {each}"
+            f"  ({entry.setting} {value:g}, {made:,} updates)"
+        )
+
+
 def run(folder: Path, task: str, entry: Entry, value: float, seeds: tuple[int, ...]):
     """A run of the plan, to be made in a process of its own.  -> Cell"""
     from chunkrl.experiments.sweep import Cell
 
-    updates = entry.updates(value, SECONDS[task][seeds])
+    size = size_of(task, entry)
+    updates = entry.updates(value, seconds_of(task, entry, seeds))
     listed = " ".join(map(str, seeds))
     place = folder / f"{task}-{entry.method}-{value:g}-{listed.replace(' ', '-')}"
+    if size != "coffee":
+        place = place.with_name(f"{place.name}-{size}")
     words = (
-        f"{entry.method.replace('_', '-')} --task {TASKS[task]} {SIZE} {entry.others}"
-        f" --{entry.setting.replace('_', '-')} {value:g} --updates {updates}"
+        f"{entry.method.replace('_', '-')} --task {TASKS[task]} {SIZES[size]} {entry.others}"
+        f" --workers 0 --{entry.setting.replace('_', '-')} {value:g} --updates {updates}"
         f" --evaluate-every {updates} --episodes {EPISODES[seeds]} --seeds {listed}"
         f" --folder {place}"
     )
@@ -156,8 +219,8 @@ def scores(folder: Path, task: str, entry: Entry, value: float, seeds: tuple[int
         if row["step"] == cell.steps:
             episodes = row["episodes"]
             yield Score(
-                task, entry.method, entry.setting, value, row["seed"], cell.steps,
-                round(took, 1), episodes, round(row["success"] * episodes),
+                task, size_of(task, entry), entry.method, entry.setting, value, row["seed"],
+                cell.steps, round(took, 1), episodes, round(row["success"] * episodes),
             )  # fmt: skip
 
 
@@ -177,28 +240,28 @@ def train(cell) -> None:
 
 def every(folder: Path) -> Iterator[Score]:
     """The scores of all that is done in `folder`."""
-    for task, entries in ENTRIES.items():
-        for entry in entries:
+    for task in ENTRIES:
+        for entry in tuned(task):
             for value in entry.values:
                 for seeds in (TUNING, SEEDS):
                     yield from scores(folder, task, entry, value, seeds)
+        for entry in LARGER[task]:
+            yield from scores(folder, task, entry, entry.values[0], SEEDS)
 
 
 def picture() -> bytes:
-    """Each reported seed's success, a panel for a task.  -> png"""
+    """Each reported seed's success, a panel for a task, and below at laptop size.  -> png"""
     from chunkrl.experiments.report import spelled
 
-    found = {task: rates for task in ENTRIES if (rates := reported(task))}
-    return seeds_picture.draw(
-        *(
-            Panel(
-                f"the task with {task}",
-                "",
-                {spelled(m).replace(" ", "\n"): rate for m, rate in rates.items()},
-            )
-            for task, rates in found.items()
-        )
-    )
+    panels = []
+    for title, plan in (("", ENTRIES), ("larger networks, ", LARGER)):
+        for task, entries in ENTRIES.items():
+            rates, listed = reported(task, plan), [entry.method for entry in entries]
+            named = {spelled(m).replace(" ", "\n"): rate for m, rate in rates.items()}
+            marks = [listed.index(method) for method in rates]
+            if rates:
+                panels.append(Panel(f"{title}the task with {task}", "", named, marks))
+    return seeds_picture.draw(*panels)
 
 
 def main(
@@ -212,12 +275,14 @@ def main(
         if task not in TASKS:
             raise ConfigError(f"there is no task {task!r}; choose from {', '.join(TASKS)}")
     for task in tasks:
-        for entry in ENTRIES[task]:
+        for entry in tuned(task):
             for value in entry.values:
                 train(run(folder, task, entry, value, TUNING))
-        for entry in ENTRIES[task]:
+        for entry in tuned(task):
             found = tuple(every(folder))
             train(run(folder, task, entry, best(task, entry.method, found), SEEDS))
+        for entry in LARGER[task]:
+            train(run(folder, task, entry, entry.values[0], SEEDS))
     stored.save_rows(FILE, Score._fields, sorted(every(folder)))
     if figure is not None:
         load.cache_clear()
