@@ -29,9 +29,9 @@ from chunkrl.train.runs import versions
 from chunkrl.types import ChunkBatch, ChunkDataset, Windows
 
 METHODS = ("qc_fql", "fql", "qc", "mac", "dqc")
-# Of matrix products with float32 arrays; "candidates" computes what is not differentiated in
-# bfloat16 (CHUNKRL_PRECISION), the rest as the first, for methods that propose several chunks.
-PROPOSING = ("qc", "mac")
+PROPOSING = ("qc", "mac")  # several chunks, without a gradient
+# Of matrix products with float32 arrays; "candidates" computes what `PROPOSING` propose in bfloat16
+# (CHUNKRL_PRECISION), the rest as the first.
 PRECISIONS = ("tensorfloat32", "float32", "bfloat16", "candidates")
 SIZES = ("smoke", "coffee", "laptop", "paper")
 

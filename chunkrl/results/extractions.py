@@ -91,6 +91,7 @@ ALSO = {
     "goals": (),
 }
 FLOW = "--flow-steps 5 --lr 3e-4"
+# Each with its own rule for two critics: DSRL takes half of their spread off, QC and QC-FQL do not.
 LARGER = {
     "rewards": (
         Entry("dsrl", "latent_scale", (0.4,), (17.33,), FLOW),

@@ -185,12 +185,11 @@ def _cell(values: Sequence[Any], shape: Sequence[int]) -> Any:
 
     -> {"v": different values, "d": sliders, "n": which value where}, without what says nothing.
     """
-    numbers: dict[Any, int] = {}
+    numbers: dict[str, int] = {}
     different: list[Any] = []
     ids = []
     for value in values:
-        key = value if value is None or isinstance(value, str) else repr(value)
-        if (number := numbers.setdefault(key, len(different))) == len(different):
+        if (number := numbers.setdefault(repr(value), len(different))) == len(different):
             different.append(value)
         ids.append(number)
     if len(different) == 1:
