@@ -34,8 +34,6 @@ def enough(**how: Any) -> int:
 # for [points]; Student's factor of the difference of two tens.
 SCATTER, LUCK, WANTED, STUDENT = 10.55, 8.30, 7.0, 2.10
 OWN = (SCATTER**2 - LUCK**2) ** 0.5  # what is left for the seeds: scatters add as squares
-
-
 ROUNDED = 10.6, 8.3  # the same, short of digits
 
 
