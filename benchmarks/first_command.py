@@ -8,8 +8,8 @@ it is measured.  With `--before`, a checkout of an earlier version, the two take
 are of all threads and of the processes that were started; on a machine that others use as well
 they are larger than on a quiet one, and only their ratios mean anything.
 
-compile   the first call of `train.init` and of `train.update_many` less a second call, as a run of
-          that size makes them, and what an update takes then
+compile   tracing and compiling `init` and the many updates of a call, as a run of that size makes
+          them; the kernels of an update (`methods.kernels`); and what an update takes then
 command   `chunkrl train qc-fql --preset smoke` with no data and no cache, and once more with both
 help      `chunkrl --help`
 load      peak memory of `load_task` of a million transitions, beyond that of its environment, as a
@@ -57,31 +57,46 @@ def problem(method: str, size: str):
     return agent, amount, jax.device_put(data)
 
 
-def compiling(method: str, size: str) -> dict[str, float]:
+def first(method: str, size: str, updates: int):
+    """What a run of that size compiles: first state, program of many updates, CPU s of both.
+
+    -> (state, state -> state, the compiled program, rows, s of `init`, s of the updates)
+    """
     import jax
-    import numpy as np
 
     from chunkrl import train
+    from chunkrl.train import programs
 
     agent, amount, data = problem(method, size)
-    keys = jax.vmap(jax.random.key)(np.arange(1))
+    rows, key = programs.most_rows(agent, amount.batch_size), jax.random.key(0)
+    begin = time.process_time()
+    states = jax.block_until_ready(train.init(agent, key[None]))
+    init = time.process_time() - begin
+    state = programs.unstack(states)[0]
+    # An earlier version compiles a short run as every other.
     quick = (amount.quick,) if "quick" in inspect.signature(train.update_many).parameters else ()
-    updates = amount.every if size == "smoke" else 20
+    begin = time.process_time()
+    program = programs.learning(programs._update_seed, 3, rows, *quick)
+    compiled = program.lower(agent, updates, amount.batch_size, state, data, key).compile()
+    took = time.process_time() - begin
+    return state, lambda state: compiled(state, data, key)[0], compiled, rows, init, took
 
-    def seconds(run):
-        begin = time.process_time()
-        return jax.block_until_ready(run()), time.process_time() - begin
 
-    states, first = seconds(lambda: train.init(agent, keys))
+def compiling(method: str, size: str) -> dict[str, float]:
+    import jax
+    from methods import kernels
+
+    updates = {"smoke": 200, "laptop": 20}.get(size, 5)
+    state, update, compiled, _, init, took = first(method, size, updates)
     times = []
     for _ in range(4):
-        call = lambda states=states: train.update_many(
-            agent, updates, amount.batch_size, states, data, keys, *quick
-        )
-        (states, _), took = seconds(call)
-        times.append(took)
-    least = min(times[1:])
-    return {"init": first, "update": times[0] - least, "ms_an_update": 1e3 * least / updates}
+        begin = time.process_time()
+        state = jax.block_until_ready(update(state))
+        times.append(time.process_time() - begin)
+    each = 1e3 * min(times) / updates
+    return {
+        "init": init, "update": took, "kernels": kernels(compiled.as_text()), "ms_an_update": each
+    }  # fmt: skip
 
 
 def children() -> float:

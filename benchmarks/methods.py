@@ -76,6 +76,27 @@ def products(program: str) -> Counter:
     return made[entry]
 
 
+# What no code is run for.
+FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "iota"}
+
+
+def kernels(program: str) -> int:
+    """What the body of the loop over updates starts one after the other, in optimised HLO.
+
+    A fusion, a product, a copy, a loop, a call: one each.  Of all bodies of loops it is the one of
+    most of them: a network's loop over Euler steps has fewer.
+    """
+    started, bodies, current = Counter(), set(), ""
+    for line in program.splitlines():
+        if head := COMPUTATION.match(line):
+            current = head[2]
+        elif (found := INSTRUCTION.match(line)) and found[3] not in FREE:
+            started[current] += 1
+            if found[3] == "while":
+                bodies |= set(re.findall(r"body=%?([\w.-]+)", found[4]))
+    return max(started[body] for body in bodies)
+
+
 def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(n) for n in text.split(",") if n)
 
@@ -117,26 +138,12 @@ def alone(product, options: dict):
 
 def row(method: str, size: str, turns: int) -> dict:
     """The row of a method, measured in this process."""
-    import jax
-    from first_command import problem
+    from first_command import first
 
-    from chunkrl import train
-    from chunkrl.train import compiler, programs
+    from chunkrl.train import compiler
 
-    def first(size: str, updates: int):
-        """Its first states, its program of many updates, and the CPU seconds that each took."""
-        agent, amount, data = problem(method, size)
-        rows, key = programs.most_rows(agent, amount.batch_size), jax.random.key(0)
-        states, init = cpu(lambda: train.init(agent, key[None]))
-        state = programs.unstack(states)[0]
-        begin = time.process_time()
-        program = programs.learning(programs._update_seed, 3, rows, amount.quick)
-        compiled = program.lower(agent, updates, amount.batch_size, state, data, key).compile()
-        took = time.process_time() - begin
-        return state, lambda state: compiled(state, data, key)[0], compiled, rows, init, took
-
-    *_, init, smoke = first("smoke", 100)
-    state, update, compiled, rows, _, took = first(size, UPDATES)
+    *_, init, smoke = first(method, "smoke", 100)
+    state, update, compiled, rows, _, took = first(method, size, UPDATES)
     options = compiler.options(rows, size == "smoke")
     counts = products(compiled.as_text())
     programs_alone = {product: alone(product, options) for product in counts}

@@ -122,6 +122,19 @@ def test_products_of_a_compiled_program_are_counted_in_loops_and_batches(methods
         methods.products(jax.jit(until).lower(a, b).compile().as_text())
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+def test_kernels_are_those_of_the_loop_over_updates(methods, layers):
+    """A product and a fusion for each layer, and the step that the loop counts."""
+
+    def turn(x, _):
+        for _ in range(layers):
+            x = jnp.tanh(x @ x)
+        return x, None
+
+    loop = jax.jit(lambda x: jax.lax.scan(turn, x, length=5)[0])
+    assert methods.kernels(loop.lower(jnp.ones((64, 64))).compile().as_text()) == 2 * layers + 1
+
+
 def test_a_row_is_written_for_each_method_that_has_none(methods, tmp_path, monkeypatch):
     path, options = tmp_path / "methods.csv", ["--size", "smoke", "--turns", "1"]
     read = lambda: [*csv.DictReader(path.read_text().splitlines())]
