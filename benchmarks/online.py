@@ -3,18 +3,21 @@
 python benchmarks/online.py [--method qc_fql] [--preset laptop] > benchmarks/online.md
 
 In each round the same steps are made four times: in the exact order, in the overlapped order, by
-the environment alone (the actions of the exact order again), and by the updates alone.
+the environment alone (the actions of the exact order again), and by the updates alone.  "Cores" is
+what the last two would take if they kept all cores busy: their CPU time over the number of cores.
 
 With --curves, instead, what is learned in either order on a line without physics, seed by seed.
 """
 
 import argparse
+import os
 import platform
 import time
 
 import gymnasium
 import jax
 import numpy as np
+import psutil
 from speed import agent_of, random_dataset
 
 from chunkrl import agents, statistics, train
@@ -54,7 +57,7 @@ def rounds(method: str, preset: str, steps: int, count: int) -> list[dict[str, f
                 states[name], *_ = phase.advance(states[name], steps * (i + 1))
                 took[name] = time.perf_counter() - start
             (seat,) = exact.seats
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), used()
             for rows in seat.fresh:
                 player.queue = rows.action
                 player.play(len(rows.action))
@@ -66,6 +69,7 @@ def rounds(method: str, preset: str, steps: int, count: int) -> list[dict[str, f
                 alone = seat.learn(alone)
             jax.block_until_ready(alone)
             took["updates"] = time.perf_counter() - start
+            took["cores"] = (used() - busy) / len(os.sched_getaffinity(0))
             assert seat.buffer.written == done
             exact.keep(0)
             overlapped.keep(0)
@@ -73,6 +77,12 @@ def rounds(method: str, preset: str, steps: int, count: int) -> list[dict[str, f
                 found.append({name: 1000 * seconds / steps for name, seconds in took.items()})
         env.close()
     return found
+
+
+def used() -> float:
+    """CPU seconds of this process and of those that it started."""
+    processes = psutil.Process(), *psutil.Process().children(recursive=True)
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 class Line(gymnasium.Env):
@@ -162,14 +172,16 @@ def main() -> None:
     print(", ".join(f"{name} {version}" for name, version in versions().items()))
     print(f"\n{TASK.name}, one seed; ms a step with one update, median over rounds;")
     print("ratios by round, median [least, most].\n")
-    names = ("environment", "updates", "exact", "overlapped")
-    print("|", " | ".join(["method", *names, "exact / sum", "overlapped / max"]), "|")
-    print("|---" * 7 + "|")
+    names = ("environment", "updates", "cores", "exact", "overlapped")
+    divided = ("exact / sum", "overlapped / max", "overlapped / max with cores")
+    print("|", " | ".join(["method", *names, *divided]), "|")
+    print("|---" * 9 + "|")
     for method in options.method:
         found = rounds(method, options.preset, options.steps, options.rounds)
         ratios = [
             [x["exact"] / (x["environment"] + x["updates"]) for x in found],
             [x["overlapped"] / max(x["environment"], x["updates"]) for x in found],
+            [x["overlapped"] / max(x["environment"], x["updates"], x["cores"]) for x in found],
         ]
         cells = [f"{np.median([x[name] for x in found]):.2f}" for name in names]
         cells += [f"{np.median(x):.2f} [{min(x):.2f}, {max(x):.2f}]" for x in ratios]
