@@ -3,16 +3,18 @@
 import itertools
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 from scipy.stats import binomtest, t, ttest_ind
 
 from chunkrl import plots, tasks
+from chunkrl.blocks.policies import OneStep
 from chunkrl.course.exercises import EXERCISES, nb12
 from chunkrl.course.explorers import EXPLORERS, robot_paths
 from chunkrl.errors import DataError
 from chunkrl.play.evaluate import environment_seed
-from chunkrl.results import robot_runs
+from chunkrl.results import robot_runs, robot_tuning
 from chunkrl.statistics import difference, mean_interval
 
 LOADS = (robot_runs.load_curves, robot_runs.load_paths, robot_runs.load_scene)
@@ -160,6 +162,45 @@ def test_what_notebook_12_says_about_the_ranking() -> None:
     assert (apart[some] <= t.ppf(0.975, freedom) * both[some] ** 0.5).sum() == 1179
     assert apart.size == 14_400
     assert (apart > 0).all()
+
+
+def pull(alpha: float, dim: int) -> float:
+    """By the library's gradient: the tie of a number to the flow, per critic's slope of 1 in it."""
+    policy = OneStep(dim, alpha, hidden=(4,), steps=1)
+    rng = np.random.default_rng(0)
+    obs, noise = (rng.normal(size=(8, n)).astype(np.float32) for n in (3, dim))
+    params = policy.init(jax.random.key(0), obs)
+
+    def slope(weight: float) -> np.ndarray:
+        """Of the last layer's bias: the sum over states of the chunk's."""
+        q = lambda _, chunk: weight * chunk.sum(-1)
+        loss = lambda head: policy.improve(params._replace(head=head), params, obs, q, noise)[0]
+        (bias,) = (x for x in jax.tree.leaves(jax.grad(loss)(params.head)) if x.shape == (dim,))
+        return np.asarray(bias)
+
+    chunk = policy.head.apply(params.head, obs, noise)
+    tied = slope(0.0) / (2 * (chunk - policy.flow.sample(params.flow, obs, noise)).mean(0))
+    climbs = (slope(0.0) - slope(1.0)) / (abs(chunk) < 1).mean(0)  # no slope where it is clipped
+    np.testing.assert_allclose(tied / climbs, (tied / climbs)[0], rtol=1e-3)
+    return float((tied / climbs)[0])
+
+
+def test_the_alpha_of_single_actions_that_pulls_as_chunks_do_lies_among_those_tried() -> None:
+    """Notebook 12: alpha / D, by the library's gradient; and how often whom it tied succeeded."""
+    action = tasks.spec(tasks.get("cube-single-play-singletask-task2-v0")).action_dim
+    ours = robot_tuning.best("qc_fql")
+    assert (ours, pull(ours, 5 * action)) == (300, pytest.approx(12, rel=1e-3))
+    assert pull(60, action) == pytest.approx(12, rel=1e-3)
+    rates = robot_tuning.rates()
+    tried = {
+        method: sorted({alpha for name, alpha, _ in rates if name == method})
+        for method in ("fql", "fql_n", "qc_fql")
+    }
+    assert tried["fql"] == tried["fql_n"] == tried["qc_fql"] == [30, 100, 300, 1000]
+    single = [rate for (name, *_), rate in rates.items() if name != "qc_fql"]
+    assert (min(single), max(single)) == (0, pytest.approx(0.07, abs=0.005))
+    chunks = [rates["qc_fql", ours, seed] for seed in (100, 101)]
+    np.testing.assert_allclose(chunks, [0.22, 0.33], atol=0.005)
 
 
 def test_means_of_the_paths_over_the_episodes_that_count() -> None:
