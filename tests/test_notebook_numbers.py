@@ -286,9 +286,7 @@ class TestOffPolicy:
             assert abs(off.mean() - numbers.bias[n - 1]) < 4 * deviation / 4000**0.5
             assert off.var() == pytest.approx(numbers.variance[n - 1], rel=0.1)
             assert (off**2).mean() == pytest.approx(numbers.total[n - 1], rel=0.1)
-            believes = (
-                optimal(learned).value[0] - numbers.best
-            )  # as with the maximum, without errors
+            believes = optimal(learned).value[0] - numbers.best  # with the maximum
             assert numbers.bias[n - 1] == pytest.approx(believes)
 
     def test_on_an_experts_data_n_steps_read_what_chunks_read(self) -> None:
