@@ -244,8 +244,8 @@ def by_code() -> plots.Picture:
     least = regret.argmin(1)
     counts = np.bincount(least, minlength=len(H))
     other: dict[str, Any] = {"color": "0.72", "linewidth": 0.9}
-    ours = plots.estimated(1) | {"linestyle": "-", "linewidth": 2.0}
-    ring = plots.estimated(0) | {"markersize": 6.0}
+    ours: dict[str, Any] = plots.estimated(1) | {"linestyle": "-", "linewidth": 2.0}
+    ring: dict[str, Any] = plots.estimated(0) | {"markersize": 6.0}
 
     def one(figure: Figure) -> tuple[Axes, ...]:
         axes = figure.add_axes((0.10, 0.14, 0.86, 0.66))

@@ -77,10 +77,10 @@ def lost(world: World, n: int, sigma: float) -> tuple[Lost, Lost]:
     return of(step, world.mdp), of(chunk, chunked(world.mdp, n))
 
 
-FOREIGN = plots.reference(0) | {"linewidth": 2.0}
-BOOTSTRAPS = plots.reference(1) | {"linewidth": 2.0}
+FOREIGN: dict[str, Any] = plots.reference(0) | {"linewidth": 2.0}
+BOOTSTRAPS: dict[str, Any] = plots.reference(1) | {"linewidth": 2.0}
 TOTAL: dict[str, Any] = plots.EXACT | {"linewidth": 2.2}
-CHUNKS = plots.reference(2) | {"linewidth": 2.0}
+CHUNKS: dict[str, Any] = plots.reference(2) | {"linewidth": 2.0}
 TRUTH: dict[str, Any] = plots.EXACT | {"linewidth": 1.0}
 BAR: dict[str, Any] = {"color": plots.BLACK, "linewidth": 1.4, "linestyle": "none"}
 
