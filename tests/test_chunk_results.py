@@ -338,6 +338,16 @@ class TestNetworks:
         assert "lose 10.8 in the mean, 10 of them more than 20, the worst 73.5" in seen.alt
         assert "lose 0.2 in the mean, 0 of them more than 20, the worst 7.4" in seen.alt
 
+    def test_the_figure_of_codes_counts_where_each_loses_least(self, monkeypatch) -> None:
+        """Two codes whose least stands at 3, one at 8, the first of them ours."""
+        regret = np.full((3, 8), 9.0)
+        regret[[0, 1, 2], [2, 2, 7]] = 4.0
+        regret[:, 4] = 5.0, 6.0, 7.0
+        monkeypatch.setattr(explorers.chunk_length.codes, "regrets", lambda *_: regret[None])
+        told = explorers.chunk_length.by_code().alt
+        assert "Least at h = 3 on 2, h = 8 on 1." in told
+        assert "At h = 5 from 5.0 to 7.0; on this notebook's code 5.0." in told
+
     def test_the_stored_single_networks_are_those_of_the_runs(self) -> None:
         single = lock_network.load_single()
         regret = [x[0] for x in lock_network.judge(single.q, 1, 8)]

@@ -15,6 +15,7 @@ from chunkrl.course.explorers import (
     optimism,
     returns,
     target_parts,
+    two_errors,
 )
 from chunkrl.course.worlds import support, windows
 from chunkrl.course.worlds.returns import importance_variance, weighted_variance
@@ -24,6 +25,7 @@ from chunkrl.statistics import bootstrap
 from chunkrl.tabular.chunks import chunked, logged, n_step
 from chunkrl.tabular.estimate import rollout, targets
 from chunkrl.tabular.mdp import one_hot, optimal, policy_value
+from chunkrl.tabular.propagation import entry_errors, noisy, noisy_variance
 from chunkrl.tabular.worlds import lock
 
 
@@ -256,6 +258,53 @@ class TestOffPolicy:
         a = [[1, -0.04, 0], [-0.32, 1, -0.04], [0, -0.32, 0.96]]
         start = np.linalg.solve(a, [-2.2 - 0.16, -3, -3 - 0.64])[2]
         assert EXERCISES["04.q1"].kind.right == pytest.approx(start + 4, abs=1e-5)
+
+    def test_two_errors_of_three_cells_by_hand(self) -> None:
+        """n = 1 reads three errors; n = 2 1.11 e_3 + e_1; chunks of 2 e_3 + e_1."""
+        world = lock(3, skill=0.9, discount=1 - 1e-9)
+        always = optimal(world.mdp).choice
+        for n, by_hand in ((1, 3.0), (2, 1 / 0.9**2 + 1)):
+            found = noisy_variance(n_step(world.mdp, world.behaviour, n), always, 1.0)[0]
+            assert found == pytest.approx(by_hand, rel=1e-6)
+        chunks = logged(world.mdp, world.behaviour, 2).mdp
+        found = noisy_variance(chunks, optimal(chunks).choice, 1.0)[0]
+        assert found == pytest.approx(2.0, rel=1e-6)
+        bias = -2.9 / 0.9 + 3
+        assert (bias**2 / (3 - 1 / 0.9**2 - 1)) ** 0.5 == pytest.approx(0.25, abs=0.005)
+
+    @pytest.mark.parametrize(("skill", "sigma"), [(0.9, 1.0), (0.7, 0.4)])
+    def test_two_errors_are_those_of_noisy_critics(self, skill: float, sigma: float) -> None:
+        """4,000 critics that always press right: their mean, and their squared error."""
+        numbers = EXPLORERS["two_errors"].numbers(skill=skill, sigma=sigma)
+        world = lock(24, skill=skill)
+        always = one_hot(optimal(world.mdp).choice, 2)
+        for n in (1, 2, 3, 8):
+            learned = n_step(world.mdp, world.behaviour, n)
+            errors = entry_errors(learned, sigma, 4000, np.random.default_rng(n))
+            off = noisy(learned, errors, policy=always).value[:, 0] - numbers.best
+            deviation = numbers.variance[n - 1] ** 0.5
+            assert abs(off.mean() - numbers.bias[n - 1]) < 4 * deviation / 4000**0.5
+            assert off.var() == pytest.approx(numbers.variance[n - 1], rel=0.1)
+            assert (off**2).mean() == pytest.approx(numbers.total[n - 1], rel=0.1)
+            believes = optimal(learned).value[0] - numbers.best  # with the maximum
+            assert numbers.bias[n - 1] == pytest.approx(believes)
+
+    def test_on_an_experts_data_n_steps_read_what_chunks_read(self) -> None:
+        numbers = EXPLORERS["two_errors"].numbers(skill=1.0)
+        np.testing.assert_allclose(numbers.total, numbers.chunked)
+        reads = [sum(0.99 ** (2 * cell) for cell in range(0, 24, n)) for n in range(1, 9)]
+        np.testing.assert_allclose(numbers.chunked, reads)
+
+    def test_critics_that_never_arrive_are_turned_in_the_first_cell(self) -> None:
+        """Two steps: in the belief she presses next, in the world the critic does, wrong again."""
+        world = lock(24, slip=0.0, skill=0.9)
+        steps, chunks = two_errors.lost(world, 2, 0.3)
+        never, wrong = steps.regret > 75, steps.first != optimal(world.mdp).choice[0]
+        assert never.sum() == 56
+        np.testing.assert_array_equal(never, wrong)
+        assert chunks.regret.max() < 5
+        critic = n_step(world.mdp, world.behaviour, 2)
+        assert np.ptp(optimal(critic).q[0]) == pytest.approx(0.69, abs=0.005)
 
     @pytest.mark.parametrize("skill", [0.55, 0.7, 0.9])
     def test_on_the_lock_the_policy_is_unharmed(self, skill: float) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from chunkrl.errors import ConfigError
 from chunkrl.tabular.chunks import at_least_one
-from chunkrl.tabular.mdp import MDP, Solution, absorbing, backup, optimal, policy_value
+from chunkrl.tabular.mdp import MDP, Solution, absorbing, backup, chain, optimal, policy_value
 
 
 def accumulated(distance: np.ndarray | int, discount: float, eps: float, h: int = 1) -> np.ndarray:
@@ -82,6 +82,17 @@ def noisy(
     # Below anything that the proposed actions can be worth, whatever follows.
     hopeless = -3 * (np.abs(wrong.reward).max() + 1) / (1 - mdp.discount)
     return optimal(wrong._replace(reward=np.where(proposed, wrong.reward, hopeless)))
+
+
+def noisy_variance(mdp: MDP, choice: np.ndarray, std: float) -> np.ndarray:
+    """Variance of the values of a policy, evaluated with `entry_errors` in its backups.  -> [S]
+
+    The policy always takes `choice` [S].  V is linear in the errors, V = V^pi + G e with G =
+    (I - gamma P_pi)^{-1}, so that Var V(s) = std^2 sum_s' G(s, s')^2 over all but the end.
+    """
+    follow, _ = chain(mdp, choice)
+    counted = np.linalg.inv(np.eye(len(choice)) - mdp.discount * follow)
+    return std**2 * (counted**2 @ ~absorbing(mdp))
 
 
 def proposals(

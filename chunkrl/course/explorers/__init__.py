@@ -29,6 +29,7 @@ from chunkrl.course.explorers.sides import SIDES
 from chunkrl.course.explorers.support import SUPPORT
 from chunkrl.course.explorers.target_parts import TARGET_PARTS
 from chunkrl.course.explorers.tuning import TUNING
+from chunkrl.course.explorers.two_errors import TWO_ERRORS
 from chunkrl.course.explorers.two_papers import TWO_PAPERS
 from chunkrl.course.explorers.wandering import WANDERING
 from chunkrl.course.explorers.winners import WINNERS
@@ -44,6 +45,7 @@ EXPLORERS: dict[str, Explorer] = {
         OPTIMISM,
         OFF_POLICY,
         FORK,
+        TWO_ERRORS,
         TARGET_PARTS,
         FLOW,
         SIDES,

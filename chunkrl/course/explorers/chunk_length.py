@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Choice, Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
+from chunkrl.course.worlds import codes
 from chunkrl.results import chunk_grid
 
 H = np.arange(1, chunk_grid.LONGEST + 1)
@@ -192,7 +193,8 @@ def proposals() -> plots.Picture:
     """
     found = {way: CHUNK_LENGTH.numbers(sigma=NOISE, choice=way) for way in WAYS}
     styles: dict[str, dict[str, Any]] = {
-        way: plots.estimated(i) | {"markersize": 7.0} for i, way in enumerate(WAYS)
+        way: plots.estimated(i) | {"markersize": size}  # the small in the large: both are seen
+        for i, (way, size) in enumerate(zip(WAYS, (12.0, 5.0, 7.0), strict=True))
     }
 
     def one(figure: Figure) -> tuple[Axes, ...]:
@@ -233,6 +235,55 @@ def proposals() -> plots.Picture:
     )
     told = f"Mean regret of chunks of 1 to {H[-1]} at noise {NOISE:.0f}, slip 0.1: {alt}."
     return plots.Picture(plots.still(one, each), told)
+
+
+def by_code() -> plots.Picture:
+    """Regret by h on each of the codes, free to choose: a line for each, a ring at its least."""
+    slip, sigma = 0.1, 0.7
+    (regret,) = codes.regrets(slip, (sigma,), "all chunks")  # [CODES, LONGEST]
+    least = regret.argmin(1)
+    counts = np.bincount(least, minlength=len(H))
+    other: dict[str, Any] = {"color": "0.72", "linewidth": 0.9}
+    ours: dict[str, Any] = plots.estimated(1) | {"linestyle": "-", "linewidth": 2.0}
+    ring: dict[str, Any] = plots.estimated(0) | {"markersize": 6.0}
+
+    def one(figure: Figure) -> tuple[Axes, ...]:
+        axes = figure.add_axes((0.10, 0.14, 0.86, 0.66))
+        size = "regret: V* - true value [reward], log"
+        told = "mean of critics; above: on so many codes this length loses least"
+        plots.label(axes, "chunk length h [steps]", size, told)
+        axes.set_yscale("log")
+        axes.set_ylim(2.0, 110.0)
+        axes.set_yticks((2, 5, 10, 20, 50, 100), ("2", "5", "10", "20", "50", "100"))
+        axes.minorticks_off()
+        axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
+        axes.set_xticks(H)
+        names = {"this notebook's code": ours, f"{codes.CODES - 1} others": other}
+        plots.key(axes, names | {"the least of each, side by side": ring}, loc=(0.62, 0.62))
+        return (axes,)
+
+    def each(axes: tuple[Axes, ...]) -> None:
+        (axes_,) = axes
+        axes_.plot(H, regret[1:].T, **other)
+        axes_.plot(H, regret[0], **ours)
+        for at in np.flatnonzero(counts):
+            found = np.sort(regret[least == at].min(1))
+            beside = 0.045 * (np.arange(len(found)) - (len(found) - 1) / 2)
+            axes_.plot(H[at] + beside, found, **ring)
+            axes_.text(H[at], 88.0, str(counts[at]), ha="center")
+        most = int(counts.argmax())
+        title = (
+            f"sigma {sigma}, {codes.CODES} codes: on {counts[most]} of them h = {H[most]} is best"
+        )
+        plots.headline(axes_, title)
+
+    which = ", ".join(f"h = {H[i]} on {counts[i]}" for i in np.flatnonzero(counts))
+    alt = (
+        f"Mean regret by chunk length on {codes.CODES} codes at slip {slip}, noise {sigma}, free "
+        f"to choose. Least at {which}. At h = 5 from {regret[:, 4].min():.1f} to "
+        f"{regret[:, 4].max():.1f}; on this notebook's code {regret[0, 4]:.1f}."
+    )
+    return plots.Picture(plots.still(one, each), alt)
 
 
 def describe(numbers: Numbers) -> str:

@@ -86,9 +86,9 @@ def summary(*settings: str) -> str:
 
 
 REGRET, ENTRY, MEAN = plots.learned(1), plots.learned(2), plots.learned(3)
-SEED = {**plots.learned(1), "markersize": 2.5, "alpha": 0.5}
-HIGH: dict[str, Any] = SEED | {"marker": "^", "markersize": 5.0, "alpha": 1.0}
-TALLEST = 20.0  # reward: what lies above is drawn at the edge, and counted
+SEED = {**plots.learned(1), "markerfacecolor": "#F7D9C4", "markersize": 3.0, "markeredgewidth": 0.6}
+TALLEST = 20.0  # reward: what lies above is counted, and drawn on a logarithmic scale
+TICKS = (0, 5, 10, 15, 20, 40, 76)
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -102,12 +102,16 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.52, 0.13, 0.46, 0.66)),
         "chunk length h [steps]",
         "V* - true value [reward]",
-        f"real regret at the start, linear scale to {TALLEST:.0f}",
+        f"real regret at the start (above {TALLEST:.0f}: logarithmic)",
     )
     entry.set_xlim(*SPAN)
     entry.set_xticks(PLACES)
     entry.set_ylim(0.0, 10.0)
-    _scale(regret)
+    regret.set_xlim(*SPAN)
+    regret.set_xticks(PLACES)
+    regret.set_yscale("symlog", linthresh=TALLEST)
+    regret.set_yticks(TICKS, map(str, TICKS))
+    regret.minorticks_off()
     plots.key(
         entry,
         {
@@ -115,50 +119,11 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
             "regret: median, 95% interval": REGRET,
             "its mean": MEAN,
             "each network, sorted": SEED,
-            f"above {TALLEST:.0f}": HIGH,
             "open-loop loss, exact": plots.EXACT,
         },
         loc="upper left",
     )
     return entry, regret
-
-
-def _scale(regret: Axes) -> None:
-    """A true axis of h, so that slopes can be compared, and room for the counts above."""
-    regret.set_xlim(*SPAN)
-    regret.set_xticks(PLACES)
-    regret.set_ylim(-0.6, 1.30 * TALLEST)
-    regret.set_yticks(range(0, 21, 5))
-
-
-def two(figure: Figure) -> tuple[Axes, ...]:
-    """The regret of each number of presses in PRESSES, the larger first."""
-    panels = []
-    for left, presses in zip((0.08, 0.57), sorted(lock_network.PRESSES, reverse=True), strict=True):
-        title = f"{presses:,} presses: regret, linear scale to {TALLEST:.0f}"
-        size = "V* - true value [reward]"
-        axes = figure.add_axes((left, 0.13, 0.41, 0.66))
-        panels.append(plots.label(axes, "chunk length h [steps]", size, title))
-        _scale(axes)
-    several = {"median, 95% interval": REGRET, "mean": MEAN, "each network, sorted": SEED}
-    exact = {f"above {TALLEST:.0f}: so many, the worst": HIGH, "open-loop loss, exact": plots.EXACT}
-    plots.key(panels[0], several | exact, loc="upper left")
-    return tuple(panels)
-
-
-def presses() -> plots.Picture:
-    """As many logged presses for every h: many of them left, few right."""
-    found = [
-        LOCK_NETWORK.numbers(setting=name) for name in list(SETTINGS)[: len(lock_network.PRESSES)]
-    ]
-
-    def each(axes: tuple[Axes, ...]) -> None:
-        for panel, numbers in zip(axes, found, strict=True):
-            draw_regret(panel, numbers)
-            draw_means(panel, numbers)
-        plots.headline(axes[0], "Equal presses: longer chunks lose more; few presses leave a tail")
-
-    return plots.Picture(plots.still(two, each), " ".join(map(describe, found)))
 
 
 def controls() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -177,8 +142,8 @@ def failing() -> list[np.ndarray]:
 def control() -> plots.Picture:
     """Single actions: 300 presses alone, with 48 more of the same kind, with each button once."""
     scarce, drawn, each_once = controls()
-    order, rank = scarce.argsort(), np.arange(1, len(scarce) + 1)
-    small = {"markersize": 3.2}
+    rank = np.arange(1, len(scarce) + 1)
+    small: dict[str, Any] = {"markersize": 4.0, "linestyle": "-", "linewidth": 0.8}
     logs: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
         "the 300 presses": (scarce, REGRET | small),
         f"and {lock_network.ADDED} more, drawn as the 300 were": (drawn, plots.learned(2) | small),
@@ -191,20 +156,19 @@ def control() -> plots.Picture:
     def one(figure: Figure) -> tuple[Axes, ...]:
         size = "V* - true value [reward]"
         axes = figure.add_axes((0.10, 0.14, 0.86, 0.64))
-        plots.label(axes, "network, sorted by its regret after the 300 presses", size, "")
+        plots.label(axes, "networks, each line sorted by its own regret", size, "")
         axes.set_xlim(0, len(scarce) + 1)
         axes.set_ylim(-2, 80)
         plots.key(axes, {name: style for name, (_, style) in logs.items()}, loc="upper left")
         return (axes,)
 
     def each(axes: tuple[Axes, ...]) -> None:
-        for aside, (regret, style) in zip((-0.3, 0.0, 0.3), logs.values(), strict=True):
-            axes[0].plot(rank + aside, regret[order], **style)  # side by side: many are 0 in all
-        title = (
-            f"h = 1: mean regret {scarce.mean():.1f}; with 48 presses more {drawn.mean():.1f}; "
-            f"with each button once {each_once.mean():.1f}"
-        )
-        plots.headline(axes[0], title)
+        for regret, style in logs.values():
+            axes[0].plot(rank, np.sort(regret), **style)
+        failed = [int((regret > TALLEST).sum()) for regret, _ in logs.values()]
+        axes[0].hlines(TALLEST, 0, len(scarce) + 1, color=plots.BLACK, linewidth=0.6)
+        title = "h = 1, above 20: {} of 64; with 48 presses more {}; with each button once {}"
+        plots.headline(axes[0], title.format(*failed))
 
     alt = "; ".join(
         f"{name}: {len(x)} networks of single actions lose {x.mean():.1f} in the mean, "
@@ -218,43 +182,32 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     entry, regret = axes
     centre, error = np.transpose([mean_and_error(each) for each in numbers.entry])
     entry.errorbar(PLACES, centre, 2 * error, **ENTRY)
-    middle, mean = draw_regret(regret, numbers), draw_means(regret, numbers)
+    middle = draw_regret(regret, numbers)
+    top = regret.get_ylim()[1]
     for place, value in zip(PLACES.tolist(), middle, strict=True):
-        regret.text(place, 1.24 * TALLEST, f"{value:.1f}", ha="center", fontsize=9)
-    regret.text(0.55, 1.24 * TALLEST, "median", ha="right", fontsize=9)
+        regret.text(place, 0.91 * top, f"{value:.1f}", ha="center", fontsize=9)
+    regret.text(0.55, 0.91 * top, "median", ha="right", fontsize=9)
     plots.headline(
         entry,
-        f"{numbers.setting}: at h = {H[0]} and {H[1]} medians {middle[0]:.1f} and "
-        f"{middle[1]:.1f}, means {mean[0]:.1f} and {mean[1]:.1f}",
+        f"{numbers.setting}: median regret {middle[0]:.1f} at h = {H[0]}, {middle[-1]:.1f} at "
+        f"h = {H[-1]}",
     )
 
 
-def draw_means(regret: Axes, numbers: Numbers) -> np.ndarray:
-    """The mean regret of each h, where it is not above the scale; all are returned."""
-    mean = np.array([each.mean() for each in numbers.regret])
-    regret.plot(PLACES[mean <= TALLEST] - 0.22, mean[mean <= TALLEST], **MEAN)
-    return mean
-
-
 def draw_regret(regret: Axes, numbers: Numbers) -> np.ndarray:
-    """What each network loses, and the medians, which are returned."""
-    at = [p + np.linspace(0.12, 0.40, len(x)) for p, x in zip(PLACES, numbers.regret, strict=True)]
-    beside, sizes = np.concatenate(at), np.concatenate([np.sort(x) for x in numbers.regret])
-    low = sizes <= TALLEST
-    regret.plot(beside[low], sizes[low], **SEED)
-    regret.plot(beside[~low], np.full((~low).sum(), 1.03 * TALLEST), **HIGH)
-    middle = np.array([np.median(each) for each in numbers.regret])
-    off = np.abs(np.minimum(numbers.interval.T, 1.1 * TALLEST) - middle)
-    seen = middle <= TALLEST
-    regret.errorbar(PLACES[seen], middle[seen], off[:, seen], **REGRET)
-    regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
+    """What each network loses, side by side as sorted, and the medians, which are returned."""
+    worst = max(each.max() for each in numbers.regret)
+    regret.set_ylim(-0.6, 150.0 if worst > TALLEST else 1.3 * TALLEST)
     for place, each in zip(PLACES.tolist(), numbers.regret, strict=True):
+        regret.plot(place + np.linspace(0.14, 0.66, len(each)), np.sort(each), **SEED)
         if more := int((each > TALLEST).sum()):
-            told = f"{more}\n{each.max():.0f}"
-            regret.text(place + 0.26, 1.06 * TALLEST, told, ha="center", fontsize=9)
-    if max(each.max() for each in numbers.regret) > TALLEST:
-        told = f"above {TALLEST:.0f}\nworst"
-        regret.text(0.82, 1.06 * TALLEST, told, ha="right", fontsize=8, linespacing=1.35)
+            regret.text(place + 0.3, 95.0, str(more), ha="center", fontsize=9)
+    if worst > TALLEST:
+        regret.text(0.60, 95.0, f"above {TALLEST:.0f}", ha="right", fontsize=8)
+    middle = np.array([np.median(each) for each in numbers.regret])
+    regret.plot(PLACES - 0.22, [each.mean() for each in numbers.regret], **MEAN)
+    regret.errorbar(PLACES, middle, np.abs(numbers.interval.T - middle), **REGRET)
+    regret.hlines(numbers.open_loop, PLACES - 0.45, PLACES + 0.45, **plots.EXACT)
     return middle
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Predict, Slider, Table
 from chunkrl.course.explorer import Explorer
-from chunkrl.tabular.chunks import chunked, logged, n_step, n_step_limit
+from chunkrl.tabular.chunks import chunked, logged, n_step
 from chunkrl.tabular.mdp import optimal, policy_value
 from chunkrl.tabular.worlds import lock
 
@@ -27,8 +27,6 @@ class Numbers(NamedTuple):
     pressed: float  # what its greedy policy obtains
     claimed: float  # fixed point of the chunked backup on the data
     obtained: float  # its greedy chunks, executed without looking
-    curve: np.ndarray  # [LONGEST]   n-step fixed point minus V* at the start, n = 1 ... LONGEST
-    limit: float  # the same for n -> infinity
     shortfall: np.ndarray  # [L]   V* - n-step fixed point, 1 ... L steps from the goal
 
 
@@ -36,9 +34,7 @@ def compute(steps: int, skill: float, slip: float) -> Numbers:
     """Exact values of the start of the lock, by linear solves and policy iteration."""
     world = lock(LENGTH, slip, skill)
     best = optimal(world.mdp).value
-    critics = [optimal(n_step(world.mdp, world.behaviour, n)) for n in range(1, LONGEST + 1)]
-    fixed = [critic.value - best for critic in critics]
-    limit = optimal(n_step_limit(world.mdp, world.behaviour)).value - best
+    critic = optimal(n_step(world.mdp, world.behaviour, steps))
     chunks = optimal(logged(world.mdp, world.behaviour, steps).mdp)
     typed = policy_value(chunked(world.mdp, steps), chunks.choice)
     return Numbers(
@@ -47,13 +43,11 @@ def compute(steps: int, skill: float, slip: float) -> Numbers:
         slip,
         float(best[0]),
         float(policy_value(world.mdp, world.behaviour)[0]),
-        float(best[0] + fixed[steps - 1][0]),
-        float(policy_value(world.mdp, critics[steps - 1].choice)[0]),
+        float(critic.value[0]),
+        float(policy_value(world.mdp, critic.choice)[0]),
         float(chunks.value[0]),
         float(typed[0]),
-        np.array([each[0] for each in fixed]),
-        float(limit[0]),
-        np.maximum(-fixed[steps - 1][:LENGTH][::-1], 0.0),
+        np.maximum((best - critic.value)[:LENGTH][::-1], 0.0),
     )
 
 
@@ -77,29 +71,22 @@ def bars(numbers: Numbers) -> tuple[float, ...]:
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
-    strip = figure.add_axes((0.09, 0.79, 0.50, 0.06))
+    strip = figure.add_axes((0.09, 0.79, 0.52, 0.06))
     strip.set_axis_off()
     values = plots.label(
-        figure.add_axes((0.09, 0.16, 0.50, 0.52)),
+        figure.add_axes((0.09, 0.16, 0.88, 0.52)),
         "",
         "value of the start - V* [reward]",
         "how far from V* (the line at 0), all exact",
     )
     values.set_xticks(range(len(BARS)), BARS, fontsize=9)
     values.set_xlim(LEFT, len(BARS) - 0.4)
-    bias = plots.label(
-        figure.add_axes((0.70, 0.16, 0.28, 0.52)),
-        "n [steps]",
-        "error at the start [reward]",
-        "n-step Q minus V*, exact",
-    )
-    bias.set_xlim(0.5, LONGEST + 0.5)
-    figure.text(0.602, 0.785, "triangles: bootstraps, if all presses are right", fontsize=9)
-    return strip, values, bias
+    figure.text(0.63, 0.785, "triangles: bootstraps, if all presses are right", fontsize=9)
+    return strip, values
 
 
 def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
-    strip, values, bias = axes
+    strip, values = axes
     darkest = plots.nice_top(max(float(numbers.shortfall.max()), FAINTEST))
     plots.lock_strip(
         strip,
@@ -126,19 +113,6 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         told = f"dots: {abs(errors[4] - errors[3]):.2g} more claimed than obtained"
         values.text(len(errors) - 0.4, 0.36 * deep, told, ha="right", fontsize=8)
     values.set_ylim(-1.4 * deep, 0.45 * deep)
-
-    each = np.arange(1, LONGEST + 1)
-    bias.hlines(numbers.curve, each - 0.35, each + 0.35, **plots.EXACT)
-    bias.hlines(numbers.limit, 0.5, LONGEST + 0.5, **plots.reference(0))
-    deep = plots.nice_top(max(4.0, -numbers.limit))
-    bias.set_ylim(-1.3 * deep, 0.1 * deep)
-    endless = f"n to infinity: {_signed(numbers.limit)}"
-    bias.text(0.7, numbers.limit - 0.12 * deep, endless, fontsize=9)
-    bias.vlines(
-        numbers.steps, numbers.limit, 0.1 * deep, color=plots.BLACK, linestyle=":", linewidth=1.2
-    )
-    aside, away = ("right", -0.15) if numbers.steps > LONGEST / 2 else ("left", 0.15)
-    bias.text(numbers.steps + away, 0.01 * deep, f"n = {numbers.steps}", ha=aside, fontsize=9)
     plots.headline(
         strip,
         f"q = {numbers.skill:.2f}, slip {numbers.slip:.2f}, V* {numbers.best:.2f}: "
@@ -162,8 +136,7 @@ def describe(numbers: Numbers) -> str:
         f"{numbers.logging:.2f} to the policy that logged the data; uncorrected "
         f"{numbers.steps}-step Q-learning says {numbers.n_step:.2f} and its policy obtains "
         f"{numbers.pressed:.2f}; chunked Q-learning with {numbers.steps} actions says "
-        f"{numbers.claimed:.2f}, and its chunks obtain {numbers.obtained:.2f}. As n grows, n-step "
-        f"Q tends to {numbers.best + numbers.limit:.2f}."
+        f"{numbers.claimed:.2f}, and its chunks obtain {numbers.obtained:.2f}."
     )
 
 
@@ -172,9 +145,6 @@ def table(numbers: Numbers) -> Table:
         (name.replace("\n", " ").replace("$V_\\beta$", "V_beta"), value, value - numbers.best)
         for name, value in zip(("best V*", *BARS), (numbers.best, *bars(numbers)), strict=True)
     ]
-    for n, error in enumerate(numbers.curve, start=1):
-        rows.append((f"{n}-step Q", numbers.best + error, float(error)))
-    rows.append(("n-step Q, n to infinity", numbers.best + numbers.limit, numbers.limit))
     return ("start of the lock, exact", "value", "minus V*"), rows
 
 

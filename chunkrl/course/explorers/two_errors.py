@@ -1,0 +1,184 @@
+"""Notebook 04: what n trades, the operator's later presses against the errors of bootstraps."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chunkrl import plots
+from chunkrl.course.controls import Slider, Table
+from chunkrl.course.explorer import Explorer
+from chunkrl.tabular.chunks import chunked, logged, n_step
+from chunkrl.tabular.mdp import MDP, optimal, policy_value
+from chunkrl.tabular.propagation import entry_errors, noisy, noisy_variance
+from chunkrl.tabular.worlds import World, lock
+
+LENGTH, LONGEST = 24, 8
+N = np.arange(1, LONGEST + 1)
+
+
+class Numbers(NamedTuple):
+    """The start of the lock without slip, right pressed throughout; all exact, by n."""
+
+    skill: float
+    sigma: float
+    best: float  # V*(start)
+    bias: np.ndarray  # [LONGEST]   mean of the n-step critics - V*
+    variance: np.ndarray  # [LONGEST]   of n-step critics, by the errors of their backups
+    chunked: np.ndarray  # [LONGEST]   variance of chunked critics, whose mean is V*
+
+    @property
+    def total(self) -> np.ndarray:
+        """The mean squared error of n-step critics."""
+        return self.bias**2 + self.variance
+
+
+def believed(world: World, n: int) -> tuple[MDP, MDP]:
+    """What data say of n presses, filed under the first of them, and under all."""
+    return n_step(world.mdp, world.behaviour, n), logged(world.mdp, world.behaviour, n).mdp
+
+
+def compute(skill: float, sigma: float) -> Numbers:
+    """Linear solves: each backup of each cell adds an error of its own, N(0, sigma^2)."""
+    world = lock(LENGTH, slip=0.0, skill=skill)
+    best = optimal(world.mdp)
+    bias, variance, chunks = [], [], []
+    for n in N.tolist():
+        step, chunk = believed(world, n)
+        bias.append(policy_value(step, best.choice)[0] - best.value[0])
+        variance.append(noisy_variance(step, best.choice, sigma)[0])
+        chunks.append(noisy_variance(chunk, optimal(chunk).choice, sigma)[0])
+    return Numbers(
+        skill, sigma, float(best.value[0]), np.array(bias), np.array(variance), np.array(chunks)
+    )
+
+
+class Lost(NamedTuple):
+    """Critics learned with the maximum, one per seed, and what acting on them costs."""
+
+    regret: np.ndarray  # [SEEDS]   V*(start) - what its choices obtain
+    first: np.ndarray  # [SEEDS]   what it chooses in the first cell
+
+
+SEEDS = 200
+
+
+def lost(world: World, n: int, sigma: float) -> tuple[Lost, Lost]:
+    """SEEDS n-step critics, and as many that read all n presses and type them without looking."""
+    best = optimal(world.mdp).value[0]
+
+    def of(learned: MDP, executed: MDP) -> Lost:
+        errors = entry_errors(learned, sigma, SEEDS, np.random.default_rng(0))
+        choice = noisy(learned, errors).choice
+        return Lost(best - policy_value(executed, choice)[:, 0], choice[:, 0])
+
+    step, chunk = believed(world, n)
+    return of(step, world.mdp), of(chunk, chunked(world.mdp, n))
+
+
+FOREIGN: dict[str, Any] = plots.reference(0) | {"linewidth": 2.0}
+BOOTSTRAPS: dict[str, Any] = plots.reference(1) | {"linewidth": 2.0}
+TOTAL: dict[str, Any] = plots.EXACT | {"linewidth": 2.2}
+CHUNKS: dict[str, Any] = plots.reference(2) | {"linewidth": 2.0}
+TRUTH: dict[str, Any] = plots.EXACT | {"linewidth": 1.0}
+BAR: dict[str, Any] = {"color": plots.BLACK, "linewidth": 1.4, "linestyle": "none"}
+
+
+def layout(figure: Figure) -> tuple[Axes, ...]:
+    value = plots.label(
+        figure.add_axes((0.09, 0.14, 0.34, 0.62)),
+        "n [steps]",
+        "value of the start [reward]",
+        "n-step critics: mean ± 1 s.d.",
+    )
+    square = plots.label(
+        figure.add_axes((0.54, 0.14, 0.44, 0.62)),
+        "n [steps]",
+        "squared error of the start [reward²]",
+        "one curve for each effect, and their sum",
+    )
+    for axes in (value, square):
+        axes.set_xlim(0.5, LONGEST + 0.5)
+        axes.set_xticks(N)
+    entries = {
+        "sum, n-step": TOTAL,
+        "bias²: her later presses": FOREIGN,
+        "variance: bootstraps": BOOTSTRAPS,
+        "sum, chunked (no bias)": CHUNKS,
+    }
+    plots.key(square, entries, loc="upper right")
+    return value, square
+
+
+def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
+    value, square = axes
+    off = np.sqrt(numbers.variance)
+    mean, at = numbers.best + numbers.bias, int(numbers.total.argmin())
+    value.hlines(numbers.best, 0.5, LONGEST + 0.5, **TRUTH)
+    value.text(LONGEST + 0.4, numbers.best, "V*, the truth", ha="right", va="bottom", fontsize=9)
+    value.errorbar(N, mean, off, capsize=3, **BAR)
+    value.hlines(mean, N - 0.3, N + 0.3, **plots.EXACT)
+    reach = plots.nice_top(max(4.0, float((off - numbers.bias).max())))
+    value.set_ylim(numbers.best - 1.1 * reach, numbers.best + 0.9 * reach)
+
+    square.plot(N, numbers.bias**2, **FOREIGN)
+    square.plot(N, numbers.variance, **BOOTSTRAPS)
+    square.plot(N, numbers.chunked, **CHUNKS)
+    square.plot(N, numbers.total, **TOTAL)
+    top = plots.nice_top(max(4.0, float(numbers.total.max())))
+    square.set_ylim(0.0, 1.55 * top)
+    square.plot(at + 1, numbers.total[at], color=plots.BLACK, marker="o", markersize=6)
+    least = f"{numbers.total[at]:.1f}"
+    square.text(at + 1, numbers.total[at] + 0.09 * top, least, ha="center", fontsize=10)
+    plots.headline(
+        value,
+        f"q = {numbers.skill:.2f}, sigma {numbers.sigma:.1f}: n-step critics err least at "
+        f"n = {at + 1}, chunked ones at {int(numbers.chunked.argmin()) + 1}",
+    )
+
+
+def describe(numbers: Numbers) -> str:
+    at = int(numbers.total.argmin())
+    parts = "; ".join(
+        f"n = {n}: {bias**2:.1f} + {variance:.1f} = {bias**2 + variance:.1f}, chunked {chunk:.1f}"
+        for n, bias, variance, chunk in zip(
+            N.tolist(), numbers.bias, numbers.variance, numbers.chunked, strict=True
+        )
+    )
+    return (
+        f"Squared error of the start of the lock, worth {numbers.best:.2f}, with data of skill "
+        f"{numbers.skill:.2f} and an error of standard deviation {numbers.sigma:.1f} in each "
+        f"backup, as bias squared by the logged later presses + variance by bootstraps. {parts}. "
+        f"Least for n-step critics: {numbers.total[at]:.1f} at n = {at + 1}."
+    )
+
+
+def table(numbers: Numbers) -> Table:
+    header = ("n, exact", "bias", "bias squared", "variance", "sum", "sum, chunked")
+    columns = (
+        numbers.bias, numbers.bias**2, numbers.variance, numbers.total, numbers.chunked,
+    )  # fmt: skip
+    return header, list(zip(N.tolist(), *(each.tolist() for each in columns), strict=True))
+
+
+TWO_ERRORS = Explorer(
+    name="two_errors",
+    notebook="04",
+    title="Why not simply use n-step returns?",
+    compute=compute,
+    layout=layout,
+    draw=draw,
+    controls=(
+        Slider("sigma", "error of each backup sigma [reward]", 0.2, 2.0, 0.2, 1.0),
+        Slider("skill", "skill of the logging policy q", 0.5, 1.0, 0.05, 0.9),
+    ),
+    describe=describe,
+    table=table,
+    named={
+        "Good critic": {"sigma": 0.4},
+        "Better data": {"skill": 0.95},
+        "Expert's data": {"skill": 1.0},
+    },
+    motion="sigma",
+)
