@@ -1,5 +1,7 @@
 """Notebook 08's committed results: the grid of its sliders and the trained networks."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
@@ -11,7 +13,7 @@ from chunkrl.course.explorers import EXPLORERS, one_network
 from chunkrl.course.worlds import loops
 from chunkrl.errors import DataError
 from chunkrl.results import chunk_grid, lock_network, prefix_grid
-from chunkrl.statistics import bootstrap
+from chunkrl.statistics import bootstrap, mean_and_error
 from chunkrl.tabular import chunk_length
 from chunkrl.tabular.chunks import chunked, logged, prefixes
 from chunkrl.tabular.mdp import backup, optimal
@@ -67,13 +69,44 @@ class TestGrid:
         assert explorer.predict_first.answer(explorer.numbers(sigma=1.0)) == 4
         parts = numbers.open_loop + numbers.missing + numbers.picking
         np.testing.assert_allclose(parts, numbers.regret, rtol=2e-3)
-        quiet = explorer.numbers(sigma=0.3)
-        assert quiet.regret.argmin() == 0
         straight = explorer.numbers(slip=0.0, sigma=1.0).regret
         assert straight[7] <= straight[2:7].min() + 1
         stuck = explorer.numbers(sigma=1.0).stuck
         assert stuck[0] > 0.9 > 0.1 > stuck[3]
         assert "at h = 1 9" not in explorer.alt(sigma=1.0)  # two numbers that run together
+
+    def test_no_mean_of_noisy_critics_passes_for_exact(self) -> None:
+        """Of 200 critics of single actions at 0.3 none is caught, of 30 of 7 actions none loses."""
+        for sigma in chunk_grid.SIGMAS[3:]:
+            for slip, choice in itertools.product(chunk_grid.SLIPS, chunk_grid.CHOICES):
+                found = EXPLORERS["chunk_length"].numbers(slip=slip, choice=choice, sigma=sigma)
+                assert (found.regret_error > 0).all()
+
+    def test_how_often_each_length_is_clearly_best(self) -> None:
+        """What notebook 08 counts of 220 settings."""
+        clear, near = np.zeros((2, 8), int)
+        for slip, sigma, choice in itertools.product(
+            chunk_grid.SLIPS, chunk_grid.SIGMAS, chunk_grid.CHOICES
+        ):
+            found = EXPLORERS["chunk_length"].numbers(slip=slip, sigma=sigma, choice=choice)
+            low = found.regret - 2 * found.regret_error
+            high, least = found.regret + 2 * found.regret_error, found.regret.argmin()
+            clear[least] += high[least] < np.delete(low, least).min()
+            near += low <= high[least]
+        assert clear.tolist() == [60, 36, 55, 2, 0, 0, 1, 0]
+        assert near.tolist() == [70, 59, 97, 46, 30, 25, 35, 14]
+
+    def test_single_actions_just_win_with_good_critics(self) -> None:
+        """Slip 0.1, sigma 0.3, by as many critics as tell 1 from 2."""
+        told = {}
+        for h, seeds in ((1, range(4)), (2, range(1))):
+            parts = [
+                chunk_length.losses(chunk_length.critics(lock(24, 0.1), h, 10_000, seed=k), [0.3])
+                for k in seeds
+            ]
+            told[h] = mean_and_error(np.concatenate([part.regret for (part,) in parts]))
+        assert told[1][0] + 2 * told[1][1] < told[2][0] - 2 * told[2][1]
+        assert [round(float(mean), 1) for mean, _ in told.values()] == [0.5, 0.6]
 
     def test_a_bar_that_is_cut_shows_no_causes(self) -> None:
         """Each coloured part stands in a bar whose whole height is seen."""
@@ -369,7 +402,7 @@ class TestNetworks:
             best = mean.argmin(-1)[..., None]
             end = np.take_along_axis(mean + off, best, -1)[..., 0]
             tied[choice] = (low[..., 4] <= end).sum()
-        assert (clear, tied) == (0, {"2": 11, "8": 9, "8 redrawn": 0, "all chunks": 11})
+        assert (clear, tied) == (0, {"2": 11, "8": 8, "8 redrawn": 0, "all chunks": 11})
         for choice in ("all chunks", "8 redrawn"):
             at = chunk_grid.CHOICES.index(choice)
             assert grid.stuck[2, :, at, 4].max() == 0

@@ -463,6 +463,21 @@ class TestOffPolicy:
         assert abs(start.mean() - steps_cost(24)) < 4 * (variance / len(start)) ** 0.5
         assert start.var() == pytest.approx(variance, rel=0.05)
 
+    def test_with_the_truth_as_baseline_weighted_returns_do_not_scatter(self) -> None:
+        """Three windows a cell; raw returns scatter by more than 4, any baseline is unbiased."""
+        rng, n, many = np.random.default_rng(0), 2, 3
+        counted = rng.binomial(many, 0.9, (20_000, 23)) / many / 0.9  # mean weights of a cell
+        for baseline, least, most in ((1.0, 0.0, 1e-9), (0.0, 60.0, 90.0), (0.9, 0.1, 4.0)):
+            value = np.zeros((20_000, 24 + n))
+            value[:, 23] = -1  # the goal: no later press
+            for cell in range(22, -1, -1):
+                b = baseline * steps_cost(24 - cell)
+                target = steps_cost(2) + 0.99**2 * value[:, cell + 2]
+                value[:, cell] = b + counted[:, cell] * (target - b)
+            start = value[:, 0]
+            assert abs(start.mean() - steps_cost(24)) < 4 * start.std() / len(start) ** 0.5 + 1e-9
+            assert least <= start.var() <= most
+
     def test_plain_weights_take_safe_where_too_many_windows_count(self) -> None:
         """04.q3 by 200,000 logs of 12 windows, and what its reply says of them."""
         right = np.random.default_rng(0).random((200_000, 12)) < 0.1

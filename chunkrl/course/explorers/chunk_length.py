@@ -182,6 +182,14 @@ def _boxes(axes: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, style:
     axes.add_collection(PolyCollection(list(corners.T.swapaxes(1, 2)), **style), autolim=False)
 
 
+def near_best(numbers: Numbers) -> str:
+    """The lengths that two standard errors do not tell from the lowest mean, as "3 or 4"."""
+    off = 2 * numbers.regret_error
+    least = best(numbers) - 1
+    near = numbers.regret - off <= numbers.regret[least] + off[least]
+    return " or ".join(map(str, H[near].tolist()))
+
+
 NOISE = 1.0  # of `proposals`
 WAYS = {"8": "eight kept", "8 redrawn": "eight anew", "all chunks": "all chunks"}
 
@@ -223,10 +231,8 @@ def proposals() -> plots.Picture:
                 H[least] + shift, (1.13 if up else 0.89) * height, f"{height:.1f}",
                 color=style["color"], ha="center", va="bottom" if up else "top", fontsize=9,
             )  # fmt: skip
-        kept, anew = (found[way].regret[0] for way in ("8", "8 redrawn"))
-        title = (
-            f"sigma {NOISE:.0f}: single actions lose {kept:.1f} with eight kept, {anew:.1f} anew"
-        )
+        some, kept, anew = (near_best(found[way]) for way in ("all chunks", "8", "8 redrawn"))
+        title = f"sigma {NOISE:.0f}: lowest at h = {some} (all), {kept} (eight kept), {anew} (anew)"
         plots.headline(axes_, title)
 
     alt = "; ".join(
@@ -250,7 +256,7 @@ def by_code() -> plots.Picture:
     def one(figure: Figure) -> tuple[Axes, ...]:
         axes = figure.add_axes((0.10, 0.14, 0.86, 0.66))
         size = "regret: V* - true value [reward], log"
-        told = "mean of critics; above: on so many codes this length loses least"
+        told = "mean of critics; above: on so many codes this length has the lowest"
         plots.label(axes, "chunk length h [steps]", size, told)
         axes.set_yscale("log")
         axes.set_ylim(2.0, 110.0)
@@ -272,9 +278,7 @@ def by_code() -> plots.Picture:
             axes_.plot(H[at] + beside, found, **ring)
             axes_.text(H[at], 88.0, str(counts[at]), ha="center")
         most = int(counts.argmax())
-        title = (
-            f"sigma {sigma}, {codes.CODES} codes: on {counts[most]} of them h = {H[most]} is best"
-        )
+        title = f"sigma {sigma}: lowest at h = {H[most]} on {counts[most]} of {codes.CODES} codes"
         plots.headline(axes_, title)
 
     which = ", ".join(f"h = {H[i]} on {counts[i]}" for i in np.flatnonzero(counts))

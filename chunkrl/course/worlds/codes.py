@@ -42,7 +42,7 @@ def spread(values: np.ndarray) -> str:
 
 
 def line(regret: np.ndarray) -> str:
-    """How many codes are best served by each h, and what 1, the best, 5 and 8 lose on them."""
+    """On how many codes each h has the lowest mean, and what 1, that h, 5 and 8 lose."""
     best = regret.argmin(1)
     counts = np.bincount(best, minlength=LONGEST)
     which = ", ".join(f"{h}: {n}" for h, n in zip(LENGTHS, counts.tolist(), strict=True) if n)
@@ -52,8 +52,8 @@ def line(regret: np.ndarray) -> str:
 
 def table(slip: float, settings: dict[str, tuple[float, ...]]) -> str:
     """A row for each proposal and sigma of `settings`."""
-    names = ("lost at h = 1", "at the best h", "at h = 5", "at h = 8")
-    head = "proposals, sigma  best h: codes".ljust(34) + "".join(f"{name:>21}" for name in names)
+    names = ("lost at h = 1", "at the lowest", "at h = 5", "at h = 8")
+    head = "proposals, sigma  lowest: codes".ljust(34) + "".join(f"{name:>21}" for name in names)
     told = "mean over codes (least to most); at h = 1 only their critics differ"
     lines = [f"slip {slip}, {CODES} codes: {told}", head]
     for choice, sigmas in settings.items():
