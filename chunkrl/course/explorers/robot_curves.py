@@ -140,7 +140,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         rate, luck = numbers.rate[method], numbers.luck[method]
         off = np.clip(np.abs(luck.T - rate), 0, 1)
         if not numbers.known:  # nothing but the seed
-            each.errorbar(place, rate, off, **style | {"elinewidth": 0.7, "markersize": 8.5})
+            alone: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 8.5}
+            each.errorbar(place, rate, off, **alone)
             each.text(place + 0.17, rate[0], f"{rate[0]:.1%}", va="center", fontsize=9)
             continue
         few: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 3.5}
