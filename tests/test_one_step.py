@@ -57,19 +57,28 @@ def test_steps_to_the_goal_are_those_of_walks() -> None:
                 if done:
                     break
         walks.append(steps)
-    error = np.std(walks) / np.sqrt(len(walks))
-    assert abs(nb12.steps_to_goal(pressed) - np.mean(walks)) < 4 * error
+    discounted = [sum(0.99**i for i in range(steps)) for steps in walks]
+    for found, counted in (
+        (nb12.steps_to_goal(pressed), walks),
+        (nb12.steps_to_goal(pressed, 0.99), discounted),
+    ):
+        assert abs(found - np.mean(counted)) < 4 * np.std(counted) / np.sqrt(len(walks))
     assert nb12.steps_to_goal(np.broadcast_to(good == 1, (3, 9, nb12.H))) == pytest.approx(
         8, abs=1e-4
     )
     never = np.broadcast_to((good == 1) ^ True, (3, 9, nb12.H))
     assert nb12.steps_to_goal(never) == nb12.MOST
+    assert nb12.steps_to_goal(never, 0.99) == pytest.approx(100)
 
 
 def test_the_librarys_loss_learns_the_lock() -> None:
     found = nb12.BUILD.library
     assert 8 <= found.steps[-1] < 10 < nb12.LOGGED
-    assert -12 < found.value[-1] < -7
+    early, *later = found.value - found.true
+    assert early > 15  # notebook 12: far too much of a policy that is slower than the hand
+    assert min(later) > -2.5
+    assert max(later) < -0.5
+    assert found.steps[0] > 1.5 * nb12.LOGGED
     wrong = EXERCISES["12.write"].misconceptions[0]
     assert nb12.run(wrong.answer).value[-1] > 0  # a critic that learns from its own judgement
 

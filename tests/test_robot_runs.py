@@ -14,7 +14,7 @@ from chunkrl.course.exercises import EXERCISES, nb12
 from chunkrl.course.explorers import EXPLORERS, robot_paths
 from chunkrl.errors import DataError
 from chunkrl.play.evaluate import environment_seed
-from chunkrl.results import robot_runs, robot_tuning
+from chunkrl.results import robot_equal_pull, robot_runs, robot_tuning
 from chunkrl.statistics import difference, mean_interval
 
 LOADS = (robot_runs.load_curves, robot_runs.load_paths, robot_runs.load_scene)
@@ -201,6 +201,32 @@ def test_the_alpha_of_single_actions_that_pulls_as_chunks_do_lies_among_those_tr
     assert (min(single), max(single)) == (0, pytest.approx(0.07, abs=0.005))
     chunks = [rates["qc_fql", ours, seed] for seed in (100, 101)]
     np.testing.assert_allclose(chunks, [0.22, 0.33], atol=0.005)
+
+
+def test_what_notebook_12_says_of_the_same_pull() -> None:
+    """FQL and FQL-n with alpha 60 beside the ten seeds, by Welch's interval as scipy has it."""
+    trials = robot_equal_pull.load()
+    steps = range(5_000, 40_001, 5_000)
+    cells = itertools.product(("fql", "fql_n"), [60.0], range(3), steps, [20])
+    assert [trial[:5] for trial in trials] == list(cells)
+    last = EXPLORERS["robot_curves"].numbers().rate
+    won = {m: [t.successes / 20 for t in trials if t.method == m] for m in ("fql", "fql_n")}
+    pulled = {method: np.array(rates).reshape(3, 8)[:, -1] for method, rates in won.items()}
+    for method, mean in (("fql", 0.4 / 3), ("fql_n", 0.05)):
+        assert pulled[method].mean() == pytest.approx(mean)
+        np.testing.assert_allclose(robot_equal_pull.rates(method), pulled[method])
+        three = np.reshape(won[method], (3, 8))[:, 5:].mean(1)
+        np.testing.assert_allclose(robot_equal_pull.rates(method, 3), three)
+    for ours, other, said in (
+        (last["qc_fql"], pulled["fql"], [40.7, 15, 66]),
+        (last["qc_fql"], pulled["fql_n"], [49, 39, 59]),
+        (pulled["fql"], pulled["fql_n"], [8.3, -19, 35]),
+        (pulled["fql_n"], last["fql_n"], [1.5, -9, 12]),
+    ):
+        ends = ttest_ind(ours, other, equal_var=False).confidence_interval(0.95)
+        np.testing.assert_allclose(
+            100 * np.array([ours.mean() - other.mean(), *ends]), said, atol=0.5
+        )
 
 
 def test_means_of_the_paths_over_the_episodes_that_count() -> None:

@@ -13,7 +13,7 @@ from chunkrl.course.builds import nb15
 from chunkrl.course.explorers import EXPLORERS, rankings, tuning
 from chunkrl.course.worlds import seeds as luck
 from chunkrl.errors import ConfigError, DataError
-from chunkrl.results import published, robot_runs, robot_tuning
+from chunkrl.results import published, robot_equal_pull, robot_runs, robot_tuning
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import lock
 
@@ -128,11 +128,11 @@ def test_the_tuning_runs_are_complete_and_held_out() -> None:
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """Storage of their own."""
-    for module in (published, robot_tuning):
+    for module in (published, robot_tuning, robot_equal_pull):
         monkeypatch.setattr(module, "FILE", tmp_path / f"{module.__name__}.csv")
         module.load.cache_clear()
     yield
-    for module in (published, robot_tuning):
+    for module in (published, robot_tuning, robot_equal_pull):
         module.load.cache_clear()
 
 
@@ -141,6 +141,8 @@ def test_missing_files_name_the_command(elsewhere) -> None:
         published.load()
     with pytest.raises(DataError, match=r"chunkrl\.results\.robot_tuning RUN_FOLDERS"):
         robot_tuning.load()
+    with pytest.raises(DataError, match=r"chunkrl\.results\.robot_equal_pull RUN_FOLDERS"):
+        robot_equal_pull.load()
 
 
 def test_tuning_runs_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> None:
@@ -155,6 +157,9 @@ def test_tuning_runs_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) 
         ("fql", 30.0, 100, 5, 8, 2),
         ("fql", 300.0, 100, 5, 8, 2),
     ]
+    robot_equal_pull.main((tmp_path / "60",))
+    assert [tuple(row) for row in robot_equal_pull.load()] == [("fql", 60.0, 100, 5, 8, 2)]
+    assert robot_equal_pull.rates("fql") == [0.25]
     with pytest.raises(ConfigError, match="without --alpha"):
         robot_tuning.main((tmp_path / "none",))
 

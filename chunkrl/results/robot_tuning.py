@@ -28,14 +28,15 @@ class Trial(NamedTuple):
     successes: int
 
 
+def read(row: dict[str, str]) -> Trial:
+    """A row of a csv file of trials."""
+    counts = (int(row[name]) for name in Trial._fields[2:])
+    return Trial(row["method"], float(row["alpha"]), *counts)
+
+
 @cache
 def load() -> tuple[Trial, ...]:
     """Every stored evaluation.  Raises DataError."""
-
-    def read(row: dict[str, str]) -> Trial:
-        counts = (int(row[name]) for name in Trial._fields[2:])
-        return Trial(row["method"], float(row["alpha"]), *counts)
-
     return tuple(stored.rows(FILE, read, COMMAND))
 
 
@@ -85,11 +86,16 @@ def trials(folder: Path) -> list[Trial]:
     ]
 
 
+def store(folders: tuple[Path, ...], file: Path) -> None:
+    """Write the evaluations in `folders` of finished runs to a csv file.  Raises ChunkRLError."""
+    rows = sorted(trial for folder in folders for trial in trials(folder))
+    stored.save_rows(file, Trial._fields, rows)
+    print(f"{file.name}: {len(rows)} evaluations of {len(folders)} runs")
+
+
 def main(folders: tuple[Path, ...], /) -> None:
     """Read the evaluations in RUN_FOLDERS and store them in the package."""
-    rows = sorted(trial for folder in folders for trial in trials(folder))
-    stored.save_rows(FILE, Trial._fields, rows)
-    print(f"{FILE.name}: {len(rows)} evaluations of {len(folders)} runs")
+    store(folders, FILE)
 
 
 if __name__ == "__main__":

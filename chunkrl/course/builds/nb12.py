@@ -22,6 +22,7 @@ LENGTH, H, SKILL, DISCOUNT = 8, 4, 0.7, 0.99
 UPDATES, BATCH, SHOWN = 600, 64, 6  # updates, windows in each, how often the agent is looked at
 DRAWS = 64  # chunks of the policy in every cell, of which its steps to the goal are computed
 LEAST, MOST = 5.0, 400.0  # steps that the picture can show
+ENDLESS = 1 - 1e-6  # a discount so near to 1 that it only keeps a walk without end finite
 SIZES: dict[str, Any] = {
     "obs_dim": LENGTH + 1, "action_dim": 1, "horizon": H, "alpha": 3.0, "hidden": (32, 32),
     "flow_steps": 3, "lr": 3e-3, "tau": 0.02,
@@ -35,7 +36,7 @@ LOGGED = len(LOGS.terminal) / float(LOGS.terminal.sum())  # steps of an episode 
 class Numbers(NamedTuple):
     steps: np.ndarray  # [SHOWN]  of the policy from the start to the goal, on average
     value: np.ndarray  # [SHOWN]  what the critic says of the policy's chunks at the start
-    pressed: np.ndarray  # [SHOWN]  the same, of those chunks with each number at -1 or 1
+    true: np.ndarray  # [SHOWN]  the exact value of the start when these chunks are played
 
 
 @cache
@@ -94,24 +95,24 @@ def run(function: Callable[..., Any]) -> Numbers:
         state, _ = jax.lax.scan(learn, state, lines)
         obs = jnp.broadcast_to(cells, (DRAWS, *cells.shape))
         chunks = agent.policy.sample(state.params.policy, obs, look)
-        said = lambda chunk: agent.q(state.params.critic, obs[:, 0], chunk).mean()
-        pressed = jnp.where(chunks[:, 0] > 0, 1.0, -1.0)
-        return state, (chunks, said(chunks[:, 0]), said(pressed))
+        return state, (chunks, agent.q(state.params.critic, obs[:, 0], chunks[:, 0]).mean())
 
     parts = jax.tree.map(lambda x: x.reshape(SHOWN, -1, *x.shape[1:]), (batches, noise))
-    _, (chunks, *values) = jax.jit(lambda state, parts: jax.lax.scan(stage, state, parts))(
-        state, parts
-    )
+    learned = jax.jit(lambda state, parts: jax.lax.scan(stage, state, parts))
+    _, (chunks, value) = learned(state, parts)
     buttons = np.nan_to_num(np.asarray(chunks)) > 0
-    steps = [steps_to_goal(pressed) for pressed in buttons]
-    value, pressed = (np.nan_to_num(np.asarray(x, float), nan=-1e6) for x in values)
-    return Numbers(np.array(steps), value, pressed)
+    return Numbers(
+        np.array([steps_to_goal(pressed) for pressed in buttons]),
+        np.nan_to_num(np.asarray(value, float), nan=-1e6),
+        np.array([-steps_to_goal(pressed, DISCOUNT) for pressed in buttons]),
+    )
 
 
-def steps_to_goal(pressed: np.ndarray) -> float:
-    """Mean steps from the start when each plan is drawn from those of its cell.  [Z, L + 1, h]
+def steps_to_goal(pressed: np.ndarray, discount: float = ENDLESS) -> float:
+    """Mean discounted steps from the start, each plan drawn from its cell's.  [Z, L + 1, h] -> []
 
-    Solves x = t + P x, in which P leads from plan to plan; at most MOST.
+    Solves x = t + discount^h P x: t sums discount^i over a plan's steps, P leads from plan to plan.
+    Each step costs 1, so that -x is the value of the start; at most MOST.
     """
     count, cells, h = pressed.shape
     right = right_actions(LENGTH)
@@ -121,12 +122,11 @@ def steps_to_goal(pressed: np.ndarray) -> float:
         on = pressed[..., i] == right[np.minimum(cell, LENGTH - 1)]
         going = cell < LENGTH
         cell = np.where(going, np.maximum(cell + np.where(on, 1, -1), 0), cell)
-        taken += going
+        taken += discount**i * going
     lead = np.zeros((LENGTH, cells))
     for at in range(LENGTH):
         lead[at] = np.bincount(cell[:, at], minlength=cells) / count
-    # A discount this near to 1 keeps a walk that never arrives finite.
-    stay = np.eye(LENGTH) - (1 - 1e-6) * lead[:, :LENGTH]
+    stay = np.eye(LENGTH) - discount**h * lead[:, :LENGTH]  # who goes on has played all h
     return float(np.clip(np.linalg.solve(stay, taken.mean(0)[:LENGTH])[0], 0.0, MOST))
 
 
@@ -145,15 +145,17 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.58, 0.14, 0.38, 0.62)), "updates", "value [reward]",
         "the critic, of the policy's chunks at the start",
     )  # fmt: skip
-    value.set_ylim(-16, 4)
+    value.set_ylim(-36, 4)
     for axes in (steps, value):
         axes.set_xlim(0, 1.05 * UPDATES)
     entries = {"exact optimum": plots.EXACT, "library": LIBRARY, "yours": YOURS}
     plots.key(steps, entries, "upper right")
+    plots.key(value, {"what it says": LIBRARY, "what they are worth": WORTH}, "lower right")
     return steps, value
 
 
 LIBRARY: dict[str, Any] = plots.learned(0) | {"markersize": 9}
+WORTH: dict[str, Any] = plots.reference(0) | {"linestyle": (0, (2, 2))}
 
 
 def draw(axes: tuple[Axes, ...], library: Numbers, yours: Numbers | None) -> None:
@@ -165,10 +167,12 @@ def draw(axes: tuple[Axes, ...], library: Numbers, yours: Numbers | None) -> Non
     shown = [(library, LIBRARY), *([] if yours is None else [(yours, YOURS)])]
     for found, style in shown:
         steps.plot(AT, found.steps, **style)
-        value.plot(AT, np.clip(found.value, *value.get_ylim()), **style)
-    said = "" if yours is None else f", by yours {yours.steps[-1]:.1f}"
+        said, true = (np.clip(x, *value.get_ylim()) for x in (found.value, found.true))
+        value.plot(AT, said, **style)
+        value.plot(AT, true, **WORTH | {"color": style["color"]})
+    also = "" if yours is None else f", by yours {yours.steps[-1]:.1f}"
     plots.headline(
-        steps, f"Trained by the library's loss it needs {library.steps[-1]:.1f} steps{said}"
+        steps, f"Trained by the library's loss it needs {library.steps[-1]:.1f} steps{also}"
     )
 
 
@@ -177,7 +181,8 @@ def describe(library: Numbers, yours: Numbers | None) -> str:
         f"A lock of {LENGTH} cells, QC-FQL with h = {H}. After {UPDATES} updates by the library's "
         f"loss the policy needs {library.steps[-1]:.2f} steps (at best {LENGTH}; the hand that "
         f"logged {LOGGED:.1f}), and the critic says {library.value[-1]:.2f} of its chunks at the "
-        f"start, {library.pressed[-1]:.2f} with each number at -1 or 1 (exact optimum {VALUE:.2f})."
+        f"start, which are worth {library.true[-1]:.2f} (exact optimum {VALUE:.2f}); after {AT[0]} "
+        f"updates it said {library.value[0]:.2f} of what was worth {library.true[0]:.2f}."
     )
     if yours is not None:
         text += f" By your loss: {yours.steps[-1]:.2f} steps, value {yours.value[-1]:.2f}."

@@ -138,10 +138,14 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         aside = x + 0.009 * STEPS[-1] / 1000 * (place - 1)
         curves.errorbar(aside, mean, [mean - low, high - mean], **line)
         rate, luck = numbers.rate[method], numbers.luck[method]
-        at = place - 0.28 + beside(rate)
-        few: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 3.5}
         off = np.clip(np.abs(luck.T - rate), 0, 1)
-        each.errorbar(at, rate, off if len(rate) <= FEW else None, **few)
+        if not numbers.known:  # nothing but the seed
+            alone: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 8.5}
+            each.errorbar(place, rate, off, **alone)
+            each.text(place + 0.17, rate[0], f"{rate[0]:.1%}", va="center", fontsize=9)
+            continue
+        few: dict[str, Any] = style | {"elinewidth": 0.7, "markersize": 3.5}
+        each.errorbar(place - 0.28 + beside(rate), rate, off if len(rate) <= FEW else None, **few)
         mean, low, high = np.clip(spread(rate), 0.0, 1.0)
         thick: dict[str, Any] = style | {"elinewidth": 2.2, "markersize": 8.5}
         each.errorbar(place + 0.30, mean, [[mean - low], [high - mean]], **thick)
@@ -164,10 +168,12 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 
 def _seeds(numbers: Numbers) -> str:
-    listed = ", ".join(map(str, numbers.seeds))
-    return f"Seed{'s' * numbers.known} {listed}" if len(numbers.seeds) < 5 else (
-        f"{len(numbers.seeds)} seeds from number {numbers.seeds[0]}"
-    )  # fmt: skip
+    count = len(numbers.seeds)
+    if count == len(SEEDS):
+        return f"All {count} seeds"
+    if count > FEW:
+        return f"{count} seeds from number {numbers.seeds[0]}"
+    return f"Seed{'s' * numbers.known} {', '.join(map(str, numbers.seeds))}"
 
 
 def describe(numbers: Numbers) -> str:
