@@ -91,12 +91,14 @@ ALSO = {
     "goals": (),
 }
 FLOW = "--flow-steps 5 --lr 3e-4"
-# Each with its own rule for two critics: DSRL takes half of their spread off, QC and QC-FQL do not.
+# Those with rewards act by one rule for the critics, as above: half of their spread is taken off.
 LARGER = {
     "rewards": (
         Entry("dsrl", "latent_scale", (0.4,), (17.33,), FLOW),
-        Entry("qc", "candidates", (8,), (29.78,), FLOW),
-        Entry("qc_fql", "alpha", (1000,), (12.87,), FLOW),
+        Entry("qc", "candidates", (8,), (29.78,), f"{FLOW} --aggregate 0.5"),
+        Entry("qc_fql", "alpha", (1000,), (12.87,), f"{FLOW} --aggregate 0.5"),
+        Entry("fedit", "edit_scale", (0.1,), (15.36,), FLOW),
+        Entry("qam", "beta", (3,), (48.48,), "--flow-steps 10 --lr 3e-4"),
     ),
     "goals": (
         Entry("dqc", "kappa_b", (0.9,), (12.85,), f"{FLOW} --candidates 8"),
