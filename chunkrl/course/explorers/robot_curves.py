@@ -170,7 +170,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 def _seeds(numbers: Numbers) -> str:
     count = len(numbers.seeds)
     if count == len(SEEDS):
-        return f"All {count} seeds"
+        first = numbers.seeds[0]
+        return f"All {count} seeds" + (f", from number {first}" if first else "")
     if count > FEW:
         return f"{count} seeds from number {numbers.seeds[0]}"
     return f"Seed{'s' * numbers.known} {', '.join(map(str, numbers.seeds))}"
