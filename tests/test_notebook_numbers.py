@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from chunkrl import plots
 from chunkrl.course.builds import BUILDS, nb03
@@ -303,8 +304,32 @@ class TestOffPolicy:
         assert never.sum() == 56
         np.testing.assert_array_equal(never, wrong)
         assert chunks.regret.max() < 5
-        critic = n_step(world.mdp, world.behaviour, 2)
-        assert np.ptp(optimal(critic).q[0]) == pytest.approx(0.69, abs=0.005)
+        typed = chunks.first >> 1  # the first of its two presses
+        wrong = typed != optimal(world.mdp).choice[0]
+        assert wrong.sum() == 62
+        np.testing.assert_allclose(chunks.regret[wrong], 0.79, atol=0.005)
+
+    @pytest.mark.parametrize(
+        ("n", "lead", "scatter", "chance", "counted"),
+        [(1, 0.79, 0.30, 0.004, 1), (2, 0.69, 1.32, 0.30, 56), (3, 0.78, 0.58, 0.09, 17),
+         (8, 0.79, 0.54, 0.07, 19)],
+    )  # fmt: skip
+    def test_the_scatter_of_a_lead_says_how_often_wrong_looks_better(
+        self, n: int, lead: float, scatter: float, chance: float, counted: int
+    ) -> None:
+        """The fold's table, by 4,000 critics that then press right, and the page's 200."""
+        world = lock(24, slip=0.0, skill=0.9)
+        always, critic = optimal(world.mdp).choice, n_step(world.mdp, world.behaviour, n)
+        right, wrong = always[0], 1 - always[0]
+        errors = entry_errors(critic, 0.3, 4000, np.random.default_rng(n))
+        q = noisy(critic, errors, policy=one_hot(always, 2)).q[:, 0]
+        leads = q[:, right] - q[:, wrong]
+        assert np.ptp(optimal(critic).q[0]) == pytest.approx(lead, abs=0.005)
+        assert leads.mean() == pytest.approx(lead, abs=4 * scatter / 4000**0.5)
+        assert leads.std() == pytest.approx(scatter, rel=0.05)
+        assert stats.norm.sf(lead / scatter) == pytest.approx(chance, abs=0.006)
+        steps, _ = two_errors.lost(world, n, 0.3)
+        assert (steps.first == wrong).sum() == counted
 
     @pytest.mark.parametrize("skill", [0.55, 0.7, 0.9])
     def test_on_the_lock_the_policy_is_unharmed(self, skill: float) -> None:

@@ -148,7 +148,7 @@ EXERCISES = (
         hints=(
             "Press right once, then let the data press twice: four cases, two of which end in the "
             "same cell. One equation for each cell from which the goal is more than one step away.",
-            "V1 = -1, with c cells to go: V2 = -2.2 + 0.2 (0.8 V1 + 0.2 V3), "
+            "V1 = -1, with d cells to go: V2 = -2.2 + 0.2 (0.8 V1 + 0.2 V3), "
             "V3 = -3 + 0.32 V2 + 0.04 V4, V4 = -3 + 0.64 V1 + 0.32 V3 + 0.04 V4",
             "world = lock(4, slip=0.0, skill=0.8, discount=1 - 1e-9)\n"
             "answer = optimal(n_step(...)).value[0] - optimal(...).value[0]",
