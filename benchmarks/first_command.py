@@ -63,15 +63,14 @@ def first(method: str, size: str, updates: int):
     -> (state, state -> state, the compiled program, rows, s of `init`, s of the updates)
     """
     import jax
+    from methods import cpu
 
     from chunkrl import train
     from chunkrl.train import programs
 
     agent, amount, data = problem(method, size)
     rows, key = programs.most_rows(agent, amount.batch_size), jax.random.key(0)
-    begin = time.process_time()
-    states = jax.block_until_ready(train.init(agent, key[None]))
-    init = time.process_time() - begin
+    states, init = cpu(lambda: train.init(agent, key[None]))
     state = programs.unstack(states)[0]
     # An earlier version compiles a short run as every other.
     quick = (amount.quick,) if "quick" in inspect.signature(train.update_many).parameters else ()
@@ -83,16 +82,14 @@ def first(method: str, size: str, updates: int):
 
 
 def compiling(method: str, size: str) -> dict[str, float]:
-    import jax
-    from methods import kernels
+    from methods import cpu, kernels
 
     updates = {"smoke": 200, "laptop": 20}.get(size, 5)
     state, update, compiled, _, init, took = first(method, size, updates)
     times = []
     for _ in range(4):
-        begin = time.process_time()
-        state = jax.block_until_ready(update(state))
-        times.append(time.process_time() - begin)
+        state, seconds = cpu(lambda state=state: update(state))
+        times.append(seconds)
     each = 1e3 * min(times) / updates
     return {
         "init": init, "update": took, "kernels": kernels(compiled.as_text()), "ms_an_update": each

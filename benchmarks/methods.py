@@ -76,7 +76,7 @@ def products(program: str) -> Counter:
     return made[entry]
 
 
-# What no code is run for.
+# What no code is run for, or next to none.
 FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "iota"}
 
 

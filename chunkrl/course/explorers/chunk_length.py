@@ -190,6 +190,19 @@ def near_best(numbers: Numbers) -> str:
     return " or ".join(map(str, H[near].tolist()))
 
 
+def _logarithmic(figure: Figure, told: str) -> Axes:
+    """The only panel of a figure: regret by h."""
+    axes = figure.add_axes((0.10, 0.14, 0.86, 0.66))
+    plots.label(axes, "chunk length h [steps]", "regret: V* - true value [reward], log", told)
+    axes.set_yscale("log")
+    axes.set_ylim(2.0, 110.0)
+    axes.set_yticks((2, 5, 10, 20, 50, 100), ("2", "5", "10", "20", "50", "100"))
+    axes.minorticks_off()
+    axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
+    axes.set_xticks(H)
+    return axes
+
+
 NOISE = 1.0  # of `proposals`
 WAYS = {"8": "eight kept", "8 redrawn": "eight anew", "all chunks": "all chunks"}
 
@@ -206,17 +219,7 @@ def proposals() -> plots.Picture:
     }
 
     def one(figure: Figure) -> tuple[Axes, ...]:
-        axes = figure.add_axes((0.10, 0.14, 0.86, 0.66))
-        size = "regret: V* - true value [reward], log"
-        plots.label(
-            axes, "chunk length h [steps]", size, "mean of critics, ± 2 s.e.; number: the least"
-        )
-        axes.set_yscale("log")
-        axes.set_ylim(2.0, 110.0)
-        axes.set_yticks((2, 5, 10, 20, 50, 100), ("2", "5", "10", "20", "50", "100"))
-        axes.minorticks_off()
-        axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
-        axes.set_xticks(H)
+        axes = _logarithmic(figure, "mean of critics, ± 2 s.e.; number: the least")
         plots.key(axes, {WAYS[way]: style for way, style in styles.items()}, loc="upper right")
         return (axes,)
 
@@ -254,16 +257,8 @@ def by_code() -> plots.Picture:
     ring: dict[str, Any] = plots.estimated(0) | {"markersize": 6.0}
 
     def one(figure: Figure) -> tuple[Axes, ...]:
-        axes = figure.add_axes((0.10, 0.14, 0.86, 0.66))
-        size = "regret: V* - true value [reward], log"
         told = "mean of critics; above: on so many codes this length has the lowest"
-        plots.label(axes, "chunk length h [steps]", size, told)
-        axes.set_yscale("log")
-        axes.set_ylim(2.0, 110.0)
-        axes.set_yticks((2, 5, 10, 20, 50, 100), ("2", "5", "10", "20", "50", "100"))
-        axes.minorticks_off()
-        axes.set_xlim(0.4, chunk_grid.LONGEST + 0.6)
-        axes.set_xticks(H)
+        axes = _logarithmic(figure, told)
         names = {"this notebook's code": ours, f"{codes.CODES - 1} others": other}
         plots.key(axes, names | {"the least of each, side by side": ring}, loc=(0.62, 0.62))
         return (axes,)
