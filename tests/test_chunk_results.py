@@ -93,6 +93,8 @@ class TestGrid:
             high, least = found.regret + 2 * found.regret_error, found.regret.argmin()
             clear[least] += high[least] < np.delete(low, least).min()
             near += low <= high[least]
+        counts = [chunk_grid.best_lengths(*chunk_grid.settings(c)) for c in chunk_grid.CHOICES]
+        np.testing.assert_array_equal(np.sum(counts, axis=0), [clear, near])
         assert clear.tolist() == [60, 36, 55, 2, 0, 0, 1, 0]
         assert near.tolist() == [70, 59, 97, 46, 30, 25, 35, 14]
 

@@ -116,6 +116,25 @@ def load() -> Grid:
     return Grid(**stored.arrays(FILE, Grid._fields, COMMAND))
 
 
+def settings(choice: str, length: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    """Regret of every slip and sigma, and its standard error.  -> [slip and sigma, h] each"""
+    at = CELLS.index(length), slice(None), CHOICES.index(choice)
+    found = load().regret[at], load().regret_error[at]
+    mean, error = (np.moveaxis(x, 1, -1).reshape(-1, LONGEST).astype(float) for x in found)
+    return mean, error
+
+
+def best_lengths(regret: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """In how many settings each h has the lowest regret.  [settings, h] each -> [h] each
+
+    Clearly: its mean + 2 standard errors is below the mean - 2 of every other; and not told apart:
+    its mean - 2 standard errors is at most the mean + 2 of the lowest.
+    """
+    low, least = regret - 2 * error, regret.argmin(1)[:, None]
+    near = low <= np.take_along_axis(regret + 2 * error, least, 1)
+    return near[near.sum(1) == 1].sum(0), near.sum(0)
+
+
 def main() -> None:
     """Compute and write the grid."""
     stored.save_arrays(FILE, build()._asdict())
