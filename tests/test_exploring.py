@@ -1,5 +1,6 @@
 """Notebook 16: times to the first success by other ways, collected rows, stored runs."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from chunkrl.course.worlds import wander
 from chunkrl.course.worlds.collecting import Corridor, Held, collect
 from chunkrl.errors import ConfigError, DataError
 from chunkrl.measure import traces
-from chunkrl.results import online_runs
+from chunkrl.results import online_runs, online_scene
 from chunkrl.tabular.chunks import chunk_table
 from chunkrl.tabular.mdp import MDP, policy_value
 from chunkrl.tabular.worlds import lock
@@ -272,6 +273,40 @@ def test_folders_are_stored_and_read_back(elsewhere, tmp_path, monkeypatch) -> N
     }  # fmt: skip
     with pytest.raises(ConfigError, match="train it with --online"):
         online_runs.collected(tmp_path)
+
+
+@pytest.fixture
+def scene(tmp_path, monkeypatch):
+    """Storage of its own for the second task."""
+    monkeypatch.setattr(online_scene, "FILE", tmp_path / "scene.csv")
+    online_scene.load.cache_clear()
+    yield tmp_path / "scene.csv"
+    online_scene.load.cache_clear()
+
+
+def test_runs_of_the_second_task_are_stored_by_their_last_evaluation(scene, monkeypatch) -> None:
+    """Of those on logs alone the last counts; a run of another task is refused."""
+
+    def load(folder):
+        told = {"episodes": 4}
+        rows = [{"step": 10, "seed": seed, "success": 0.25 * seed, **told} for seed in (0, 1)] + [
+            {"step": 20, "seed": seed, "success": 0.5, **told} for seed in (0, 1)
+        ]
+        rows += [{"step": 15_020, "online": 15_000, "seed": 1, "success": 1.0, **told}]
+        task = online_scene.TASK if folder.name == "scene" else "cube"
+        return SimpleNamespace(config={"method": "qc_fql", "task": task}, rows=rows)
+
+    with pytest.raises(DataError, match="online_scene RUN_FOLDERS"):
+        online_scene.load()
+    monkeypatch.setattr("chunkrl.experiments.experiment.load", load)
+    with pytest.raises(ConfigError, match="is of cube"):
+        online_scene.main((Path("cube"),))
+    online_scene.main((Path("scene"),))
+    assert {m: r.tolist() for m, r in online_scene.rates(0).items()} == {"qc_fql": [0.5, 0.5]}
+    assert {m: r.tolist() for m, r in online_scene.rates(15_000).items()} == {"qc_fql": [1.0]}
+    for given in ((), (Path("scene"),)):
+        with pytest.raises(ConfigError, match="alone"):
+            online_scene.main(given, figure=scene if given else None)
 
 
 def test_missing_files_name_the_command(elsewhere) -> None:

@@ -60,7 +60,7 @@ class Motion(NamedTuple):
     cosine: float  # between one such move and the next
 
 
-def _reader(kind: Any) -> Callable[[dict[str, str]], Any]:
+def reader(kind: Any) -> Callable[[dict[str, str]], Any]:
     types = kind.__annotations__
     return lambda row: kind(**{name: types[name](row[name]) for name in kind._fields})
 
@@ -68,13 +68,13 @@ def _reader(kind: Any) -> Callable[[dict[str, str]], Any]:
 @cache
 def load_curves() -> tuple[Evaluation, ...]:
     """Every stored evaluation.  Raises DataError."""
-    return tuple(stored.rows(CURVES, _reader(Evaluation), COMMAND))
+    return tuple(stored.rows(CURVES, reader(Evaluation), COMMAND))
 
 
 @cache
 def load_motion() -> tuple[Motion, ...]:
     """Every stored bin.  Raises DataError."""
-    return tuple(stored.rows(MOTION, _reader(Motion), COMMAND))
+    return tuple(stored.rows(MOTION, reader(Motion), COMMAND))
 
 
 def evaluations(name: str, rows: list[dict]) -> Iterator[Evaluation]:
