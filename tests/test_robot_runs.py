@@ -227,6 +227,9 @@ def test_what_notebook_12_says_of_the_same_pull() -> None:
         np.testing.assert_allclose(
             100 * np.array([ours.mean() - other.mean(), *ends]), said, atol=0.5
         )
+        gap, low, high = said
+        told = f"{gap:+.1f} points [{low:+.0f}, {high:+.0f}]"
+        assert sum(told in line for line in robot_equal_pull.lines(last)) == 1
 
 
 def test_means_of_the_paths_over_the_episodes_that_count() -> None:
