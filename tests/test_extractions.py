@@ -333,7 +333,10 @@ class TestStored:
             clear[task] = {(a, b) for a, b in pairs if difference(rate[a], rate[b])[1] > 0}
             assert all(small[a].mean() > small[b].mean() for a, b in clear[task])
         others = {("dsrl", other) for other in ("qc", "qc_fql", "fedit", "qam")}
-        assert clear == {"rewards": others | {("qc", "qam")}, "goals": {("dqc", "gciql")}}
+        goals = {("dqc", other) for other in ("gciql", "sharsa", "gcsacbc_n", "mac")}
+        goals |= {("sharsa", "gcsacbc_n")}
+        assert clear == {"rewards": others | {("qc", "qam")}, "goals": goals}
+        assert all(len(extractions.LARGER[task]) == 5 for task in extractions.TASKS)
 
     def test_for_whom_tuning_chose_nothing(self) -> None:
         assert {

@@ -103,6 +103,9 @@ LARGER = {
     "goals": (
         Entry("dqc", "kappa_b", (0.9,), (12.85,), f"{FLOW} --candidates 8"),
         Entry("gciql", "alpha", (1,), (11.92,), "--lr 3e-4"),
+        Entry("sharsa", "horizon", (25,), (10.01,), f"{FLOW} --candidates 8"),
+        Entry("gcsacbc_n", "alpha", (0.1,), (10.21,), "--lr 3e-4"),
+        Entry("mac", "candidates", (4,), (35.28,), FLOW),
     ),
 }
 
