@@ -309,6 +309,27 @@ class TestOffPolicy:
         assert wrong.sum() == 62
         np.testing.assert_allclose(chunks.regret[wrong], 0.79, atol=0.005)
 
+    def test_the_least_error_of_a_value_saves_no_loss(self) -> None:
+        """The picture's claim, by 1,000 other critics; its numbers, by those of the page."""
+        world = lock(24, slip=0.0, skill=0.9)
+        best, found = optimal(world.mdp).value[0], []
+        for n in two_errors.N.tolist():
+            learned = n_step(world.mdp, world.behaviour, n)
+            errors = entry_errors(learned, 1.0, 1000, np.random.default_rng(100 + n))
+            critic = noisy(learned, errors)
+            obtained = policy_value(world.mdp, critic.choice)[:, 0]
+            found.append([((critic.value[:, 0] - best) ** 2).mean(), (best - obtained).mean()])
+        square, regret = np.transpose(found)
+        assert square.argmin() + 1 == 3
+        assert regret[2] > regret[0]
+        steps, _ = two_errors.lost(world, 3, 1.0)
+        assert (steps.error**2).mean() == pytest.approx(6.35, abs=0.01)
+        never, wrong = steps.regret > 75, steps.first != optimal(world.mdp).choice[0]
+        assert (never.sum(), (never & wrong).sum()) == (195, 71)
+        seen = two_errors.with_the_maximum().alt
+        assert "sigma 1.0: squared error 4494.5, 171.4, 6.3, 7.2" in seen
+        assert "least at n = 3, lost 74.6, 55.4, 76.6" in seen
+
     @pytest.mark.parametrize(
         ("n", "lead", "scatter", "chance", "counted"),
         [(1, 0.79, 0.30, 0.004, 1), (2, 0.69, 1.32, 0.30, 56), (3, 0.78, 0.58, 0.09, 17),
@@ -516,6 +537,23 @@ class TestOffPolicy:
         np.testing.assert_allclose((w * y).sum(1)[some] / w.sum(1)[some], -2)
         assert 1 - nb04.share_of_logs(0, 7) == pytest.approx(3.4e-6, rel=0.01)
 
+    @pytest.mark.parametrize("n", [2, 3, 5, 8])
+    def test_divided_by_its_weights_the_first_window_that_counts_is_exact(self, n: int) -> None:
+        """Windows of a log, from V*: the weighted sum over the sum of the weights, cell by cell."""
+        world = lock(24, skill=0.9)
+        best, log = optimal(world.mdp), windows.collect(world, n, 4000)
+        state, weight = log.cell, np.ones(len(log.cell))
+        for i, action in enumerate(log.actions.T):
+            right = best.choice[state] == action
+            weight *= right if i == 0 else right / world.behaviour[state, action]
+            state = world.mdp.transition[state, action].argmax(-1)
+        y = log.reward @ 0.99 ** np.arange(n) + 0.99**n * best.value[log.after]
+        for cell in range(24 - n + 1):  # behind the goal no press is right
+            of = np.flatnonzero(log.cell == cell)
+            of = of[: np.flatnonzero(weight[of])[0] + 1]  # up to the first that counts
+            found = (weight[of] * y[of]).sum() / weight[of].sum()
+            assert found == pytest.approx(best.value[cell])
+
     def test_rounding_noise_darkens_no_cell(self) -> None:
         """Data of an expert: n-step Q is exact, and the strip stays white."""
         numbers = EXPLORERS["off_policy"].numbers(skill=1.0)
@@ -524,6 +562,21 @@ class TestOffPolicy:
         seen.picture(lambda axes: off_policy.draw(axes, numbers))
         (strip,) = (axes for axes in seen.figure.axes if axes.images)
         assert strip.images[0].get_clim()[1] > 0.05
+
+    @pytest.mark.parametrize(
+        ("setting", "told"),
+        [
+            ({}, "3-step Q says 2.77 too little, its policy loses nothing"),
+            ({"slip": 0.1, "steps": 8}, "chunks of 8 claim 0.82 above V*, obtain 6.24 below V*"),
+            ({"slip": 0.1, "steps": 1}, "chunks of 1 claim V*, obtain V*"),
+            ({"slip": 0.1, "steps": 8, "skill": 0.5}, "claim 4.63 below V*, obtain 4.63 below V*"),
+        ],
+    )
+    def test_the_headline_names_the_critic_that_is_wrong(self, setting: dict, told: str) -> None:
+        seen = plots.Canvas(off_policy.layout)
+        numbers = EXPLORERS["off_policy"].numbers(**setting)
+        seen.picture(lambda axes: off_policy.draw(axes, numbers))
+        assert any(told in text.get_text() for axes in seen.figure.axes for text in axes.texts)
 
     @pytest.mark.parametrize("skill", [0.5, 0.9])
     def test_a_cut_return_has_the_critics_error_alone(self, skill: float) -> None:

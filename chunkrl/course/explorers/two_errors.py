@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from chunkrl import plots
 from chunkrl.course.controls import Slider, Table
 from chunkrl.course.explorer import Explorer
+from chunkrl.statistics import mean_and_error
 from chunkrl.tabular.chunks import chunked, logged, n_step
 from chunkrl.tabular.mdp import MDP, optimal, policy_value
 from chunkrl.tabular.propagation import entry_errors, noisy, noisy_variance
@@ -57,6 +58,7 @@ def compute(skill: float, sigma: float) -> Numbers:
 class Lost(NamedTuple):
     """Critics learned with the maximum, one per seed, and what acting on them costs."""
 
+    error: np.ndarray  # [SEEDS]   what it says of the start - V*(start)
     regret: np.ndarray  # [SEEDS]   V*(start) - what its choices obtain
     first: np.ndarray  # [SEEDS]   what it chooses in the first cell
 
@@ -70,11 +72,76 @@ def lost(world: World, n: int, sigma: float) -> tuple[Lost, Lost]:
 
     def of(learned: MDP, executed: MDP) -> Lost:
         errors = entry_errors(learned, sigma, SEEDS, np.random.default_rng(0))
-        choice = noisy(learned, errors).choice
-        return Lost(best - policy_value(executed, choice)[:, 0], choice[:, 0])
+        critic = noisy(learned, errors)
+        obtained = policy_value(executed, critic.choice)[:, 0]
+        return Lost(critic.value[:, 0] - best, best - obtained, critic.choice[:, 0])
 
     step, chunk = believed(world, n)
     return of(step, world.mdp), of(chunk, chunked(world.mdp, n))
+
+
+SIGMAS = (0.3, 1.0)  # of `with_the_maximum`
+
+
+def with_the_maximum() -> plots.Picture:
+    """By n, how far the values of n-step critics are off and what their choices lose."""
+    world = lock(LENGTH, slip=0.0, skill=0.9)
+    critics = [[lost(world, n, sigma)[0] for n in N.tolist()] for sigma in SIGMAS]
+    # [value or choice, SIGMAS, LONGEST, mean or its error]
+    found = np.array(
+        [
+            [[mean_and_error(each.error**2) for each in row] for row in critics],
+            [[mean_and_error(each.regret) for each in row] for row in critics],
+        ]
+    )
+    square, regret = found[..., 0]
+    least = square.argmin(1)
+    series: list[dict[str, Any]] = [
+        plots.estimated(i) | {"linestyle": "-", "linewidth": 0.8} for i in range(len(SIGMAS))
+    ]
+
+    def panels(figure: Figure) -> tuple[Axes, ...]:
+        value = plots.label(
+            figure.add_axes((0.09, 0.14, 0.39, 0.66)),
+            "n [steps]",
+            "squared error of the start [reward²], log",
+            f"their values: mean of {SEEDS} critics, ± 2 s.e.",
+        )
+        value.set_yscale("log")
+        value.set_ylim(0.7, 10_000.0)
+        value.set_yticks((1, 10, 100, 1000), ("1", "10", "100", "1000"), fontsize=8)
+        value.minorticks_off()
+        choice = plots.label(
+            figure.add_axes((0.59, 0.14, 0.39, 0.66)),
+            "n [steps]",
+            "lost: V* - what it obtains [reward]",
+            "their choices: what the same critics lose",
+        )
+        choice.set_ylim(-2.0, 90.0)
+        for axes in (value, choice):
+            axes.set_xlim(0.5, LONGEST + 0.5)
+            axes.set_xticks(N)
+        names = (f"sigma {sigma}" for sigma in SIGMAS)
+        plots.key(value, dict(zip(names, series, strict=True)), loc="upper right")
+        return value, choice
+
+    def each(both: tuple[Axes, ...]) -> None:
+        for axes, rows in zip(both, found, strict=True):
+            for shift, row, style in zip((-0.06, 0.06), rows, series, strict=True):
+                axes.errorbar(N + shift, row[:, 0], 2 * row[:, 1], capsize=2, **style)
+        at, style = int(least[-1]), {"color": series[-1]["color"], "ha": "center", "fontsize": 10}
+        both[0].text(N[at], 0.6 * square[-1, at], f"{square[-1, at]:.1f}", va="top", **style)
+        both[1].text(N[at], regret[-1, at] + 4.0, f"{regret[-1, at]:.1f}", **style)
+        more = "no less" if regret[-1, at] >= regret[-1, 0] else "less"
+        plots.headline(both[0], f"Least error at n = {N[at]}, {more} lost (sigma {SIGMAS[-1]:.0f})")
+
+    told = "; ".join(
+        f"sigma {sigma}: squared error {', '.join(f'{x:.1f}' for x in off)}, least at "
+        f"n = {N[at]}, lost {', '.join(f'{x:.1f}' for x in costs)}"
+        for sigma, off, costs, at in zip(SIGMAS, square, regret, least, strict=True)
+    )
+    alt = f"n-step critics learned with the maximum, n = 1 to {LONGEST}. {told}."
+    return plots.Picture(plots.still(panels, each), alt)
 
 
 FOREIGN: dict[str, Any] = plots.reference(0) | {"linewidth": 2.0}
