@@ -312,6 +312,37 @@ class TestNetworks:
         rank = stats.spearmanr(found[300, 8, 1].error_logged, found[300, 8, 1].regret).statistic
         assert 0.6 < rank < 0.75
 
+    def test_larger_errors_and_no_left_arm_are_what_the_table_says_of_equal_presses(self) -> None:
+        """Notebook 08: with 0.31 at every h, and told each error; the networks lose a bit more."""
+        setting, found = "2,400 presses, N = 8", lock_network.grouped()
+        seen = [found[2400 // h, 8, h].regret.mean() for h in lock_network.LENGTHS]
+        alike, told = (explorers.lock_network.table_regret(setting, x) for x in (0.31, None))
+        np.testing.assert_allclose(alike, [0.0, 0.56, 1.96, 2.94, 5.25], atol=0.005)
+        np.testing.assert_allclose(told, [0.0, 0.65, 4.06, 6.36, 11.44], atol=0.005)
+        assert told[-1] - alike[-1] > 2 * (seen[-1] - told[-1])
+        for means in (alike, told, seen):
+            assert (np.diff(means) > 0).all()
+        error = [found[2400 // h, 8, h].error_logged.mean() for h in lock_network.LENGTHS]
+        assert np.round(error, 2).tolist() == [0.31, 0.53, 1.05, 1.43, 2.80]
+        others = chunk_length.critics(lock(24, 0.1), 8, 40, candidates=8, redrawn=True, seed=1)
+        (part,) = chunk_length.losses(others, [error[-1]])
+        assert part.regret.mean() == pytest.approx(told[-1], abs=2 * 0.42 + 0.1)
+
+    def test_the_title_says_a_u_in_the_median_only_where_one_is(self) -> None:
+        """Of 300 windows each the median of h = 2 is the lowest, by a hair."""
+        found = {}
+        for setting in explorers.lock_network.SETTINGS:
+            numbers = explorers.lock_network.compute(setting)
+            middle = np.array([np.median(x) for x in numbers.regret])
+            entry = np.array([x.mean() for x in numbers.entry])
+            found[setting] = explorers.lock_network._title(middle, entry)
+        assert found.pop("300 windows, N = 8").startswith(
+            "Lowest median 4.3 at h = 2 (4.5 at h = 1)"
+        )
+        assert all(title.startswith("No U in the median: ") for title in found.values())
+        first = "0.0 at h = 1, 14.2 at h = 8; entry error 0.3 to 2.8"
+        assert found["2,400 presses, N = 8"].endswith(first)
+
     def test_free_to_choose_the_order_is_reversed(self) -> None:
         found = lock_network.grouped()
         means = [found[3000, 0, h].regret.mean() for h in lock_network.LENGTHS]
@@ -469,6 +500,40 @@ class TestLoops:
             raised[0, stays] += factor * found / 2
             looks_best = optimal(typed._replace(reward=raised)).choice[0]
             assert (looks_best == stays) == (factor > 1)
+
+    def test_chunks_of_two_are_caught_on_and_back(self) -> None:
+        """Notebook 08: 14 of 15 caught critics of h = 2 repeat one chunk; of h = 3 by the wall."""
+        world = lock(24, 0.1)
+        for h, sigma, caught, one in (
+            (1, 0.7, 141, 24), (2, 0.7, 15, 14), (2, 1.0, 91, 85), (3, 1.0, 6, 3), (4, 1.0, 0, 0),
+        ):  # fmt: skip
+            group = chunk_length.critics(world, h, chunk_grid.SEEDS[h])
+            (found,) = chunk_length.losses(group, [sigma])
+            never = loops.caught(world, found.regret)
+            size = loops.sizes(group, sigma)
+            assert (never.sum(), (size[never] == 1).sum()) == (caught, one)
+            assert set(size[never]) <= {1, 2}
+        assert not loops.sizes(chunk_length.critics(world, 2, 3), 0.0).any()
+
+    @pytest.mark.parametrize(("h", "cells"), [(1, [0]), (2, [*range(24)]), (3, [0, 1])])
+    def test_where_one_chunk_leads_back_to_its_cell(self, h: int, cells: list[int]) -> None:
+        """By walking; and a critic whose errors praise such a chunk stays in a loop of one."""
+        right, typed = right_actions(24), [*itertools.product((0, 1), repeat=h)]
+
+        def end(cell: int, chunk) -> int:
+            for button in chunk:
+                if cell < 24:
+                    cell = cell + 1 if button == right[cell] else max(cell - 1, 0)
+            return cell
+
+        back = [cell for cell in range(24) if any(end(cell, chunk) == cell for chunk in typed)]
+        assert back == cells
+        group = chunk_length.critics(lock(24, 0.1), h, 1)
+        for cell in cells:
+            noise = np.zeros_like(group.noise)
+            noise[0, cell, [end(cell, chunk) == cell for chunk in typed]] = 99.0
+            praised = group._replace(noise=noise, start=cell)
+            assert loops.sizes(praised, 1.0).tolist() == [1]
 
     def test_one_loop_is_found_where_it_is(self) -> None:
         world = lock(4)

@@ -13,6 +13,7 @@ from chunkrl.course.explorer import Explorer
 from chunkrl.course.worlds.loops import caught
 from chunkrl.results import lock_network
 from chunkrl.statistics import bootstrap, mean_and_error
+from chunkrl.tabular.chunk_length import critics, losses
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import optimal
 from chunkrl.tabular.worlds import lock
@@ -85,6 +86,26 @@ def summary(*settings: str) -> str:
     return "\n".join(lines)
 
 
+TOLD = 40  # critics of the table for each h of `table_regret`
+
+
+def table_regret(setting: str, sigma: float | None = None) -> np.ndarray:
+    """Mean regret of noisy tables in place of the networks of a setting.  -> [len(H)]
+
+    Their noise is the networks' own entry error at each h (of all entries if all may be picked), or
+    `sigma` at every h.
+    """
+    world, found = lock(lock_network.LENGTH, lock_network.SLIP), []
+    for windows, candidates, h in SETTINGS[setting]:
+        group = grouped()[windows, candidates, h]
+        own = (group.error_logged if candidates else group.error_all).mean()
+        proposing = {"candidates": candidates, "redrawn": True} if candidates else {}
+        noise = own if sigma is None else sigma
+        (part,) = losses(critics(world, h, TOLD, **proposing), [noise])
+        found.append(part.regret.mean())
+    return np.array(found)
+
+
 REGRET, ENTRY, MEAN = plots.learned(1), plots.learned(2), plots.learned(3)
 SEED = {**plots.learned(1), "markerfacecolor": "#F7D9C4", "markersize": 3.0, "markeredgewidth": 0.6}
 TALLEST = 20.0  # reward: what lies above is counted, and drawn on a logarithmic scale
@@ -102,11 +123,11 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.52, 0.13, 0.46, 0.66)),
         "chunk length h [steps]",
         "V* - true value [reward]",
-        f"real regret at the start (above {TALLEST:.0f}: logarithmic)",
+        "real regret at the start",
     )
     entry.set_xlim(*SPAN)
     entry.set_xticks(PLACES)
-    entry.set_ylim(0.0, 10.0)
+    entry.set_ylim(0.0, 6.0)  # the largest of all settings is 5.4
     regret.set_xlim(*SPAN)
     regret.set_xticks(PLACES)
     regret.set_yscale("symlog", linthresh=TALLEST)
@@ -187,11 +208,18 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     for place, value in zip(PLACES.tolist(), middle, strict=True):
         regret.text(place, 0.91 * top, f"{value:.1f}", ha="center", fontsize=9)
     regret.text(0.55, 0.91 * top, "median", ha="right", fontsize=9)
-    plots.headline(
-        entry,
-        f"{numbers.setting}: median regret {middle[0]:.1f} at h = {H[0]}, {middle[-1]:.1f} at "
-        f"h = {H[-1]}",
-    )
+    plots.headline(entry, _title(middle, centre))
+    entry.text(0.0, 1.25, numbers.setting, transform=entry.transAxes, fontsize=9)
+
+
+def _title(middle: np.ndarray, entry: np.ndarray) -> str:
+    """Whether the medians of the regret have a left arm, and how the entry error grows."""
+    least, first = int(middle.argmin()), f"{middle[0]:.1f} at h = {H[0]}"
+    if least == 0 and (np.diff(middle) >= 0).all():
+        told = f"No U in the median: {first}, {middle[-1]:.1f} at h = {H[-1]}"
+    else:
+        told = f"Lowest median {middle[least]:.1f} at h = {H[least]} ({first})"
+    return f"{told}; entry error {entry[0]:.1f} to {entry[-1]:.1f}"
 
 
 def draw_regret(regret: Axes, numbers: Numbers) -> np.ndarray:
@@ -204,6 +232,8 @@ def draw_regret(regret: Axes, numbers: Numbers) -> np.ndarray:
             regret.text(place + 0.3, 95.0, str(more), ha="center", fontsize=9)
     if worst > TALLEST:
         regret.text(0.60, 95.0, f"above {TALLEST:.0f}", ha="right", fontsize=8)
+        scale = f"(above {TALLEST:.0f}: logarithmic)"
+        regret.text(1.0, 1.05, scale, transform=regret.transAxes, ha="right", fontsize=9)
     middle = np.array([np.median(each) for each in numbers.regret])
     regret.plot(PLACES - 0.22, [each.mean() for each in numbers.regret], **MEAN)
     regret.errorbar(PLACES, middle, np.abs(numbers.interval.T - middle), **REGRET)

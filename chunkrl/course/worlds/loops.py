@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from chunkrl.tabular.chunk_length import best_of_fresh, critics
+from chunkrl.tabular.chunk_length import Critics, best_of_fresh, critics
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import backup, discounted_sum, optimal, policy_value
 from chunkrl.tabular.propagation import noisy
 from chunkrl.tabular.selection import best_of_n
-from chunkrl.tabular.worlds import World, right_actions
+from chunkrl.tabular.worlds import World, lock, right_actions
 
 
 def threshold(world: World, h: int = 1) -> np.ndarray:
@@ -42,6 +42,25 @@ def paying(world: World, noise: np.ndarray) -> np.ndarray:
     on, back = noise[:, cells, right], noise[:, cells, 1 - right]
     pairs = on[:, :-1] + back[:, 1:] > least[:-1]
     return pairs.any(-1) | (2 * back[:, 0] > least[0])
+
+
+def sizes(group: Critics, sigma: float) -> np.ndarray:
+    """Of how many chunks the loop is that each critic's greedy chunks enter; 0: they open the lock.
+
+    Slips are left out: they free some of the critics that loop here.  -> [seeds]
+    """
+    states, chunks = group.truth.reward.shape
+    sure = chunked(lock(states - 1).mdp, chunks.bit_length() - 1)  # 2^h chunks
+    choice = noisy(group.truth, sigma * group.noise, proposed=group.kept).choice
+    follow = sure.transition.argmax(-1)[np.arange(states), choice]
+    seeds, at = np.arange(len(follow)), np.full(len(follow), group.start)
+    for _ in range(states):  # by then in the loop
+        at = follow[seeds, at]
+    inside = np.zeros(follow.shape, bool)
+    for _ in range(states):
+        inside[seeds, at] = True
+        at = follow[seeds, at]
+    return np.where(at == states - 1, 0, inside.sum(-1))
 
 
 def fresh_in(world: World, h: int, seeds: int, sigma: float, candidates: int) -> np.ndarray:
