@@ -4,7 +4,7 @@ python benchmarks/online.py [--method qc_fql] [--preset laptop] > benchmarks/onl
 
 In each round the same steps are made five times: in the exact order, in the overlapped order, by
 the environment alone (the actions of the exact order again), by the updates alone, and by these two
-at once, neither waiting for the other: what no order of events can beat on this machine.
+at once, neither waiting for the other.
 
 With --curves, instead, what is learned in either order on a line without physics, seed by seed.
 """
