@@ -158,12 +158,13 @@ class Seat:
         overlap = self.phase.online.overlap
         while self.buffer.written < until and not self.phase.stopped:
             if not len(self.player.queue):
-                chunk = self.choose(state)
+                chosen = self.choose(state)
+                if overlap:  # the device is at work while this process waits, and while it acts
+                    state = self.learn(state)
+                chunk = self.read(chosen)
                 if not np.isfinite(chunk).all():
                     break
                 self.player.queue = chunk
-            if overlap:  # the device is at work while the environment steps
-                state = self.learn(state)
             rows = self.player.play(until - self.buffer.written)
             self.buffer.add(rows)
             self.fresh.append(rows)
@@ -171,31 +172,31 @@ class Seat:
                 state = self.learn(state)
         return self.learn(state)
 
-    def choose(self, state) -> np.ndarray:
-        """The actions to execute next.  [k, A]"""
+    def choose(self, state) -> "jax.Array | Prefix":
+        """What the policy says to execute next, not waited for.  [h, A], or a prefix of it"""
         phase, step = self.phase, self.buffer.written
         random = phase.online.start_training - step if phase.updates == 0 else 0
         if random > 0:
             (width,) = phase.shapes["action"]
-            chunk = _wander(phase.block, width, self.key_act, np.int32(step))[:random]
-        else:
-            seen = phase.online.normalise(self.player.obs)[: phase.seen]
-            chunk = _choose(phase.agent, state, seen, self.key_act, np.int32(step))
-            if isinstance(chunk, Prefix):
-                chunk = begun_of(*map(np.asarray, chunk))
-        return np.clip(np.asarray(chunk)[: phase.block], -1, 1)
+            return _wander(phase.block, width, self.key_act, np.int32(step))[:random]
+        seen = phase.online.normalise(self.player.obs)[: phase.seen]
+        return _choose(phase.agent, state, seen, self.key_act, np.int32(step))
+
+    def read(self, chosen) -> np.ndarray:
+        """The actions of what was chosen.  [k, A]"""
+        if isinstance(chosen, Prefix):
+            chosen = begun_of(*map(np.asarray, chosen))
+        return np.clip(np.asarray(chosen)[: self.phase.block], -1, 1)
 
     def learn(self, state):
         """Make the updates for what was added since the last ones.  -> state"""
         phase, written = self.phase, self.buffer.written
         count = written - self.learned
         if count > 0:
-            rows = programs.most_rows(phase.agent, phase.batch_size)
-            program = programs.learning(_learn, 4, rows)
             sizes = phase.agent, phase.block, phase.online.utd, phase.batch_size
             data = self.buffer.at(phase.updates + written)
             keys = self.key_learn, np.int32(count)
-            state, self.tally = program(*sizes, state, self.tally, data, *keys)
+            state, self.tally = phase.program(*sizes, state, self.tally, data, *keys)
             self.learned = written
         return state
 
@@ -250,6 +251,7 @@ class Phase:
         self.seeds, self.keys, self.updates, self.every = seeds, keys, updates, every
         self.block, self.stopped = agent.execute, False
         self.nothing = _nothing(agent, batch_size, logs)
+        self.program = programs.learning(_learn, 4, programs.most_rows(agent, batch_size))
         self.folder: Path | None = None  # of the run
         self.players: list[dict] = []  # where the environments were, as the checkpoint says
         self.environments: Workers | Slots | None = None
