@@ -2,9 +2,10 @@
 
 python benchmarks/online.py [--method qc_fql] [--preset laptop] > benchmarks/online.md
 
-In each round the same steps are made five times: in the exact order, in the overlapped order, by
-the environment alone (the actions of the exact order again), by the updates alone, and by these two
-at once, neither waiting for the other.
+In each round as many steps are made six times: in the exact order, in the overlapped order, by the
+environment alone (the actions of the exact order again), by the updates alone, by these two at
+once, neither waiting for the other, and in the overlapped order with an environment that takes its
+time but no core (`Waiting`): what that takes longer than the updates is what the loop costs.
 
 With --curves, instead, what is learned in either order on a line without physics, seed by seed.
 """
@@ -13,6 +14,8 @@ import argparse
 import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 
 import gymnasium
 import jax
@@ -32,30 +35,55 @@ from chunkrl.types import Dataset
 TASK = tasks.get("cube-double-play-singletask-task2-v0")
 
 
+class Waiting(gymnasium.Env):
+    """Shows `width` zeros; a step takes so many seconds, in which it does nothing."""
+
+    def __init__(self, width: int, action_dim: int, seconds: float):
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (width,))
+        self.action_space = gymnasium.spaces.Box(-1, 1, (action_dim,))
+        self.seen, self.seconds = np.zeros(width, np.float32), seconds
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.seen, {}
+
+    def step(self, action):
+        time.sleep(self.seconds)
+        self.t += 1
+        return self.seen, 0.0, False, self.t == 200, {}
+
+
 def rounds(method: str, preset: str, steps: int, count: int) -> list[dict[str, float]]:
     """Milliseconds a step of each, in `count` rounds of `steps`; what is compiled came before."""
     agent, amount = agent_of(method, preset)
     logs = jax.device_put(random_dataset())
     make_env, _ = family.maker(TASK)
-    keys = jax.vmap(jax.random.key)(np.arange(1))
-    begin = lambda overlap: Phase(
-        Online(make_env, steps * (count + 2), steps, overlap=overlap, reward=TASK.reward),
-        agent, logs, amount.batch_size, (0,), keys, steps, steps,
-    )  # fmt: skip
-    found = []
-    with begin(False) as exact, begin(True) as overlapped, ThreadPoolExecutor(1) as thread:
+    keys, found = jax.vmap(jax.random.key)(np.arange(1)), []
+    with ExitStack() as stack:
+
+        def begin(make_env, overlap):
+            acting = Online(
+                make_env, steps * (count + 3), steps, overlap=overlap, reward=TASK.reward
+            )
+            phase = Phase(acting, agent, logs, amount.batch_size, (0,), keys, steps, steps)
+            return [stack.enter_context(phase), train.init(agent, keys), steps]
+
+        loops = {"exact": begin(make_env, False), "overlapped": begin(make_env, True)}
+        thread = stack.enter_context(ThreadPoolExecutor(1))
         env = Workers(1, make_env)
+        stack.callback(env.close)
         player = Player(env.exchange, 0, 0, TASK.reward, logs.obs.shape[1])
         player.begin(0)
-        states = {"exact": train.init(agent, keys), "overlapped": train.init(agent, keys)}
-        alone = jax.tree.map(lambda x: x[0].copy(), states["exact"])
-        for i in range(1, count + 3):
+        alone = jax.tree.map(lambda x: x[0].copy(), loops["exact"][1])
+        for i in range(1, count + 4):
             took = {}
-            for name, phase in (("exact", exact), ("overlapped", overlapped)):
+            for name, loop in loops.items():
+                loop[2] += steps
                 start = time.perf_counter()
-                states[name], *_ = phase.advance(states[name], steps * (i + 1))
+                loop[1], *_ = loop[0].advance(*loop[1:])
                 took[name] = time.perf_counter() - start
-            (seat,) = exact.seats
+            (seat,) = loops["exact"][0].seats
             chunks, done = [rows.action for rows in seat.fresh], seat.buffer.written
 
             def act(chunks=chunks):
@@ -81,11 +109,13 @@ def rounds(method: str, preset: str, steps: int, count: int) -> list[dict[str, f
             acting.result()
             took["at once"] = time.perf_counter() - start
             assert seat.buffer.written == done
-            exact.keep(0)
-            overlapped.keep(0)
-            if i > 2:  # in the first, no update is made; in the second, programs are compiled
+            for phase, *_ in loops.values():
+                phase.keep(0)
+            if i == 1:
+                sizes = logs.obs.shape[1], logs.action.shape[1], took["environment"] / steps
+                loops["waiting"] = begin(partial(Waiting, *sizes), True)
+            if i > 3:  # a loop makes no update in its first round, and programs are compiled
                 found.append({name: 1000 * seconds / steps for name, seconds in took.items()})
-        env.close()
     return found
 
 
@@ -176,17 +206,17 @@ def main() -> None:
     print(", ".join(f"{name} {version}" for name, version in versions().items()))
     print(f"\n{TASK.name}, one seed; ms a step with one update, median over rounds;")
     print("ratios by round, median [least, most].\n")
-    names = ("environment", "updates", "exact", "overlapped", "at once")
-    divided = ("exact / sum", "overlapped / max", "at once / max", "overlapped / at once")
+    names = ("environment", "updates", "exact", "overlapped", "at once", "waiting")
+    divided = ("exact / sum", "overlapped / max", "at once / max", "waiting / max")
     print("|", " | ".join(["method", *names, *divided]), "|")
-    print("|---" * 10 + "|")
+    print("|---" * 11 + "|")
     for method in options.method:
         found = rounds(method, options.preset, options.steps, options.rounds)
         ratios = [
             [x["exact"] / (x["environment"] + x["updates"]) for x in found],
             [x["overlapped"] / max(x["environment"], x["updates"]) for x in found],
             [x["at once"] / max(x["environment"], x["updates"]) for x in found],
-            [x["overlapped"] / x["at once"] for x in found],
+            [x["waiting"] / max(x["environment"], x["updates"]) for x in found],
         ]
         cells = [f"{np.median([x[name] for x in found]):.2f}" for name in names]
         cells += [f"{np.median(x):.2f} [{min(x):.2f}, {max(x):.2f}]" for x in ratios]
