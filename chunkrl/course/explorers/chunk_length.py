@@ -247,20 +247,20 @@ def proposals() -> plots.Picture:
 
 
 def by_code() -> plots.Picture:
-    """Regret by h on each of the codes, free to choose: a line for each, a ring at its least."""
+    """Regret by h on each of the codes, free to choose: a line for each, a ring at its lowest."""
     slip, sigma = 0.1, 0.7
     (regret,) = codes.regrets(slip, (sigma,), "all chunks")  # [CODES, LONGEST]
     least = regret.argmin(1)
     counts = np.bincount(least, minlength=len(H))
     other: dict[str, Any] = {"color": "0.72", "linewidth": 0.9}
     ours: dict[str, Any] = plots.estimated(1) | {"linestyle": "-", "linewidth": 2.0}
-    ring: dict[str, Any] = plots.estimated(0) | {"markersize": 6.0}
+    ring: dict[str, Any] = plots.estimated(0) | {"markersize": 5.0}
 
     def one(figure: Figure) -> tuple[Axes, ...]:
-        told = "mean of critics; above: on so many codes this length has the lowest"
+        told = "mean of critics; numbers above: on how many codes this length is lowest"
         axes = _logarithmic(figure, told)
         names = {"this notebook's code": ours, f"{codes.CODES - 1} others": other}
-        plots.key(axes, names | {"the least of each, side by side": ring}, loc=(0.62, 0.62))
+        plots.key(axes, names | {"the lowest of each": ring}, loc=(0.62, 0.62))
         return (axes,)
 
     def each(axes: tuple[Axes, ...]) -> None:
@@ -268,9 +268,8 @@ def by_code() -> plots.Picture:
         axes_.plot(H, regret[1:].T, **other)
         axes_.plot(H, regret[0], **ours)
         for at in np.flatnonzero(counts):
-            found = np.sort(regret[least == at].min(1))
-            beside = 0.045 * (np.arange(len(found)) - (len(found) - 1) / 2)
-            axes_.plot(H[at] + beside, found, **ring)
+            found = regret[least == at].min(1)
+            axes_.plot(np.full_like(found, H[at]), found, **ring)
             axes_.text(H[at], 88.0, str(counts[at]), ha="center")
         most = int(counts.argmax())
         title = f"sigma {sigma}: lowest at h = {H[most]} on {counts[most]} of {codes.CODES} codes"
