@@ -44,10 +44,10 @@ def lines(others: Mapping[str, np.ndarray], counted: int = 1) -> Iterator[str]:
         "qc_fql minus fql": (others["qc_fql"], fql),
         "qc_fql minus fql_n": (others["qc_fql"], fql_n),
         "fql minus fql_n": (fql, fql_n),
-        "fql_n minus that of 30": (fql_n, others["fql_n"]),
+        "fql_n, alpha 60 minus 30": (fql_n, others["fql_n"]),
     }.items():
         gap, low, high = 100 * np.array(difference(*pair))
-        yield f"  {name:22} {gap:+.1f} points [{low:+.0f}, {high:+.0f}]"
+        yield f"  {name:24} {gap:+.1f} points [{low:+.0f}, {high:+.0f}]"
 
 
 def main(folders: tuple[Path, ...], /) -> None:
