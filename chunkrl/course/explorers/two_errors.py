@@ -60,7 +60,7 @@ class Lost(NamedTuple):
 
     error: np.ndarray  # [SEEDS]   what it says of the start - V*(start)
     regret: np.ndarray  # [SEEDS]   V*(start) - what its choices obtain
-    first: np.ndarray  # [SEEDS]   what it chooses in the first cell
+    choice: np.ndarray  # [SEEDS, S]   what it chooses in each cell
 
 
 SEEDS = 200
@@ -74,7 +74,7 @@ def lost(world: World, n: int, sigma: float) -> tuple[Lost, Lost]:
         errors = entry_errors(learned, sigma, SEEDS, np.random.default_rng(0))
         critic = noisy(learned, errors)
         obtained = policy_value(executed, critic.choice)[:, 0]
-        return Lost(critic.value[:, 0] - best, best - obtained, critic.choice[:, 0])
+        return Lost(critic.value[:, 0] - best, best - obtained, critic.choice)
 
     step, chunk = believed(world, n)
     return of(step, world.mdp), of(chunk, chunked(world.mdp, n))
