@@ -469,6 +469,21 @@ class TestLoops:
             too_late = (sigma * group.noise).max((1, 2)) > 2  # of single entries: another rule
             assert (too_late == caught).mean() < 0.9
 
+    def test_at_two_the_rule_names_all_who_are_caught_and_many_whom_slips_free(self) -> None:
+        """By other critics than the page's, whose counts are these."""
+        seen = loops.count(lock(24, 0.1), 2, 0.7, 200)
+        assert (seen.caught, seen.hits, seen.alarms) == (15, 15, 40)
+        seen = loops.count(lock(24), 2, 0.7, 200)
+        assert (seen.caught, seen.hits, seen.alarms) == (48, 46, 2)
+        for slip, freed in ((0.1, True), (0.0, False)):
+            world = lock(24, slip)
+            group = chunk_length.critics(world, 2, 200, seed=7)
+            (found,) = chunk_length.losses(group, [1.0])
+            caught = loops.caught(world, found.regret)
+            said = loops.alone(world, group.noise)
+            assert (said & caught).sum() > 0.95 * caught.sum()
+            assert ((said & ~caught).sum() > 0.3 * said.sum()) == freed
+
     def test_at_the_shortest_chunks_being_caught_is_all_that_is_lost(self) -> None:
         world = lock(24, 0.1)
         for h, share in ((1, 0.999), (2, 0.75)):
@@ -501,23 +516,22 @@ class TestLoops:
             looks_best = optimal(typed._replace(reward=raised)).choice[0]
             assert (looks_best == stays) == (factor > 1)
 
-    def test_chunks_of_two_are_caught_on_and_back(self) -> None:
-        """Notebook 08: 14 of 15 caught critics of h = 2 repeat one chunk; of h = 3 by the wall."""
-        world = lock(24, 0.1)
-        for h, sigma, caught, one in (
-            (1, 0.7, 141, 24), (2, 0.7, 15, 14), (2, 1.0, 91, 85), (3, 1.0, 6, 3), (4, 1.0, 0, 0),
-        ):  # fmt: skip
-            group = chunk_length.critics(world, h, chunk_grid.SEEDS[h])
-            (found,) = chunk_length.losses(group, [sigma])
-            never = loops.caught(world, found.regret)
-            size = loops.sizes(group, sigma)
-            assert (never.sum(), (size[never] == 1).sum()) == (caught, one)
-            assert set(size[never]) <= {1, 2}
-        assert not loops.sizes(chunk_length.critics(world, 2, 3), 0.0).any()
+    @pytest.mark.parametrize(
+        ("h", "sigma", "caught"),
+        [(1, 0.7, 141), (1, 1.0, 194), (2, 0.7, 15), (2, 1.0, 91), (3, 0.7, 0), (3, 1.0, 6),
+         (4, 0.7, 0), (4, 1.0, 0)],
+    )  # fmt: skip
+    def test_how_many_are_caught(self, h: int, sigma: float, caught: int) -> None:
+        """The page's counts, and the sliders' regret of the same critics."""
+        seen = loops.count(lock(24, 0.1), h, sigma, chunk_grid.SEEDS[h])
+        assert seen.caught == caught
+        stored = EXPLORERS["chunk_length"].numbers(sigma=sigma)
+        assert seen.regret == pytest.approx(stored.regret[h - 1], rel=1e-3)  # float16
+        assert 0 <= seen.cost <= seen.regret + 1e-9
 
     @pytest.mark.parametrize(("h", "cells"), [(1, [0]), (2, [*range(24)]), (3, [0, 1])])
     def test_where_one_chunk_leads_back_to_its_cell(self, h: int, cells: list[int]) -> None:
-        """By walking; and a critic whose errors praise such a chunk stays in a loop of one."""
+        """By walking; the rule names a critic whose errors praise such a chunk, and no other."""
         right, typed = right_actions(24), [*itertools.product((0, 1), repeat=h)]
 
         def end(cell: int, chunk) -> int:
@@ -528,12 +542,11 @@ class TestLoops:
 
         back = [cell for cell in range(24) if any(end(cell, chunk) == cell for chunk in typed)]
         assert back == cells
-        group = chunk_length.critics(lock(24, 0.1), h, 1)
-        for cell in cells:
-            noise = np.zeros_like(group.noise)
-            noise[0, cell, [end(cell, chunk) == cell for chunk in typed]] = 99.0
-            praised = group._replace(noise=noise, start=cell)
-            assert loops.sizes(praised, 1.0).tolist() == [1]
+        for cell in range(24):
+            noise = np.zeros((2, 25, 2**h))
+            leads = np.array([end(cell, chunk) == cell for chunk in typed])
+            noise[0, cell, leads], noise[1, cell, ~leads] = 99.0, 99.0
+            assert loops.alone(lock(24, 0.1), noise).tolist() == [cell in cells, False]
 
     def test_one_loop_is_found_where_it_is(self) -> None:
         world = lock(4)

@@ -204,7 +204,7 @@ def _logarithmic(figure: Figure, told: str) -> Axes:
 
 
 NOISE = 1.0  # of `proposals`
-WAYS = {"8": "eight kept", "8 redrawn": "eight anew", "all chunks": "all chunks"}
+WAYS = {"8": "eight kept", "8 redrawn": "eight anew", "all chunks": "free to choose"}
 
 
 def proposals() -> plots.Picture:
@@ -235,7 +235,9 @@ def proposals() -> plots.Picture:
                 color=style["color"], ha="center", va="bottom" if up else "top", fontsize=9,
             )  # fmt: skip
         some, kept, anew = (near_best(found[way]) for way in ("all chunks", "8", "8 redrawn"))
-        title = f"sigma {NOISE:.0f}: lowest at h = {some} (all), {kept} (eight kept), {anew} (anew)"
+        title = (
+            f"sigma {NOISE:.0f}: lowest at h = {some} (free), {kept} (eight kept), {anew} (anew)"
+        )
         plots.headline(axes_, title)
 
     alt = "; ".join(
@@ -257,7 +259,7 @@ def by_code() -> plots.Picture:
     ring: dict[str, Any] = plots.estimated(0) | {"markersize": 5.0}
 
     def one(figure: Figure) -> tuple[Axes, ...]:
-        told = "mean of critics; numbers above: on how many codes this length is lowest"
+        told = f"mean of {codes.MANY} critics a code at most; above: on how many codes h is lowest"
         axes = _logarithmic(figure, told)
         names = {"this notebook's code": ours, f"{codes.CODES - 1} others": other}
         plots.key(axes, names | {"the lowest of each": ring}, loc=(0.62, 0.62))

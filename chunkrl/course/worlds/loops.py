@@ -1,8 +1,10 @@
 """When a noisy critic walks back and forth on the lock instead of opening it."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from chunkrl.tabular.chunk_length import Critics, best_of_fresh, critics
+from chunkrl.tabular.chunk_length import best_of_fresh, critics, losses
 from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import backup, discounted_sum, optimal, policy_value
 from chunkrl.tabular.propagation import noisy
@@ -32,35 +34,50 @@ def caught(world: World, regret: np.ndarray) -> np.ndarray:
     return regret > never - 0.01
 
 
-def paying(world: World, noise: np.ndarray) -> np.ndarray:
-    """Whether some loop of two neighbours, or of the first cell alone, pays.  [seeds, S, 2] -> bool
+def alone(world: World, noise: np.ndarray) -> np.ndarray:
+    """Whether some chunk that ends where it began, if nothing slips, pays as a loop of its own.
 
-    `noise` is what each entry of a critic is wrong by.
+    `noise` is what each entry of a critic is wrong by.  [seeds, S, 2^h] -> [seeds] bool
+    """
+    cells, h = np.arange(noise.shape[1] - 1), noise.shape[2].bit_length() - 1
+    stays = chunked(lock(len(cells)).mdp, h).transition[cells, :, cells] > 0.5  # [L, 2^h]
+    return ((2 * noise[:, cells] > threshold(world, h)[:, None]) & stays).any((1, 2))
+
+
+def paying(world: World, noise: np.ndarray) -> np.ndarray:
+    """Whether a loop of single actions pays: of two neighbours, or of the first cell alone.
+
+    As `alone`.  [seeds, S, 2] -> [seeds] bool
     """
     least, cells = threshold(world), np.arange(noise.shape[1] - 1)
     right = right_actions(len(cells))
     on, back = noise[:, cells, right], noise[:, cells, 1 - right]
-    pairs = on[:, :-1] + back[:, 1:] > least[:-1]
-    return pairs.any(-1) | (2 * back[:, 0] > least[0])
+    return (on[:, :-1] + back[:, 1:] > least[:-1]).any(-1) | alone(world, noise)
 
 
-def sizes(group: Critics, sigma: float) -> np.ndarray:
-    """Of how many chunks the loop is that each critic's greedy chunks enter; 0: they open the lock.
+class Count(NamedTuple):
+    """Noisy critics that are caught in loops, and those that a rule names."""
 
-    Slips are left out: they free some of the critics that loop here.  -> [seeds]
+    caught: int
+    cost: float  # what they add to the mean regret
+    regret: float  # mean of all
+    hits: int  # named and caught
+    alarms: int  # named, not caught
+
+
+def count(world: World, h: int, sigma: float, seeds: int) -> Count:
+    """Of `seeds` critics of chunks of `h`.
+
+    The rule: `paying` for single actions, else `alone`.
     """
-    states, chunks = group.truth.reward.shape
-    sure = chunked(lock(states - 1).mdp, chunks.bit_length() - 1)  # 2^h chunks
-    choice = noisy(group.truth, sigma * group.noise, proposed=group.kept).choice
-    follow = sure.transition.argmax(-1)[np.arange(states), choice]
-    seeds, at = np.arange(len(follow)), np.full(len(follow), group.start)
-    for _ in range(states):  # by then in the loop
-        at = follow[seeds, at]
-    inside = np.zeros(follow.shape, bool)
-    for _ in range(states):
-        inside[seeds, at] = True
-        at = follow[seeds, at]
-    return np.where(at == states - 1, 0, inside.sum(-1))
+    group = critics(world, h, seeds)
+    (part,) = losses(group, [sigma])
+    lost = caught(world, part.regret)
+    named = (paying if h == 1 else alone)(world, sigma * group.noise)
+    return Count(
+        int(lost.sum()), float((part.regret * lost).mean()), float(part.regret.mean()),
+        int((named & lost).sum()), int((named & ~lost).sum()),
+    )  # fmt: skip
 
 
 def fresh_in(world: World, h: int, seeds: int, sigma: float, candidates: int) -> np.ndarray:
