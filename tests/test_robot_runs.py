@@ -248,7 +248,7 @@ def test_means_of_the_paths_over_the_episodes_that_count() -> None:
             pairs = zip(itertools.pairwise(moves), itertools.pairwise(sizes), strict=True)
             cosines.append(np.mean([a @ b / x / y for (a, b), (x, y) in pairs]))
         numbers = EXPLORERS["robot_paths"].numbers(steps=40, over=over)
-        assert numbers.way["fql"][2] == pytest.approx(100 * np.mean(ways))
+        assert numbers.stride["fql"][2] == pytest.approx(100 * np.mean(ways))
         assert numbers.cosine["fql"][2] == pytest.approx(np.mean(cosines))
 
 
@@ -400,7 +400,7 @@ def test_a_seed_that_never_succeeds_is_left_out(monkeypatch) -> None:
     monkeypatch.setattr(robot_paths, "STORED", robot_paths.STORED._replace(success=success))
     robot_paths.by_seed.cache_clear()
     numbers = robot_paths.compute(0, 1, 200, robot_paths.SUCCESSFUL)
-    assert len(numbers.way["qc_fql"]) == 9
+    assert len(numbers.stride["qc_fql"]) == 9
     assert np.isfinite(numbers.gap).all()
     assert robot_paths.ROBOT_PATHS.describe(numbers)
     plots.still(robot_paths.layout, lambda axes: robot_paths.draw(axes, numbers))

@@ -239,20 +239,20 @@ EXERCISES = (
         id="12.q3",
         objective="You can say how a mean over all episodes may hide a difference in both parts.",
         why=(
-            "A's share is (5.6 - 3.5) / (7 - 3.5) = 60%. With A's ways C would have 0.4 * 7 + 0.6 "
-            "* 3.5 = 4.9: the 0.7 to 5.6 are its hands'. With a lower share still C would go "
+            "A's share is (5.6 - 3.5) / (7 - 3.5) = 60%. With A's strides C would have 0.4 * 7 + "
+            "0.6 * 3.5 = 4.9: the 0.7 to 5.6 are its hands'. With a lower share still C would go "
             "further in both kinds and less far over all episodes (Simpson's paradox). So a gap "
             "over all episodes, or none, says nothing yet about the hands."
         ),
         question=(
-            "Coherency as a mean over all episodes is 5.6 cm for A and for C. A's way is 7 cm "
+            "Coherency as a mean over all episodes is 5.6 cm for A and for C. A's stride is 7 cm "
             "where it succeeds and 3.5 cm where it fails. C succeeds in 40% of its episodes, and "
-            "its way differs from A's by as many cm in successes as in failures. By how many?"
+            "its stride differs from A's by as many cm in successes as in failures. By how many?"
         ),
         kind=Number(FURTHER, 0.01, "cm"),
         hints=(
-            "Had C's hand A's two ways, what would its mean over all episodes be?",
-            "0.4 * 7 + 0.6 * 3.5. What is added to both ways is added to their mean.",
+            "Had C's hand A's two strides, what would its mean over all episodes be?",
+            "0.4 * 7 + 0.6 * 3.5. What is added to both strides is added to their mean.",
             "answer = 5.6 - (0.4 * 7 + ...)",
         ),
         solution="answer = 5.6 - (0.4 * 7 + 0.6 * 3.5)",
@@ -271,7 +271,7 @@ EXERCISES = (
             ),
             Misconception(
                 LEVEL / coherency(C_WINS, A_WON, A_LOST),
-                "This is the factor if both ways were stretched. Asked are the cm, the same in "
+                "This is the factor if both strides were stretched. Asked are the cm, the same in "
                 "both.",
             ),
         ),

@@ -45,7 +45,7 @@ class Numbers(NamedTuple):
     room: np.ndarray  # [2, 2]   lowest and highest x and y of the whole paths, cube and goal [m]
     cube: np.ndarray  # [3]   where it begins [m]
     goal: np.ndarray  # [3]
-    way: dict[str, np.ndarray]  # method -> [S]   in 5 steps [cm]
+    stride: dict[str, np.ndarray]  # method -> [S]   in 5 steps [cm]
     cosine: dict[str, np.ndarray]  # method -> [S]   between one such move and the next
     gap: np.ndarray  # [2, O, 3]   OURS minus another in both, and its 95% interval over seeds
 
@@ -66,7 +66,7 @@ def by_seed(points: int, over: str) -> np.ndarray:
 
 
 def by_outcome(method: str) -> np.ndarray:
-    """Episodes of each seed that succeed and that fail, and the sum of their ways.  [2, 2, S]"""
+    """Episodes of each seed that succeed and that fail, and the sum of their strides.  [2, 2, S]"""
     m, found = NAMES.index(method), np.zeros((2, 2, SEEDS))
     for sums, done in zip(found, (True, False), strict=True):
         for s, e in np.argwhere(STORED.success[m] == done):
@@ -75,7 +75,7 @@ def by_outcome(method: str) -> np.ndarray:
 
 
 def outcomes(method: str) -> tuple[float, float, float]:
-    """The share of episodes that succeed, the mean way in these, and in those that fail [cm]."""
+    """The share of episodes that succeed, the mean stride in these, and in those that fail [cm]."""
     (count, won), (failed, lost) = by_outcome(method).sum(-1)
     return float(count / (count + failed)), float(won / count), float(lost / failed)
 
@@ -90,8 +90,8 @@ def parts() -> tuple[np.ndarray, np.ndarray]:
     """
 
     def split(sums: np.ndarray, axis: int) -> np.ndarray:
-        count, way = np.moveaxis(sums.sum(axis).reshape(2, 2, 2), -1, 0)  # [method, outcome]
-        share, mean = count / count.sum(1, keepdims=True), way / count
+        count, stride = np.moveaxis(sums.sum(axis).reshape(2, 2, 2), -1, 0)  # [method, outcome]
+        share, mean = count / count.sum(1, keepdims=True), stride / count
         gained = np.diff(share, axis=0)[0] @ mean.mean(0)
         won, lost = share.mean(0) * np.diff(mean, axis=0)[0]
         return np.array([gained, lost, won, gained + lost + won])
@@ -103,12 +103,12 @@ def parts() -> tuple[np.ndarray, np.ndarray]:
 def failing_less() -> tuple[np.ndarray, np.ndarray]:
     """The share of the gap that failing less often makes up, other weights than in `parts`.
 
-    The ways of OURS as weights, then those of SINGLE.  -> [2], and 95% intervals over seeds [2, 2]
+    By the strides of OURS, then those of SINGLE.  -> [2], and 95% intervals over seeds [2, 2]
     """
 
     def share(sums: np.ndarray, axis: int) -> np.ndarray:
-        count, way = np.moveaxis(sums.sum(axis).reshape(2, 2, 2), -1, 0)  # [method, outcome]
-        often, mean = count / count.sum(1, keepdims=True), way / count
+        count, stride = np.moveaxis(sums.sum(axis).reshape(2, 2, 2), -1, 0)  # [method, outcome]
+        often, mean = count / count.sum(1, keepdims=True), stride / count
         return (mean @ np.diff(often, axis=0)[0])[::-1] / np.diff((often * mean).sum(1))
 
     both = np.concatenate([by_outcome(method) for method in PAIR])
@@ -125,7 +125,7 @@ REASONS = (
 def split_layout(figure: Figure) -> tuple[Axes, ...]:
     axes = plots.label(
         figure.add_axes((0.30, 0.16, 0.66, 0.58)),
-        "way in 5 steps, mean over all episodes [cm]", "",
+        "stride of 5 steps, mean over all episodes [cm]", "",
         "box: a part of the gap, no cause; whisker: its 95% interval over seeds",
     )  # fmt: skip
     axes.set_ylim(4.6, -0.6)
@@ -176,7 +176,7 @@ def split_picture() -> plots.Picture:
 
 ENDINGS = ((SUCCESSFUL, "Both solve it", "successes"), (FAILED, "Neither does", "failures"))
 VIEW = (0.41, 0.375)  # of the figure: width and height of a view beside another
-LONGEST = 14.0  # cm, of the axis of ways
+LONGEST = 11.0  # cm, of the axis of strides
 
 
 def endings_layout(figure: Figure) -> tuple[Axes, ...]:
@@ -186,7 +186,7 @@ def endings_layout(figure: Figure) -> tuple[Axes, ...]:
         top = figure.add_axes((left, 0.44, *VIEW))
         panels.append(plots.label(top, "y, across the table [m]", place))
         below = figure.add_axes((left, 0.10, VIEW[0], 0.185))
-        panels.append(plots.label(below, "way in 5 steps [cm]; right: mean (episodes)", "", ""))
+        panels.append(plots.label(below, "stride of 5 steps [cm]; right: mean (episodes)", "", ""))
         below.set_xlim(0, LONGEST)
         below.set_ylim(len(SHOWN) - 0.5, -0.7)
         names = [spelled(method) if left < 0.1 else "" for method in SHOWN]
@@ -198,16 +198,16 @@ def endings_layout(figure: Figure) -> tuple[Axes, ...]:
 
 
 def typical_failure() -> int:
-    """Of the episodes that the first seed of neither solves, the one nearest to the mean ways."""
+    """Of the episodes that neither's first seed solves, the one nearest to the mean strides."""
     pair = [NAMES.index(method) for method in PAIR]
     mean = np.nanmean(by_seed(WHOLE, FAILED)[0, pair], axis=-1)
     both = np.flatnonzero((~STORED.success[pair, 0]).all(0))
-    way = [[MEASURES[0](robot_runs.path(STORED, m, 0, int(e))) for m in pair] for e in both]
-    return int(both[np.abs(way - mean).sum(-1).argmin()])
+    stride = [[MEASURES[0](robot_runs.path(STORED, m, 0, int(e))) for m in pair] for e in both]
+    return int(both[np.abs(stride - mean).sum(-1).argmin()])
 
 
 def endings_picture() -> plots.Picture:
-    """An episode that both solve beside one that neither does, and every seed's way in such."""
+    """An episode that both solve beside one that neither does, and every seed's stride in such."""
     found = [
         ROBOT_PATHS.numbers(episode=episode, over=over)
         for (over, *_), episode in zip(ENDINGS, (FIRST, typical_failure()), strict=True)
@@ -221,7 +221,7 @@ def endings_picture() -> plots.Picture:
         ):
             view(top, numbers, shape, wide)
             for place, method in enumerate(SHOWN):
-                seeds = numbers.way[method]
+                seeds = numbers.stride[method]
                 style: dict[str, Any] = plots.learned(SHOWN[method])
                 across = place + np.linspace(0.25, -0.05, len(seeds))
                 small: dict[str, Any] = style | {"markersize": 3.0}
@@ -249,7 +249,7 @@ def endings_picture() -> plots.Picture:
 
 
 def compute(episode: int, seed: int, steps: int, over: str) -> Numbers:
-    """Two paths from one start, and every method's way and direction until `steps`."""
+    """Two paths from one start, and every method's stride and direction until `steps`."""
     points, scene = steps // robot_runs.EVERY + 1, robot_runs.load_scene()
     cube, goal = scene.cube[episode], scene.goal[episode]
     paths, arrived, seen = {}, {}, [cube[:2], goal[:2]]
@@ -260,15 +260,16 @@ def compute(episode: int, seed: int, steps: int, over: str) -> Numbers:
         paths[method] = path[:points]
         seen += [path[:, :2].min(0), path[:, :2].max(0)]
         arrived[method] = (len(path) - 1) * robot_runs.EVERY / RATE if done else -1.0
-    way, cosine = (
+    stride, cosine = (
         {name: row[np.isfinite(row)] for name, row in zip(NAMES, rows, strict=True)}
         for rows in by_seed(points, over)
     )
     gap = np.array([
-        [apart(found[OURS], found[other]) for other in OTHERS] for found in (way, cosine)
+        [apart(found[OURS], found[other]) for other in OTHERS] for found in (stride, cosine)
     ])  # fmt: skip
     room = np.array([np.min(seen, 0), np.max(seen, 0)])
-    return Numbers(episode, seed, steps, over, paths, arrived, room, cube, goal, way, cosine, gap)
+    where = arrived, room, cube, goal
+    return Numbers(episode, seed, steps, over, paths, *where, stride, cosine, gap)
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
@@ -288,18 +289,18 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
     top = figure.add_axes((0.09, 0.13, WIDE, HIGH))
     plots.label(top, "y, across the table [m]", "x, away from the robot [m]")
     axes = figure.add_axes((0.71, 0.13, 0.27, 0.40))
-    way = plots.label(axes, "", "way in 5 steps [cm]", "each seed; right: mean, 95%")
-    way.set_xlim(-0.6, len(SHOWN) - 0.4)
-    way.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
-    way.tick_params(axis="x", length=0)
-    way.set_ylim(0, 12)
-    way.set_yticks([0, 4, 8, 12])
+    stride = plots.label(axes, "", "stride of 5 steps [cm]", "each seed; right: mean, 95%")
+    stride.set_xlim(-0.6, len(SHOWN) - 0.4)
+    stride.set_xticks(range(len(SHOWN)), [spelled(m) for m in SHOWN], fontsize=9)
+    stride.tick_params(axis="x", length=0)
+    stride.set_ylim(0, 12)
+    stride.set_yticks([0, 4, 8, 12])
     entries = {
         f"{spelled(method)}, every {robot_runs.EVERY} steps": plots.learned(SHOWN[method])
         for method in PAIR
     }
-    plots.key(way, entries | ENDS, loc=(-0.02, 1.17))
-    return top, way
+    plots.key(stride, entries | ENDS, loc=(-0.02, 1.17))
+    return top, stride
 
 
 BLACK: dict[str, Any] = {"color": plots.BLACK, "markersize": 11, "markerfacecolor": "none"}
@@ -345,7 +346,7 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     shape = WIDE * 8.0 / (HIGH * 4.4)
     view(top, numbers, shape, half(numbers, shape))
     for place, (method, series) in enumerate(SHOWN.items()):
-        seeds = numbers.way[method]
+        seeds = numbers.stride[method]
         if len(seeds):
             across = np.linspace(-0.35, 0.12, len(seeds)) if len(seeds) > 1 else np.zeros(1)
             small: dict[str, Any] = plots.learned(series) | {"markersize": 3.5}
@@ -384,31 +385,31 @@ def describe(numbers: Numbers) -> str:
             if len(found[method])
         )
 
-    (way, *_), (cosine, *_) = numbers.gap
+    (stride, *_), (cosine, *_) = numbers.gap
     against = f"{spelled(OURS)} minus {spelled(OTHERS[0])}"
     return (
         f"{headline(numbers)} (paths of the gripper from above, with cube and goal). Means over "
-        f"{numbers.over}, until then: way in 5 steps {means(numbers.way, 2)} cm, {against} "
-        f"{way[0]:+.2f} [{way[1]:+.2f}, {way[2]:+.2f}]; cosine between such moves "
+        f"{numbers.over}, until then: stride of 5 steps {means(numbers.stride, 2)} cm, {against} "
+        f"{stride[0]:+.2f} [{stride[1]:+.2f}, {stride[2]:+.2f}]; cosine between such moves "
         f"{means(numbers.cosine, 2)}, {against} {cosine[0]:+.2f} [{cosine[1]:+.2f}, "
         f"{cosine[2]:+.2f}] (95% over seeds)."
     )
 
 
 def table(numbers: Numbers) -> Table:
-    way, cosine = by_seed(numbers.steps // robot_runs.EVERY + 1, numbers.over)
+    stride, cosine = by_seed(numbers.steps // robot_runs.EVERY + 1, numbers.over)
     rows = [
-        (spelled(method), str(seed), float(way[m, seed]), float(cosine[m, seed]))
+        (spelled(method), str(seed), float(stride[m, seed]), float(cosine[m, seed]))
         for method in SHOWN
         for m in [NAMES.index(method)]
-        for seed in np.flatnonzero(np.isfinite(way[m]))
+        for seed in np.flatnonzero(np.isfinite(stride[m]))
     ]
     rows += [
         (f"{spelled(OURS)} minus {spelled(other)}", part, *map(float, numbers.gap[:, o, i]))
         for o, other in enumerate(OTHERS)
         for i, part in enumerate(("difference", "95% from", "to"))
     ]
-    return ("method", "seed", "way in 5 steps [cm]", "cosine"), rows
+    return ("method", "seed", "stride of 5 steps [cm]", "cosine"), rows
 
 
 # In which the first seed of both succeeds: paths that ended alike.
@@ -441,7 +442,7 @@ ROBOT_PATHS = Explorer(
         "step. How far apart are two notes of QC-FQL, which plays 5 actions to their end, if "
         f"FQL's are {FOUND:.1f} cm apart (means over the episodes in which each succeeds)?",
         "cm",
-        lambda numbers: float(numbers.way[OURS].mean()),
+        lambda numbers: float(numbers.stride[OURS].mean()),
         digits=1,
         mark=lambda axes, value: plots.guess(axes[1], value),
     ),
