@@ -19,7 +19,11 @@ from chunkrl.course.explorers import (
     two_errors,
 )
 from chunkrl.course.worlds import support, windows
-from chunkrl.course.worlds.returns import importance_variance, weighted_variance
+from chunkrl.course.worlds.returns import (
+    importance_variance,
+    weighted_choices,
+    weighted_variance,
+)
 from chunkrl.errors import DataError
 from chunkrl.results import real_data
 from chunkrl.statistics import bootstrap
@@ -509,6 +513,32 @@ class TestOffPolicy:
             assert weight[given].var() == pytest.approx(spread, rel=0.1)
             earned = targets(world.mdp, walks, best.value)[given & (weight > 0)]
             np.testing.assert_allclose(earned, best.value[0])  # so that weights alone scatter
+
+    @pytest.mark.parametrize(("n", "windows"), [(2, 54), (8, 54), (3, 400)])
+    def test_choices_by_weighted_windows_are_those_of_windows_that_are_played(
+        self, n: int, windows: int
+    ) -> None:
+        """Press by press; a window counts where every later press before the goal was right."""
+        rng, logs, length = np.random.default_rng(0), 150, 24
+        value, ahead = np.zeros((logs, length + 1)), np.zeros((logs, length), bool)
+        for cell in range(length - 1, -1, -1):
+            q = []
+            for start in (cell + 1, max(cell - 1, 0)):
+                at = np.full((logs, windows), start)
+                y, weight = -np.ones(at.shape), np.ones(at.shape)
+                for i in range(1, n):
+                    open_, right = at == length, rng.random(at.shape) < 0.9
+                    y -= np.where(open_, 0, 0.99**i)
+                    weight *= np.where(open_, 1, right / 0.9)
+                    at = np.where(open_, at, np.where(right, at + 1, np.maximum(at - 1, 0)))
+                y += 0.99**n * np.take_along_axis(value, at, 1)
+                q.append((weight * y).mean(1))
+                if start == cell + 1:
+                    value[:, cell] = q[0]
+            ahead[:, cell] = q[0] > q[1]
+        found = weighted_choices(length, 0.9, n, windows, 0.99, 2000)
+        np.testing.assert_allclose(ahead.all(1).mean(), found.all(1).mean(), atol=0.1)
+        np.testing.assert_allclose((~ahead).mean(), (~found).mean(), atol=0.02)
 
     def test_correcting_pays_from_so_many_windows(self) -> None:
         """Both sides of one backup, then both learned to the end: the two columns of the table."""

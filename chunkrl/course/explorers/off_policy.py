@@ -113,10 +113,10 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
         told = f"dots: {abs(errors[4] - errors[3]):.2g} more claimed than obtained"
         values.text(len(errors) - 0.4, 0.36 * deep, told, ha="right", fontsize=8)
     values.set_ylim(-1.4 * deep, 0.45 * deep)
+    slip = f", slip {numbers.slip:.2f}" if numbers.slip else ""
     plots.headline(
         strip,
-        f"q = {numbers.skill:.2f}, slip {numbers.slip:.2f}, V* {numbers.best:.2f}: "
-        f"{_finding(numbers)}",
+        f"q = {numbers.skill:.2f}{slip}, V* {numbers.best:.2f}: {_finding(numbers)}",
     )
 
 

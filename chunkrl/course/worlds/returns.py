@@ -165,3 +165,27 @@ def weighted_variance(length: int, skill: float, n: int, windows: int, discount:
         factor = 1 + (skill ** (1 - steps) - 1) / windows
         square[cell] = factor * (earned**2 + 2 * earned * ahead + squared)
     return float(square[0] - mean[0] ** 2)
+
+
+def weighted_choices(
+    length: int, skill: float, n: int, windows: int, discount: float, logs: int, seed: int = 0
+) -> np.ndarray:
+    """Whether the right button looks best, cell by cell, to critics of weighted windows.
+
+    As `weighted_variance`, of `logs` logs each, with `windows` windows for either button of a cell:
+    a window counts where the presses behind the first were right.  -> [logs, length] bool
+    """
+    rng = np.random.default_rng(seed)
+    value, ahead = np.zeros((logs, length + n)), np.zeros((logs, length), bool)
+
+    def entry(start: int) -> np.ndarray:
+        """Q of a press that leads to `start`."""
+        steps = min(n, 1 + length - start)
+        weight = rng.binomial(windows, skill ** (steps - 1), logs) * skill ** (1 - steps) / windows
+        earned = -(1 - discount**steps) / (1 - discount)
+        return weight * (earned + discount**n * value[:, start + n - 1])
+
+    for cell in range(length - 1, -1, -1):
+        value[:, cell] = entry(cell + 1)
+        ahead[:, cell] = value[:, cell] > entry(max(cell - 1, 0))
+    return ahead
