@@ -78,7 +78,6 @@ DOTTED: dict[str, Any] = {"color": plots.BLACK, "linestyle": ":", "linewidth": 1
 GAP: dict[str, Any] = {"color": "white", "linewidth": 2.5, "zorder": 4}
 MISSING = {"facecolor": "#CFE8F7", "edgecolor": plots.BLUE, "linewidth": 0.8}
 PICKING = {"facecolor": "#F7D9C4", "edgecolor": plots.VERMILLION, "linewidth": 0.8}
-CUT = {"facecolor": "#DDDDDD", "edgecolor": "#777777", "linewidth": 0.8}
 
 
 def layout(figure: Figure) -> tuple[Axes, ...]:
@@ -99,7 +98,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.075, 0.13, 0.54, 0.63)),
         "chunk length h [steps]",
         "regret: V* - true value [reward]",
-        f"regret at the start, by cause (grey: cut at {TALLEST:.0f}, causes not shown)",
+        f"regret at the start, by cause (broken: cut at {TALLEST:.0f})",
     )
     claim.set_yscale("symlog", linthresh=1.0)  # 3 beside 50
     claim.set_ylim(-0.7, 200.0)
@@ -156,16 +155,15 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 def _draw_regret(regret: Axes, numbers: Numbers) -> None:
     off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
-    _boxes(regret, H[~seen], np.zeros((~seen).sum()), np.full((~seen).sum(), TALLEST), CUT)
     level = np.zeros(len(H))
     for part, style in (
         (numbers.picking, PICKING),
         (numbers.missing, MISSING),
         (numbers.open_loop, plots.EXACT_BAR),
     ):
-        shown = seen & (part > THIN)
         below = np.maximum(numbers.regret - level - part, 0.0)
-        _boxes(regret, H[shown], below[shown], (below + part)[shown], style)
+        shown = (part > THIN) & (below < TALLEST)
+        _boxes(regret, H[shown], below[shown], np.minimum(below + part, TALLEST)[shown], style)
         level = level + part
     regret.errorbar(H[seen], numbers.regret[seen], off[seen], **MEAN)
     for up in (0.90, 0.93):  # a bar that is cut is broken

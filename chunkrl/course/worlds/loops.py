@@ -9,7 +9,7 @@ from chunkrl.tabular.chunks import chunked
 from chunkrl.tabular.mdp import backup, discounted_sum, optimal, policy_value
 from chunkrl.tabular.propagation import noisy
 from chunkrl.tabular.selection import best_of_n
-from chunkrl.tabular.worlds import World, lock, right_actions
+from chunkrl.tabular.worlds import World, lock
 
 
 def threshold(world: World, h: int = 1) -> np.ndarray:
@@ -34,25 +34,18 @@ def caught(world: World, regret: np.ndarray) -> np.ndarray:
     return regret > never - 0.01
 
 
-def alone(world: World, noise: np.ndarray) -> np.ndarray:
-    """Whether some chunk that ends where it began, if nothing slips, pays as a loop of its own.
+def paying(world: World, noise: np.ndarray) -> np.ndarray:
+    """Whether two chunks that lead back and forth, or one that stays, pay if nothing slips.
 
-    `noise` is what each entry of a critic is wrong by.  [seeds, S, 2^h] -> [seeds] bool
+    One that ends where it began counts twice.  `noise` is what each entry of a critic is wrong by.
+    [seeds, S, 2^h] -> [seeds] bool
     """
     cells, h = np.arange(noise.shape[1] - 1), noise.shape[2].bit_length() - 1
-    stays = chunked(lock(len(cells)).mdp, h).transition[cells, :, cells] > 0.5  # [L, 2^h]
-    return ((2 * noise[:, cells] > threshold(world, h)[:, None]) & stays).any((1, 2))
-
-
-def paying(world: World, noise: np.ndarray) -> np.ndarray:
-    """Whether a loop of single actions pays: of two neighbours, or of the first cell alone.
-
-    As `alone`.  [seeds, S, 2] -> [seeds] bool
-    """
-    least, cells = threshold(world), np.arange(noise.shape[1] - 1)
-    right = right_actions(len(cells))
-    on, back = noise[:, cells, right], noise[:, cells, 1 - right]
-    return (on[:, :-1] + back[:, 1:] > least[:-1]).any(-1) | alone(world, noise)
+    leads = chunked(lock(len(cells)).mdp, h).transition[cells][:, :, cells] > 0.5  # [L, 2^h, L]
+    largest = np.full((len(noise), len(cells), len(cells)), -np.inf)
+    for cell, chunk, at in zip(*leads.nonzero(), strict=True):
+        largest[:, cell, at] = np.maximum(largest[:, cell, at], noise[:, cell, chunk])
+    return (largest + largest.mT > threshold(world, h)[:, None]).any((1, 2))
 
 
 class Count(NamedTuple):
@@ -66,14 +59,11 @@ class Count(NamedTuple):
 
 
 def count(world: World, h: int, sigma: float, seeds: int) -> Count:
-    """Of `seeds` critics of chunks of `h`.
-
-    The rule: `paying` for single actions, else `alone`.
-    """
+    """Of `seeds` critics of chunks of `h`; the rule is `paying`."""
     group = critics(world, h, seeds)
     (part,) = losses(group, [sigma])
     lost = caught(world, part.regret)
-    named = (paying if h == 1 else alone)(world, sigma * group.noise)
+    named = paying(world, sigma * group.noise)
     return Count(
         int(lost.sum()), float((part.regret * lost).mean()), float(part.regret.mean()),
         int((named & lost).sum()), int((named & ~lost).sum()),
