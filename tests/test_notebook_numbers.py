@@ -21,6 +21,7 @@ from chunkrl.course.explorers import (
 from chunkrl.course.worlds import support, windows
 from chunkrl.course.worlds.returns import (
     importance_variance,
+    plain_choices,
     weighted_choices,
     weighted_variance,
 )
@@ -539,6 +540,30 @@ class TestOffPolicy:
         found = weighted_choices(length, 0.9, n, windows, 0.99, 2000)
         np.testing.assert_allclose(ahead.all(1).mean(), found.all(1).mean(), atol=0.1)
         np.testing.assert_allclose((~ahead).mean(), (~found).mean(), atol=0.02)
+
+    def test_plain_windows_choose_right_where_weighted_ones_do_not(self) -> None:
+        """By fitted tables of logs that are played; with many windows, as the exact fixed point."""
+        for n, few in ((2, 52), (8, 54)):
+            plain = plain_choices(24, 0.9, n, few, 0.99, 200)
+            weighted = weighted_choices(24, 0.9, n, few, 0.99, 200)
+            assert (~plain).any(1).mean() < 0.06
+            assert (~weighted).any(1).mean() > 0.5
+        world = lock(6, skill=0.6)
+        exact = optimal(n_step(world.mdp, world.behaviour, 3))
+        leads = np.ptp(exact.q[:6], axis=-1)
+        found = plain_choices(6, 0.6, 3, 40, 0.99, 400).mean(0)
+        assert (np.diff(found[[leads.argmin(), leads.argmax()]]) > 0).all()
+        assert plain_choices(6, 0.6, 3, 4000, 0.99, 20).all()
+        assert plain_choices(6, 1.0, 1, 1, 0.99, 3).all()
+
+    @pytest.mark.parametrize(("n", "others"), [(2, 1.63), (3, 1.67), (8, 1.71)])
+    def test_right_leads_least_in_the_first_cell(self, n: int, others: float) -> None:
+        world = lock(24, slip=0.0, skill=0.9)
+        q = optimal(n_step(world.mdp, world.behaviour, n)).q[:24]
+        lead = np.ptp(q, axis=-1)
+        assert lead[0] == pytest.approx(0.75, abs=0.07)
+        assert lead[1:].min() == pytest.approx(others, abs=0.005)
+        assert lead.max() < 2.46
 
     def test_correcting_pays_from_so_many_windows(self) -> None:
         """Both sides of one backup, then both learned to the end: the two columns of the table."""

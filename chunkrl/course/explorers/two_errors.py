@@ -84,9 +84,10 @@ SIGMAS = (0.3, 1.0)  # of `with_the_maximum`
 
 
 def with_the_maximum() -> plots.Picture:
-    """By n, how far the values of n-step critics are off and what their choices lose."""
+    """By n, how far the values of n-step critics are off, what they lose, and what chunks lose."""
     world = lock(LENGTH, slip=0.0, skill=0.9)
-    critics = [[lost(world, n, sigma)[0] for n in N.tolist()] for sigma in SIGMAS]
+    pairs = [[lost(world, n, sigma) for n in N.tolist()] for sigma in SIGMAS]
+    critics, told = [[each[0] for each in row] for row in pairs], [each[1] for each in pairs[-1]]
     # [value or choice, SIGMAS, LONGEST, mean or its error]
     found = np.array(
         [
@@ -95,9 +96,10 @@ def with_the_maximum() -> plots.Picture:
         ]
     )
     square, regret = found[..., 0]
+    chunks = np.array([mean_and_error(each.regret) for each in told])  # [LONGEST, mean or error]
     least = square.argmin(1)
     series: list[dict[str, Any]] = [
-        plots.estimated(i) | {"linestyle": "-", "linewidth": 0.8} for i in range(len(SIGMAS))
+        plots.estimated(i) | {"linestyle": "-", "linewidth": 0.8} for i in range(len(SIGMAS) + 1)
     ]
 
     def panels(figure: Figure) -> tuple[Axes, ...]:
@@ -121,26 +123,29 @@ def with_the_maximum() -> plots.Picture:
         for axes in (value, choice):
             axes.set_xlim(0.5, LONGEST + 0.5)
             axes.set_xticks(N)
-        names = (f"sigma {sigma}" for sigma in SIGMAS)
+        names = [f"sigma {sigma}" for sigma in SIGMAS] + [f"chunks of n, sigma {SIGMAS[-1]}"]
         plots.key(value, dict(zip(names, series, strict=True)), loc="upper right")
         return value, choice
 
     def each(both: tuple[Axes, ...]) -> None:
         for axes, rows in zip(both, found, strict=True):
-            for shift, row, style in zip((-0.06, 0.06), rows, series, strict=True):
+            for shift, row, style in zip((-0.06, 0.06), rows, series[:-1], strict=True):
                 axes.errorbar(N + shift, row[:, 0], 2 * row[:, 1], capsize=2, **style)
-        at, style = int(least[-1]), {"color": series[-1]["color"], "ha": "center", "fontsize": 10}
+        both[1].errorbar(N, chunks[:, 0], 2 * chunks[:, 1], capsize=2, **series[-1])
+        at, style = int(least[-1]), {"color": series[1]["color"], "ha": "center", "fontsize": 10}
         both[0].text(N[at], 0.6 * square[-1, at], f"{square[-1, at]:.1f}", va="top", **style)
         both[1].text(N[at], regret[-1, at] + 4.0, f"{regret[-1, at]:.1f}", **style)
-        more = "no less" if regret[-1, at] >= regret[-1, 0] else "less"
-        plots.headline(both[0], f"Least error at n = {N[at]}, {more} lost (sigma {SIGMAS[-1]:.0f})")
+        there = "worst" if regret[-1].argmax() == at else f"not ({regret[-1, at]:.1f} lost)"
+        title = f"sigma {SIGMAS[-1]:.0f}: n-step values are best at n = {N[at]}, choices {there}"
+        plots.headline(both[0], title)
 
-    told = "; ".join(
+    each_sigma = "; ".join(
         f"sigma {sigma}: squared error {', '.join(f'{x:.1f}' for x in off)}, least at "
         f"n = {N[at]}, lost {', '.join(f'{x:.1f}' for x in costs)}"
         for sigma, off, costs, at in zip(SIGMAS, square, regret, least, strict=True)
     )
-    alt = f"n-step critics learned with the maximum, n = 1 to {LONGEST}. {told}."
+    also = f"chunks of n at sigma {SIGMAS[-1]} lose {', '.join(f'{x:.1f}' for x in chunks[:, 0])}"
+    alt = f"n-step critics learned with the maximum, n = 1 to {LONGEST}. {each_sigma}; {also}."
     return plots.Picture(plots.still(panels, each), alt)
 
 

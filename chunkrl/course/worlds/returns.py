@@ -167,6 +167,33 @@ def weighted_variance(length: int, skill: float, n: int, windows: int, discount:
     return float(square[0] - mean[0] ** 2)
 
 
+def plain_choices(
+    length: int, skill: float, n: int, windows: int, discount: float, logs: int, seed: int = 0
+) -> np.ndarray:
+    """Whether the right button looks best, cell by cell, to uncorrected n-step Q-learning.
+
+    Of `logs` logs each, with `windows` windows for either button of a cell on a lock without slip,
+    learned to its end, with the maximum.  -> [logs, length] bool
+    """
+    rng, cells = np.random.default_rng(seed), np.arange(length)
+    reward, ends = np.zeros((logs, length, 2)), np.zeros((logs, length, 2, length + 1))
+    for press, start in enumerate((cells + 1, np.maximum(cells - 1, 0))):
+        at = np.tile(start[:, None], (logs, 1, windows))
+        y = -np.ones(at.shape)
+        for i in range(1, n):
+            y -= np.where(at < length, discount**i, 0)
+            moved = np.where(rng.random(at.shape) < skill, at + 1, np.maximum(at - 1, 0))
+            at = np.where(at < length, moved, length)
+        reward[:, :, press] = y.mean(-1)
+        for to in range(length):  # what is worth nothing, the goal, is left out
+            ends[:, :, press, to] = (at == to).mean(-1)
+    value = np.zeros((logs, length + 1))
+    for _ in range(1000 // n):
+        q = reward + discount**n * np.einsum("lcpt,lt->lcp", ends, value, optimize=True)
+        value[:, :length] = q.max(-1)
+    return q[..., 0] > q[..., 1]
+
+
 def weighted_choices(
     length: int, skill: float, n: int, windows: int, discount: float, logs: int, seed: int = 0
 ) -> np.ndarray:
