@@ -110,8 +110,8 @@ class TestGrid:
         assert told[1][0] + 2 * told[1][1] < told[2][0] - 2 * told[2][1]
         assert [round(float(mean), 1) for mean, _ in told.values()] == [0.5, 0.6]
 
-    def test_a_bar_that_is_cut_shows_its_causes_up_to_there(self) -> None:
-        """The coloured parts of each bar, added up, are the regret, or what is seen of it."""
+    def test_a_broken_bar_shows_the_shares_of_its_causes(self) -> None:
+        """The coloured parts of each bar, added up, are the regret, or the height of the break."""
         numbers = EXPLORERS["chunk_length"].numbers(choice="2", sigma=1.0)
         seen = plots.Canvas(explorers.chunk_length.layout)
         seen.picture(lambda axes: explorers.chunk_length.draw(axes, numbers))
@@ -122,6 +122,32 @@ class TestGrid:
                 drawn[round((left + right) / 2) - 1] += high - low
         thin = 2 * explorers.chunk_length.THIN
         np.testing.assert_allclose(drawn, np.minimum(numbers.regret, most), atol=thin)
+
+    @pytest.mark.parametrize(
+        ("choice", "mean", "most"),
+        [("all chunks", 0.4, 2.5), ("8 redrawn", 0.1, 1.3), ("8", 0.45, 3.7)],
+    )
+    @pytest.mark.parametrize("length", chunk_grid.CELLS)
+    def test_the_least_gap_decides_better_than_always_five(
+        self, length: int, choice: str, mean: float, most: float
+    ) -> None:
+        """Found on 24 cells; blind to chunks that were never proposed (two kept)."""
+        rule, five = chunk_grid.decided(choice, length).T
+        assert rule.mean() < mean
+        assert rule.max() < most
+        assert 1.1 < five.mean() < 2.95
+        assert chunk_grid.decided("2", length)[:, 0].mean() > 2.3
+
+    def test_the_least_gap_by_hand(self) -> None:
+        """0.9 - 2 * 0.1 is not above 0.5 + 2 * 0.1; 3.0 - 0.2 is."""
+        claimed, error = np.array([[3.0, 0.9, 0.5], [0.0, 5.0, 9.0]]), np.full((2, 3), 0.1)
+        assert chunk_grid.least_gap(claimed, error).tolist() == [1, 0]
+
+    def test_the_least_gap_of_networks_stands_at_the_best_length(self) -> None:
+        for setting in explorers.lock_network.SETTINGS:
+            seen = EXPLORERS["lock_network"].numbers(setting=setting)
+            gap, regret = ([x.mean() for x in each] for each in (seen.claimed, seen.regret))
+            assert np.argmin(gap) == np.argmin(regret)
 
     def test_proposals_drawn_anew_free_single_actions(self) -> None:
         seen = explorers.chunk_length.proposals().alt

@@ -98,7 +98,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.075, 0.13, 0.54, 0.63)),
         "chunk length h [steps]",
         "regret: V* - true value [reward]",
-        f"regret at the start, by cause (broken: cut at {TALLEST:.0f})",
+        "regret at the start, by cause (broken bars: only the shares)",
     )
     claim.set_yscale("symlog", linthresh=1.0)  # 3 beside 50
     claim.set_ylim(-0.7, 200.0)
@@ -155,15 +155,14 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
 
 def _draw_regret(regret: Axes, numbers: Numbers) -> None:
     off, seen = 2 * numbers.regret_error, numbers.regret < TALLEST
-    level = np.zeros(len(H))
+    level, scale = np.zeros(len(H)), TALLEST / np.maximum(numbers.regret, TALLEST)
     for part, style in (
         (numbers.picking, PICKING),
         (numbers.missing, MISSING),
         (numbers.open_loop, plots.EXACT_BAR),
     ):
-        below = np.maximum(numbers.regret - level - part, 0.0)
-        shown = (part > THIN) & (below < TALLEST)
-        _boxes(regret, H[shown], below[shown], np.minimum(below + part, TALLEST)[shown], style)
+        below, shown = np.maximum(numbers.regret - level - part, 0.0), part > THIN
+        _boxes(regret, H[shown], *(scale[shown] * x[shown] for x in (below, below + part)), style)
         level = level + part
     regret.errorbar(H[seen], numbers.regret[seen], off[seen], **MEAN)
     for up in (0.90, 0.93):  # a bar that is cut is broken
