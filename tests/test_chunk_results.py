@@ -123,27 +123,8 @@ class TestGrid:
         thin = 2 * explorers.chunk_length.THIN
         np.testing.assert_allclose(drawn, np.minimum(numbers.regret, most), atol=thin)
 
-    @pytest.mark.parametrize(
-        ("choice", "mean", "most"),
-        [("all chunks", 0.4, 2.5), ("8 redrawn", 0.1, 1.3), ("8", 0.45, 3.7)],
-    )
-    @pytest.mark.parametrize("length", chunk_grid.CELLS)
-    def test_the_least_gap_decides_better_than_always_five(
-        self, length: int, choice: str, mean: float, most: float
-    ) -> None:
-        """Found on 24 cells; blind to chunks that were never proposed (two kept)."""
-        rule, five = chunk_grid.decided(choice, length).T
-        assert rule.mean() < mean
-        assert rule.max() < most
-        assert 1.1 < five.mean() < 2.95
-        assert chunk_grid.decided("2", length)[:, 0].mean() > 2.3
-
-    def test_the_least_gap_by_hand(self) -> None:
-        """0.9 - 2 * 0.1 is not above 0.5 + 2 * 0.1; 3.0 - 0.2 is."""
-        claimed, error = np.array([[3.0, 0.9, 0.5], [0.0, 5.0, 9.0]]), np.full((2, 3), 0.1)
-        assert chunk_grid.least_gap(claimed, error).tolist() == [1, 0]
-
-    def test_the_least_gap_of_networks_stands_at_the_best_length(self) -> None:
+    def test_the_gap_of_networks_is_least_at_the_best_length(self) -> None:
+        """So it says why a length fails; no rule: in two settings h = 1 and 2 are near."""
         for setting in explorers.lock_network.SETTINGS:
             seen = EXPLORERS["lock_network"].numbers(setting=setting)
             gap, regret = ([x.mean() for x in each] for each in (seen.claimed, seen.regret))

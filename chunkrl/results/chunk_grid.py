@@ -135,27 +135,6 @@ def best_lengths(regret: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.
     return near[near.sum(1) == 1].sum(0), near.sum(0)
 
 
-def least_gap(claimed: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """The shortest h at which claims exceed what is earned by as little as at any other.
-
-    As little: the mean - 2 standard errors is at most the least mean + 2 of its own.
-    [settings, h] each -> [settings], from 0
-    """
-    least = claimed.argmin(1)[:, None]
-    return (claimed - 2 * error <= np.take_along_axis(claimed + 2 * error, least, 1)).argmax(1)
-
-
-def decided(choice: str, length: int = 24) -> np.ndarray:
-    """What the length of `least_gap` and always 5 lose beyond the best.  -> [settings, 2]"""
-    at, grid = (CELLS.index(length), slice(None), CHOICES.index(choice)), load()
-    regret, claimed, error = (
-        np.moveaxis(x[at], 1, -1).reshape(-1, LONGEST).astype(float)
-        for x in (grid.regret, grid.bootstrap, grid.bootstrap_error)
-    )
-    chosen = np.take_along_axis(regret, least_gap(claimed, error)[:, None], 1)
-    return np.hstack([chosen, regret[:, 4:5]]) - regret.min(1, keepdims=True)
-
-
 def main() -> None:
     """Compute and write the grid."""
     stored.save_arrays(FILE, build()._asdict())

@@ -98,7 +98,7 @@ def layout(figure: Figure) -> tuple[Axes, ...]:
         figure.add_axes((0.075, 0.13, 0.54, 0.63)),
         "chunk length h [steps]",
         "regret: V* - true value [reward]",
-        "regret at the start, by cause (broken bars: only the shares)",
+        "regret at the start, by cause (broken bars: shares, not heights)",
     )
     claim.set_yscale("symlog", linthresh=1.0)  # 3 beside 50
     claim.set_ylim(-0.7, 200.0)
@@ -143,7 +143,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     if numbers.missing.max() > THIN:  # no line of the legend where no bar has the colour
         told = "blue: by chunks never proposed"
         regret.text(1.19, 1.03, told, transform=regret.transAxes, fontsize=9)
-    among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice}"
+    kept = "kept" if numbers.choice.isdigit() else ""
+    among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice} {kept}"
     regret.text(
         0.0,
         1.25,

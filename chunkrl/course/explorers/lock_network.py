@@ -227,7 +227,7 @@ def draw_regret(regret: Axes, numbers: Numbers) -> np.ndarray:
     worst = max(each.max() for each in numbers.regret)
     regret.set_ylim(-0.6, 150.0 if worst > TALLEST else 1.3 * TALLEST)
     for place, each in zip(PLACES.tolist(), numbers.regret, strict=True):
-        regret.plot(place + np.linspace(0.14, 0.66, len(each)), np.sort(each), **SEED)
+        regret.plot(place + np.linspace(0.12, 0.50, len(each)), np.sort(each), **SEED)
         if more := int((each > TALLEST).sum()):
             regret.text(place + 0.3, 95.0, str(more), ha="center", fontsize=9)
     if worst > TALLEST:

@@ -86,6 +86,7 @@ SIGMAS = (0.3, 1.0)  # of `with_the_maximum`
 def with_the_maximum() -> plots.Picture:
     """By n, how far the values of n-step critics are off, what they lose, and what chunks lose."""
     world = lock(LENGTH, slip=0.0, skill=0.9)
+    best = optimal(world.mdp).value[0]
     pairs = [[lost(world, n, sigma) for n in N.tolist()] for sigma in SIGMAS]
     critics, told = [[each[0] for each in row] for row in pairs], [each[1] for each in pairs[-1]]
     # [value or choice, SIGMAS, LONGEST, mean or its error]
@@ -124,19 +125,23 @@ def with_the_maximum() -> plots.Picture:
             axes.set_xlim(0.5, LONGEST + 0.5)
             axes.set_xticks(N)
         names = [f"sigma {sigma}" for sigma in SIGMAS] + [f"chunks of n, sigma {SIGMAS[-1]}"]
-        plots.key(value, dict(zip(names, series, strict=True)), loc="upper right")
+        plots.key(choice, dict(zip(names, series, strict=True)), loc=(0.36, 0.40))
         return value, choice
 
     def each(both: tuple[Axes, ...]) -> None:
         for axes, rows in zip(both, found, strict=True):
             for shift, row, style in zip((-0.06, 0.06), rows, series[:-1], strict=True):
                 axes.errorbar(N + shift, row[:, 0], 2 * row[:, 1], capsize=2, **style)
+        most = best + 1 / (1 - world.mdp.discount)
+        both[1].hlines(most, 0.5, LONGEST + 0.5, **plots.reference(0) | {"linestyle": ":"})
+        both[1].text(LONGEST + 0.4, most + 1.0, "never arrives", ha="right", fontsize=8)
         both[1].errorbar(N, chunks[:, 0], 2 * chunks[:, 1], capsize=2, **series[-1])
         at, style = int(least[-1]), {"color": series[1]["color"], "ha": "center", "fontsize": 10}
         both[0].text(N[at], 0.6 * square[-1, at], f"{square[-1, at]:.1f}", va="top", **style)
-        both[1].text(N[at], regret[-1, at] + 4.0, f"{regret[-1, at]:.1f}", **style)
-        there = "worst" if regret[-1].argmax() == at else f"not ({regret[-1, at]:.1f} lost)"
-        title = f"sigma {SIGMAS[-1]:.0f}: n-step values are best at n = {N[at]}, choices {there}"
+        both[1].text(N[at], 83.0, f"{regret[-1, at]:.1f}", **style)
+        never = int((critics[-1][at].regret > 75).sum())
+        at_best = f"values are best at n = {N[at]}; there {never} of {SEEDS} never arrive"
+        title = f"sigma {SIGMAS[-1]:.0f}: {at_best}"
         plots.headline(both[0], title)
 
     each_sigma = "; ".join(
