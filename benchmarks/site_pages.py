@@ -46,7 +46,10 @@ def rows(folder: Path) -> list[str]:
     """A line for each figure: positions, bytes, and how long moves take."""
     found = []
     shows = site.opened(sorted((ROOT / "notebooks").glob("*.ipynb")))
-    with site_browser.offline() as page:
+    with (
+        jupyter_browser.browser_page() as first,
+        site_browser.offline(first.context.browser) as page,
+    ):
         site_browser.open_page(page, folder / "figures.html")
         for name, explorer in EXPLORERS.items():
             values = [*grid.grid(explorer, shows[name]).values()]

@@ -133,6 +133,7 @@ LONGEST = (
     "test_sweep",
     "test_probes",
     "test_online",
+    "test_site",
     "test_explore",
     "test_browser",
     "test_train",

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jupyter_browser
-
 from chunkrl.course.controls import shown
 from chunkrl.course.explorer import Explorer
 
@@ -39,13 +37,9 @@ async ([root, position]) => {
 
 
 @contextmanager
-def offline(width: int = 900, dark: bool = False) -> Iterator[Any]:
-    """A page of a browser that reaches nothing; what it complains of raises at the end."""
-    with jupyter_browser.browser_page() as first:
-        context = first.context.browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
-        context.set_offline(True)
+def offline(browser: Any, width: int = 900) -> Iterator[Any]:
+    """A page that reaches nothing and knows nothing; what it complains of raises at the end."""
+    with browser.new_context(viewport={"width": width, "height": 900}, offline=True) as context:
         page, complaints = context.new_page(), []
         page.on("console", lambda m: m.type in ("error", "warning") and complaints.append(m.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

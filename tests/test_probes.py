@@ -15,7 +15,7 @@ not; in `joint` every action is paid, with the one before it.  They start where 
 are told to reach 1, and are paid once: for the first action (`bandit`), the second (`joint`), what
 the first leads to (`credit`).  Chosen one by one, actions of `joint` are then paid at most 1/8.
 
-A method must come within HALF of what is best, or stay that far below it.
+A method must reach the share ENOUGH of what is best, or stay below it.
 """
 
 import jax
@@ -28,7 +28,9 @@ from chunkrl.agents import methods
 from chunkrl.data import chunks
 from chunkrl.types import Dataset, GoalChunks, Halves, Prefix, Windows
 
-H, HALF, EPISODES = 2, 0.5, 256
+H, EPISODES = 2, 256
+# Of `credit` a chunk of two earns half without any value of the state that it leads to.
+ENOUGH = {"bandit": 0.5, "joint": 0.5, "credit": 0.6}
 BAR = {"bandit": 0.5, "credit": 0.25}  # between the logs' actions, so that it is no part of them
 SETTINGS = {
     "horizon": H,
@@ -56,6 +58,19 @@ TOLD = {"alpha": 0.01, "beta": 30.0, "lr": 1e-2, "false_ends": False, "flow_step
 
 # A coarse path of a flow is tilted coarsely.
 TILTED = {"beta": 10.0, "flow_steps": 10}
+
+# What it climbs must have seen other chunks than its own, or it stays where it began: with seeds 1
+# and 2 it failed four of six probes without this, and one with it (`credit`, seed 2).
+EXPLORED = {"critic_on_data": True}
+
+# A single Euler step is learned to some error: the best of fewer samples is closer to the mean.
+FEW = {"candidates": 4, "act_candidates": 4}
+
+# With batches of 32, seed 1 or 2 failed a probe of most of these; with 64, none but `mac_fql`.
+LARGE = {"mac", "mac_gau", "mac_fql", "mac_no_teacher", "fmpc"}
+
+# Its critic reads every chunk token by token: most of the time it would run, not be compiled.
+LONG = {"acsac"}
 
 ALL = {"bandit", "joint", "credit"}
 CHUNKED, SINGLE = ALL, ALL - {"joint"}
@@ -227,20 +242,23 @@ def test_the_best_values_are_as_told():
 
 
 @pytest.mark.parametrize("name", methods.ALL)
-def test_methods_learn_what_they_can_and_nothing_else(name):
+def test_methods_learn_what_they_can_and_nothing_else(name, request):
+    if name in LONG:
+        request.getfixturevalue("compiled_well")
     method = methods.ALL[name]
     rate = 3e-3 if "alpha" in method.parameters else 1e-2  # those that climb the critic go astray
     settings = {**SETTINGS, "lr": rate}
     settings |= ENTROPIC if "target_entropy" in method.parameters else {}
     told = isinstance(method(1, 1).reads, GoalChunks)
     settings |= TOLD if told else {}
-    settings |= TILTED if name == "qam" else {}
+    settings |= {"qam": TILTED, "mac_fql": EXPLORED, "mac_no_teacher": FEW}.get(name, {})
     agent = method(1 + told, 1, **{k: v for k, v in settings.items() if k in method.parameters})
-    scores = {}
+    scores, batch = {}, 64 if name in LARGE else 32
     for probe in sorted(ALL):
         recorded = goal_logs if told else logs
         data = recorded(probe, agent.reads)
         data = Halves(data, data) if getattr(agent.reads, "halves", False) else data
-        states, _ = train.fit(agent, data, 500, 64, every=500, progress=False)
+        states, _ = train.fit(agent, data, 500, batch, every=500, progress=False)
         scores[probe] = (reached if told else paid)(probe, agent, states)
-    assert {probe for probe, score in scores.items() if score > HALF} == PASSES[name], scores
+    passed = {probe for probe, score in scores.items() if score > ENOUGH[probe]}
+    assert passed == PASSES[name], scores

@@ -35,6 +35,12 @@ def made(tmp_path_factory):
     return folder, site.make(folder, notebooks, most=1), settings
 
 
+@pytest.fixture(scope="module")
+def browser():
+    with jupyter_browser.browser_page() as page:
+        yield page.context.browser
+
+
 def test_what_npm_does_not_give_is_said(tmp_path, monkeypatch):
     def no_npm():
         raise ConfigError("katex comes from npm")
@@ -42,17 +48,19 @@ def test_what_npm_does_not_give_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(site, "_katex", no_npm)
     monkeypatch.setattr(site, "_robot", lambda *_: False)
     monkeypatch.setattr(site, "_data", lambda *_: ())
-    left_out = site.make(tmp_path, ROOT / "notebooks").left_out
+    for name in (f"{NOTEBOOK}.ipynb", *site.TEXTS):
+        shutil.copy(ROOT / "notebooks" / name, tmp_path)
+    left_out = site.make(tmp_path / "pages", tmp_path).left_out
     assert "in TeX: katex comes from npm" in left_out[0]
 
 
 @needs_browser
 @pytest.mark.browser
-def test_formulas_are_set_without_a_network(made):
+def test_formulas_are_set_without_a_network(made, browser):
     folder, told, *_ = made
     if told.left_out:
         pytest.skip(told.left_out[0])
-    with site_browser.offline() as page:
+    with site_browser.offline(browser) as page:
         for name in (NOTEBOOK, "SYMBOLS"):
             site_browser.open_page(page, folder / f"{name}.html")
             assert page.locator(".katex").count() > 0, name
@@ -62,36 +70,37 @@ def test_formulas_are_set_without_a_network(made):
 
 @needs_browser
 @pytest.mark.browser
-def test_every_slider_of_every_figure(made, record_property):
+def test_every_slider_of_every_figure(made, browser, record_property):
     folder, _, settings = made
-    with site_browser.offline() as page:
+    with site_browser.offline(browser) as page:
         site_browser.open_page(page, folder / "figures.html")
         for name, explorer in EXPLORERS.items():
             root = page.locator(f"[data-explorer={name}]")
             figure = site_browser.Figure(root, explorer, [*settings[name].values()])
-            figure.sweep(10)
+            figure.sweep(4)
             record_property("latency_ms", f"{name}: median {figure.median:.0f}")
             assert figure.median < SLOWEST_MEDIAN_MS, name
 
 
 @needs_browser
 @pytest.mark.browser
-@pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone_no_page_is_wider_than_the_screen(made, dark):
-    with site_browser.offline(390, dark) as page:
+def test_on_a_phone_no_page_is_wider_than_the_screen(made, browser):
+    with site_browser.offline(browser, 390) as page:
         for name in ("index", "figures", NOTEBOOK, "GUIDE", "SYMBOLS"):
+            page.emulate_media(color_scheme="light")
             site_browser.open_page(page, made[0] / f"{name}.html")
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
-            ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert ground == ("rgb(18, 18, 18)" if dark else "rgb(255, 255, 255)")
+            for scheme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(18, 18, 18)")):
+                page.emulate_media(color_scheme=scheme)
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+                assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
 
 
 @needs_browser
 @pytest.mark.browser
-def test_keys_buttons_play_and_the_question_first(made):
+def test_keys_buttons_play_and_the_question_first(made, browser):
     folder, _, settings = made
     explorer, values = EXPLORERS["rankings"], settings["rankings"]
-    with site_browser.offline() as page:
+    with site_browser.offline(browser) as page:
         site_browser.open_page(page, folder / f"{NOTEBOOK}.html")
         question = page.locator("[data-explorer=rankings][data-predict]")
         guess, record = question.locator("input"), question.get_by_role("button").first
@@ -136,32 +145,31 @@ def answers(exercise):
 
 @needs_browser
 @pytest.mark.browser
-def test_the_page_judges_as_the_course_does(tmp_path):
+def test_the_page_judges_as_the_course_does(tmp_path, browser):
     told = {id: e for id, e in EXERCISES.items() if not isinstance(e.kind, Function)}
     assert {type(e.kind) for e in told.values()} == {Number, MultipleChoice}
     script = (Path(site.__file__).parent / "page.js").read_text()
     body = "".join(pages.asked(exercise) for exercise in EXERCISES.values())
     file = tmp_path / "exercises.html"
     file.write_text(f'<meta charset="utf-8"><script>{script}</script>{body}')
-    with site_browser.offline() as page:
+    with site_browser.offline(browser) as page:
         page.goto(file.as_uri())
         functions = [e for e in EXERCISES if e not in told]
         assert page.locator("section:not(:has(form))").count() == len(functions) > 0
-        for id, exercise in told.items():
-            for answer in answers(exercise):
-                passed, message = exercise.judge(answer)
-                reply = page.evaluate(ANSWER, [id, answer])
-                assert reply == f"{'Right.' if passed else 'Not yet.'} {message}", (id, answer)
+        given = [(id, answer) for id, exercise in told.items() for answer in answers(exercise)]
+        for (id, answer), reply in zip(given, page.evaluate(ANSWER, given), strict=True):
+            passed, message = told[id].judge(answer)
+            assert reply == f"{'Right.' if passed else 'Not yet.'} {message}", (id, answer)
 
 
 ANSWER = """
-([id, answer]) => {
+(given) => given.map(([id, answer]) => {
   const section = document.getElementById(id), field = section.querySelector("input[type=text]");
   if (field) field.value = answer;
   else section.querySelector(`input[value="${answer}"]`).checked = true;
   section.querySelector("form").requestSubmit();
   return section.querySelector("[role=status]").textContent;
-}
+})
 """
 
 
@@ -268,5 +276,5 @@ def test_numbers_that_mean_nothing_are_refused(tmp_path, given):
 
 
 def test_data_are_the_same_every_time():
-    first, second = (grid.packed("fork", (), 1) for _ in range(2))
+    first, second = (grid.packed("cube_paths", (), 1) for _ in range(2))
     assert first == second
