@@ -257,17 +257,6 @@ class TestWhyNotNStepReturns:
         rounds_to(limit - optimal(world.mdp).value[0], "-4.34")
         rounds_to(policy_value(world.mdp, world.behaviour)[0], "-25.85")
 
-    def test_importance_variance(self):
-        """Of the n = 8 ratios pi / beta of the greedy policy along logged data: q^-8 - 1."""
-        world = worlds.lock(skill=0.9)
-        greedy = one_hot(optimal(world.mdp).choice, 2)
-        found = returns.importance_variance(world.mdp, greedy, world.behaviour, 8)[0]
-        np.testing.assert_allclose(found, 0.9**-8 - 1)
-        on_policy = returns.importance_variance(world.mdp, world.behaviour, world.behaviour, 8)
-        np.testing.assert_allclose(on_policy, 0, atol=1e-12)
-        with pytest.raises(ConfigError, match="no weight"):
-            returns.importance_variance(world.mdp, world.behaviour, greedy, 2)
-
 
 class TestPickingTheBestSample:
     """Notebook 07."""

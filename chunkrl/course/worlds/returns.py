@@ -7,7 +7,7 @@ import numpy as np
 
 from chunkrl.errors import ConfigError
 from chunkrl.tabular.chunks import at_least_one
-from chunkrl.tabular.mdp import MDP, check_policy, discounted_sum
+from chunkrl.tabular.mdp import discounted_sum
 
 
 def n_step_target(reward: np.ndarray, value: np.ndarray, discount: float) -> np.ndarray:
@@ -124,28 +124,6 @@ def batch_td(episodes: Sequence[Episode], discount: float = 1.0) -> dict[str, fl
         np.add.at(follow, (states[:-1], states[1:]), 1)
     value = discounted_sum(follow / count[:, None], reward / count, discount)
     return dict(zip(names, value.tolist(), strict=True))
-
-
-def importance_variance(mdp: MDP, policy: np.ndarray, behaviour: np.ndarray, n: int) -> np.ndarray:
-    """Variance of prod_{i<n} pi(a_i | s_i) / beta(a_i | s_i) along data of `behaviour`.  -> [S]
-
-    E[w] = 1, and E[w^2] by the recursion m(s) = sum_a (pi^2 / beta)(a | s) sum_s' P(s' | s, a)
-    m(s'). The product over the n actions of an n-step return for V; a target for Q(s_t, a_t) is
-    given its first action and has one factor less.
-    """
-    if n < 0:
-        raise ConfigError(f"n={n} must not be negative")
-    check_policy(policy, mdp.reward.shape)
-    check_policy(behaviour, mdp.reward.shape, "behaviour")
-    if ((policy > 0) & (behaviour == 0)).any():
-        raise ConfigError(
-            "the behaviour never takes an action of the policy: no weight can correct it"
-        )
-    ratio = np.divide(policy**2, behaviour, where=behaviour > 0, out=np.zeros_like(policy))
-    second = np.ones(len(policy))
-    for _ in range(n):
-        second = (ratio * (mdp.transition @ second)).sum(-1)
-    return second - 1
 
 
 def weighted_variance(length: int, skill: float, n: int, windows: int, discount: float) -> float:
