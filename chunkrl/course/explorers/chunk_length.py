@@ -143,8 +143,8 @@ def draw(axes: tuple[Axes, ...], numbers: Numbers) -> None:
     if numbers.missing.max() > THIN:  # no line of the legend where no bar has the colour
         told = "blue: by chunks never proposed"
         regret.text(1.19, 1.03, told, transform=regret.transAxes, fontsize=9)
-    kept = "kept" if numbers.choice.isdigit() else ""
-    among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice} {kept}"
+    kept = " kept" if numbers.choice.isdigit() else ""
+    among = numbers.choice if numbers.choice == "all chunks" else f"N = {numbers.choice}{kept}"
     regret.text(
         0.0,
         1.25,

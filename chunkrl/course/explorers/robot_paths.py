@@ -198,7 +198,7 @@ def endings_layout(figure: Figure) -> tuple[Axes, ...]:
 
 
 def typical_failure() -> int:
-    """Of the episodes that neither's first seed solves, the one nearest to the mean strides."""
+    """The episode that the first seed of neither solves and that is nearest to the mean strides."""
     pair = [NAMES.index(method) for method in PAIR]
     mean = np.nanmean(by_seed(WHOLE, FAILED)[0, pair], axis=-1)
     both = np.flatnonzero((~STORED.success[pair, 0]).all(0))
